@@ -1,0 +1,1 @@
+"""StrataRouter Runtime: typed microagent workflows, executed durably and reproducibly."""

@@ -1,0 +1,1 @@
+"""Kinds of microagent, each behind the port `Agent`: failures are values."""

@@ -1,0 +1,1 @@
+"""The shell that drives runs: decide, record, act, record."""

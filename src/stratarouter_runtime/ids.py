@@ -1,0 +1,33 @@
+"""Typed identities: the strings by which things are named, kept from being mixed up.
+
+Must never know: what the named things are, or how a new id is drawn (that takes
+entropy, and belongs to `system`).
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+Digest = NewType("Digest", str)
+"""64 lower-case hex digits of a blake3 hash (see `canonical`)."""
+
+ExecutionId = NewType("ExecutionId", str)
+"""`exec_` and 32 hex digits of a UUID: version 7 when drawn, version 8 when derived from a key."""
+
+FlowId = NewType("FlowId", str)
+"""The name under which a flow is deployed."""
+
+AgentName = NewType("AgentName", str)
+"""The name of an agent, as flows and registries write it."""
+
+Tenant = NewType("Tenant", str)
+"""Whose data it is. Part of every key; tenants never share."""
+
+StepPath = NewType("StepPath", str)
+"""Where in a plan an activation stands: position path, then `[i,j]` for the rounds around it.
+
+`2/do/0[7]` is the first step of the body of the third step, in round 7.
+"""
+
+LOCAL = Tenant("local")
+"""The tenant of the command line, the benchmarks and a server in development mode."""

@@ -1,0 +1,1 @@
+"""Facts become log lines and figures; an observer cannot fail a run."""

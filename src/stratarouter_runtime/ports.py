@@ -1,0 +1,221 @@
+"""Every seam of the runtime, as Protocols: what the shell needs, said in the domain's words.
+
+Times are microseconds since the epoch (UTC). Must never know: an implementation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.state.events import Failure, Record, Usage
+    from stratarouter_runtime.tcfp.ir import Signature
+
+Status: TypeAlias = Literal[
+    "queued", "running", "waiting", "paused", "completed", "failed", "cancelled", "timed_out"
+]
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now(self) -> int:
+        """Microseconds since the epoch, UTC."""
+        ...
+
+
+class Entropy(Protocol):
+    """What cannot be foreseen."""
+
+    def execution_id(self) -> ExecutionId:
+        """A new id."""
+        ...
+
+    def seed(self) -> str:
+        """A new seed: 32 hex digits."""
+        ...
+
+
+# Agents.
+
+
+class AgentCall(Struct, frozen=True):
+    """One attempt to call an agent.
+
+    `key` is the step key: equal for every attempt of one step of one execution, so that an
+    idempotent agent can recognise a call it has already answered. `seed` is the same for
+    every attempt too. `deadline` is when the caller stops waiting.
+    """
+
+    execution: ExecutionId
+    tenant: Tenant
+    key: Digest
+    seed: str
+    attempt: int
+    input: Any
+    deadline: int | None = None
+
+
+class AgentReply(Struct, frozen=True):
+    """What came of it: an output not yet checked against the signature, or a failure."""
+
+    output: Any = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+class Agent(Protocol):
+    """A microagent. Failures are values: `call` raises nothing but `CancelledError`."""
+
+    @property
+    def name(self) -> AgentName:
+        """The name flows use."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """What callers may rely on."""
+        ...
+
+    @property
+    def digest(self) -> Digest:
+        """Of signature and implementation version: another behaviour, another digest."""
+        ...
+
+    async def call(self, call: AgentCall) -> AgentReply:
+        """Answer one call."""
+        ...
+
+
+class Scorer(Protocol):
+    """Compares texts by meaning."""
+
+    @property
+    def identity(self) -> str:
+        """Model, variant and dimension: part of every plan that routes."""
+        ...
+
+    async def score(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        """Cosine similarity of the query with each text, in order, rounded to 1e-6."""
+        ...
+
+
+# Storage.
+
+
+class Execution(Struct, frozen=True):
+    """An execution as the store lists it. `output` and `failure` are there once it is finished."""
+
+    id: ExecutionId
+    tenant: Tenant
+    flow: FlowId
+    plan: Digest
+    status: Status
+    created: int
+    updated: int
+    records: int
+    output: Any = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+class Deployed(Struct, frozen=True):
+    """A flow as deployed: the text its author wrote, and the plan it compiled to."""
+
+    flow: FlowId
+    tenant: Tenant
+    plan: Digest
+    source: str
+    created: int
+
+
+class Journal(Protocol):
+    """Where facts become durable: what these methods return has been synced.
+
+    Raises `errors.StoreError` and its kinds when the store cannot do its work.
+    """
+
+    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+        """Begin an execution with its first records; False where the id exists already."""
+        ...
+
+    async def append(
+        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+    ) -> None:
+        """Add records behind those there are, all or none; `status` replaces the listed row.
+
+        Raises `errors.Conflict` where a number is taken: somebody else drives this execution.
+        """
+        ...
+
+    async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
+        """The records numbered above `after`, in order."""
+        ...
+
+    async def find(self, execution: ExecutionId) -> Execution | None:
+        """The execution of this id."""
+        ...
+
+    async def search(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        flow: FlowId | None = None,
+        status: Sequence[Status] = (),
+        before: ExecutionId | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        """Executions, newest first, below `before` in that order."""
+        ...
+
+    async def unfinished(self) -> list[Execution]:
+        """Every execution that has not finished, oldest first: what recovery must drive on."""
+        ...
+
+
+class Catalog(Protocol):
+    """Plans by digest, and flows as deployed. Raises `errors.StoreError` like a journal."""
+
+    async def keep_plan(self, plan: Digest, document: bytes) -> None:
+        """Store what a plan can be compiled from; keeping it twice changes nothing."""
+        ...
+
+    async def plan(self, plan: Digest) -> bytes | None:
+        """The document of a plan."""
+        ...
+
+    async def deploy(self, deployed: Deployed) -> None:
+        """Make this the version that new executions of the flow run."""
+        ...
+
+    async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
+        """The version that runs now."""
+        ...
+
+    async def flows(self, tenant: Tenant) -> list[Deployed]:
+        """All deployed flows of a tenant, by name."""
+        ...
+
+
+class Store(Journal, Catalog, Protocol):
+    """All that is durable, in one place."""
+
+    async def close(self) -> None:
+        """Finish what waits, and let go of the store."""
+        ...
+
+
+# Observation.
+
+
+class Observer(Protocol):
+    """Hears of facts; cannot answer, cannot fail a run, does not see payloads it need not."""
+
+    def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
+        """These facts of this execution are durable now."""
+        ...

@@ -1,0 +1,1 @@
+"""Pure: rules and similarities become one explained decision."""

@@ -1,0 +1,1 @@
+"""A run: what its journal records, and how every decision follows from it. Pure."""

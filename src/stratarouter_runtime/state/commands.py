@@ -1,0 +1,71 @@
+"""What the shell must do: the only thing the core ever asks for.
+
+`decide` returns these; the driver carries them out after the facts they rest on are
+durable, and answers with facts. Times are absolute, in microseconds since the epoch.
+Must never know: who carries them out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from stratarouter_runtime.ids import Digest, StepPath
+from stratarouter_runtime.state.events import Event
+from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
+
+
+class CallAgent(Struct, frozen=True):
+    """Call an agent; answer with `Returned` or `Failed` for the same step, attempt and input.
+
+    `guarded` says that the intent must be durable before the call (see `Dispatched`).
+    """
+
+    step: StepPath
+    attempt: int
+    agent: LinkedAgent
+    input: Value
+    input_digest: Digest
+    deadline: int | None
+    guarded: bool
+
+
+class ScoreRoutes(Struct, frozen=True):
+    """Compare a query with the `about` of each candidate; answer with `Scored`."""
+
+    step: StepPath
+    attempt: int
+    query: str
+    query_digest: Digest
+    candidates: tuple[LinkedAgent, ...]
+
+
+class SetTimer(Struct, frozen=True):
+    """Answer with `TimerFired` once it is `at`."""
+
+    step: StepPath
+    timer: Literal["attempt", "retry", "ask", "limit"]
+    attempt: int
+    at: int
+
+
+class AwaitAnswer(Struct, frozen=True):
+    """Let an `Answered` for this step in."""
+
+    step: StepPath
+
+
+class Withdraw(Struct, frozen=True):
+    """Forget everything outstanding for this step: its call, scoring, timers and question."""
+
+    step: StepPath
+
+
+class Write(Struct, frozen=True):
+    """Journal this fact, which follows from the others, behind the one that brought it about."""
+
+    event: Event
+
+
+Command: TypeAlias = CallAgent | ScoreRoutes | SetTimer | AwaitAnswer | Withdraw | Write

@@ -1,0 +1,179 @@
+"""What the journal records: a closed, versioned union of facts.
+
+Facts come from outside (an agent answered, a timer fired, a person decided) or follow
+from the plan (`Chosen`, `Asked`, `Finished`); the latter are written too, so that anyone
+can read what happened without the plan, and so that a replay can compare. A record is a
+fact with its number and time. Must never know: how facts come about or are stored.
+
+Encoded as JSON objects; the field `t` names the kind; fields at their default are left
+out. A field may be added with a default; kinds and fields are never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from stratarouter_runtime.ids import AgentName, Digest, StepPath, Tenant
+
+VERSION: Final = 1
+"""Of this union; kept with every execution."""
+
+Value: TypeAlias = Any
+"""A value in its JSON form (bytes as base64 text)."""
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """A failure as a value: a dotted kind, what happened, own data, and which step raised it."""
+
+    kind: str
+    message: str = ""
+    data: Value = None
+    step: str = ""
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """What one call really took: US dollars, tokens in and out, milliseconds in the agent."""
+
+    usd: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    ms: float = 0.0
+
+
+NO_USAGE: Final = Usage()
+
+
+class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
+    """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`."""
+
+    id: str
+    plan: Digest
+    input: Value
+    seed: str
+    tenant: Tenant
+    deadline: int | None = None
+    parent: str | None = None
+
+
+class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):
+    """An agent with side effects is about to be called; written before the call is made."""
+
+    step: StepPath
+    attempt: int = 1
+
+
+class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults=True):
+    """An agent answered. `input` is the digest of what it was given."""
+
+    step: StepPath
+    input: Digest
+    output: Value = None
+    attempt: int = 1
+    usage: Usage = NO_USAGE
+
+
+class Failed(Struct, frozen=True, tag_field="t", tag="failed", omit_defaults=True):
+    """One attempt to call an agent failed."""
+
+    step: StepPath
+    input: Digest
+    failure: Failure
+    attempt: int = 1
+    usage: Usage = NO_USAGE
+
+
+class Scored(Struct, frozen=True, tag_field="t", tag="scored", omit_defaults=True):
+    """The router compared a query with the candidates: similarities in written order, rounded to 1e-6."""
+
+    step: StepPath
+    query: Digest
+    scores: tuple[float, ...]
+    attempt: int = 1
+
+
+class Chosen(Struct, frozen=True, tag_field="t", tag="chosen", omit_defaults=True):
+    """A route was decided: by `rule` (its number), by `meaning`, or by falling to `else`."""
+
+    step: StepPath
+    agent: AgentName
+    by: Literal["rule", "meaning", "else"]
+    rule: int | None = None
+    scores: tuple[float, ...] = ()
+    attempt: int = 1
+
+
+class Asked(Struct, frozen=True, tag_field="t", tag="asked", omit_defaults=True):
+    """The execution waits for a value from outside until `until` (µs since the epoch)."""
+
+    step: StepPath
+    until: int
+    type: str = "null"
+    sender: str = ""
+    show: Value = None
+    attempt: int = 1
+
+
+class Answered(Struct, frozen=True, tag_field="t", tag="answered", omit_defaults=True):
+    """A value came from outside, for a step that asked; `by` says from whom."""
+
+    step: StepPath
+    value: Value = None
+    by: str = ""
+
+
+class TimerFired(Struct, frozen=True, tag_field="t", tag="fired", omit_defaults=True):
+    """A moment the plan waited for has come.
+
+    It is an attempt's limit, a retry's wait, an ask's end, or a scope's limit of time.
+    """
+
+    step: StepPath
+    timer: Literal["attempt", "retry", "ask", "limit"]
+    attempt: int = 1
+
+
+class CancelRequested(Struct, frozen=True, tag_field="t", tag="cancel", omit_defaults=True):
+    """Somebody wants the execution to end; completed steps are undone."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class Finished(Struct, frozen=True, tag_field="t", tag="finished", omit_defaults=True):
+    """The end. `undo_failed` are undos that could not be done, beside the failure itself."""
+
+    status: Literal["completed", "failed", "cancelled", "timed_out"]
+    output: Value = None
+    failure: Failure | None = None
+    undo_failed: tuple[Failure, ...] = ()
+    usage: Usage = NO_USAGE
+
+
+Event: TypeAlias = (
+    Started
+    | Dispatched
+    | Returned
+    | Failed
+    | Scored
+    | Chosen
+    | Asked
+    | Answered
+    | TimerFired
+    | CancelRequested
+    | Finished
+)
+
+
+class Record(Struct, frozen=True):
+    """A fact in its journal.
+
+    `seq` counts from 0 without gaps; `at` is in µs since the epoch and never goes back;
+    `body` is the event, encoded; `link` is the hash chain up to here.
+    """
+
+    seq: int
+    at: int
+    body: bytes
+    link: bytes

@@ -1,0 +1,1 @@
+"""Where facts become durable: memory (the reference) and SQLite, behind one port."""

@@ -1,0 +1,1 @@
+"""The language: flow as written, types, expressions, checks, and the compiled plan."""

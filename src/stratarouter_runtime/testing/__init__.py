@@ -1,0 +1,1 @@
+"""Public fakes: what users need to test their flows, and we ours."""
