@@ -1,0 +1,53 @@
+"""Compares texts by the vectors of an encoder: the `Scorer` of the runtime.
+
+Must never know: what the scores decide.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from stratarouter_runtime.bridge.batching import BatchedEncoder
+from stratarouter_runtime.ports import Scorer
+
+_TABLES: Final = 256
+_PLACES: Final = 6
+
+Matrix = npt.NDArray[np.float64]
+
+
+class CosineScorer(Scorer):
+    """Cosine similarity. The vectors of a list of candidates are kept as one matrix."""
+
+    def __init__(self, encoder: BatchedEncoder) -> None:
+        self._encoder = encoder
+        self._tables: OrderedDict[tuple[str, ...], Matrix] = OrderedDict()
+
+    @property
+    @override
+    def identity(self) -> str:
+        return self._encoder.encoder.identity
+
+    @override
+    async def score(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        table = await self._table(tuple(texts))
+        asked = (await self._encoder.encode([query])).astype(np.float64)
+        # Row by row and in double precision: a matrix product may sum in another order for
+        # another number of candidates, and a score must not depend on its neighbours.
+        scores = (table * asked).sum(axis=1).round(_PLACES) + 0.0
+        return tuple(scores.tolist())
+
+    async def _table(self, texts: tuple[str, ...]) -> Matrix:
+        table = self._tables.get(texts)
+        if table is None:
+            table = (await self._encoder.encode(texts)).astype(np.float64)
+            self._tables[texts] = table
+            if len(self._tables) > _TABLES:
+                self._tables.popitem(last=False)
+        return table
