@@ -1,0 +1,28 @@
+"""Where the public conformance suites and data sets are; a test that needs one skips without it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def suite_path(name: str) -> Path:
+    """The folder of the suite `name` below STRATA_SUITES (default: `shared/suites` beside the checkout)."""
+    return _present("STRATA_SUITES", "suites", name)
+
+
+def data_path(name: str) -> Path:
+    """The data set `name` below STRATA_DATA (default: `shared/data` beside the checkout)."""
+    return _present("STRATA_DATA", "data", name)
+
+
+def _present(variable: str, folder: str, name: str) -> Path:
+    root = Path(os.environ.get(variable) or _SHARED / folder)  # noqa: TID251 - tests have no settings
+    path = root / name
+    if not path.exists():
+        pytest.skip(f"{path} is absent; {variable} names the folder that holds it", allow_module_level=True)
+    return path
