@@ -6,7 +6,9 @@ entropy, and belongs to `system`).
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Final, NewType
+
+from blake3 import blake3
 
 Digest = NewType("Digest", str)
 """64 lower-case hex digits of a blake3 hash (see `canonical`)."""
@@ -31,3 +33,20 @@ StepPath = NewType("StepPath", str)
 
 LOCAL = Tenant("local")
 """The tenant of the command line, the benchmarks and a server in development mode."""
+
+_DERIVED: Final = "stratarouter execution id 1.0"
+
+
+def derived_execution_id(tenant: Tenant, key: str) -> ExecutionId:
+    """The id of the execution that a caller's idempotency key stands for, of UUID version 8.
+
+    The same tenant and key always give the same id; two tenants never share one.
+    """
+    name = tenant.encode()
+    digest = blake3(len(name).to_bytes(8, "big") + name + key.encode(), derive_key_context=_DERIVED).digest(
+        16
+    )
+    number = int.from_bytes(digest, "big")
+    number = number & ~(0xF << 76) | 0x8 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return ExecutionId(f"exec_{number:032x}")

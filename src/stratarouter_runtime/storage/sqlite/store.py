@@ -1,0 +1,190 @@
+"""The store on SQLite: the port's words turned into writes and queries.
+
+Must never know: threads, transactions, or SQL beyond its names.
+"""
+
+from __future__ import annotations
+
+from errno import EROFS
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from typing_extensions import override
+
+from stratarouter_runtime.errors import StoreUnavailable
+from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.storage.rules import check_size, unknown
+from stratarouter_runtime.storage.sqlite import writes
+from stratarouter_runtime.storage.sqlite.connection import open_writer
+from stratarouter_runtime.storage.sqlite.faults import read_only
+from stratarouter_runtime.storage.sqlite.lock import Ownership
+from stratarouter_runtime.storage.sqlite.reader import Reader
+from stratarouter_runtime.storage.sqlite.sql import statement
+from stratarouter_runtime.storage.sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+
+T = TypeVar("T")
+
+
+class SqliteStore(Store):
+    """A store in one file. Without a writer it only reads. Used from one event loop."""
+
+    def __init__(
+        self, path: Path, reader: Reader, writer: Writer | None = None, ownership: Ownership | None = None
+    ) -> None:
+        self.path = path
+        self._reader = reader
+        self._writer = writer
+        self._ownership = ownership
+
+    @override
+    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+        check_size(execution.id, records)
+        return await self._write(writes.create(execution, records), 1 + len(records))
+
+    @override
+    async def append(
+        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+    ) -> None:
+        check_size(execution, records)
+        await self._write(writes.append(execution, records, status), len(records))
+
+    @override
+    async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
+        rows = await self._reader.fetch(statement("read"), {"id": execution, "after": after})
+        return [Record(*row) for row in rows]
+
+    @override
+    async def find(self, execution: ExecutionId) -> Execution | None:
+        rows = self._reader.look(f"{statement('listed')} {statement('find')}", {"id": execution})
+        return _execution(rows[0]) if rows else None
+
+    @override
+    async def search(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        flow: FlowId | None = None,
+        status: Sequence[Status] = (),
+        before: ExecutionId | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        wanted: dict[str, Any] = {"tenant": tenant, "flow": flow}
+        clauses = [f"{column} = :{column}" for column, value in wanted.items() if value is not None]
+        if status:
+            wanted["status"] = msgspec.json.encode(status).decode()
+            clauses.append("status IN (SELECT value FROM json_each(:status))")
+        if before is not None:
+            wanted["created"], wanted["execution"] = self._cursor(before, tenant)
+            clauses.append("(created, execution) < (:created, :execution)")
+        condition = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        query = f"{statement('listed')} {condition} {statement('newest')}"
+        return [_execution(row) for row in await self._reader.fetch(query, wanted | {"limit": limit})]
+
+    @override
+    async def unfinished(self) -> list[Execution]:
+        rows = await self._reader.fetch(f"{statement('listed')} {statement('unfinished')}")
+        return [_execution(row) for row in rows]
+
+    @override
+    async def keep_plan(self, plan: Digest, document: bytes) -> None:
+        await self._write(writes.keep_plan(plan, document))
+
+    @override
+    async def plan(self, plan: Digest) -> bytes | None:
+        rows = self._reader.look(statement("plan"), {"plan": plan})
+        return rows[0][0] if rows else None
+
+    @override
+    async def deploy(self, deployed: Deployed) -> None:
+        await self._write(writes.deploy(deployed))
+
+    @override
+    async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
+        rows = self._reader.look(statement("deployed"), {"tenant": tenant, "flow": flow})
+        return Deployed(*rows[0]) if rows else None
+
+    @override
+    async def flows(self, tenant: Tenant) -> list[Deployed]:
+        return [Deployed(*row) for row in await self._reader.fetch(statement("flows"), {"tenant": tenant})]
+
+    @override
+    async def close(self) -> None:
+        """Commit what waits; the last to close moves the log into the file."""
+        self._reader.close()
+        if self._writer is not None:
+            await self._writer.close()
+        if self._ownership is not None:
+            self._ownership.release()
+
+    async def _write(self, write: writes.Write[T], rows: int = 1) -> T:
+        if self._writer is None:
+            raise read_only(self.path)
+        return await self._writer.submit(write, rows)
+
+    def _cursor(self, before: ExecutionId, tenant: Tenant | None) -> tuple[int, int]:
+        """Where an execution stands in the order; `NotFound` for another tenant's like for none."""
+        rows = self._reader.look(statement("cursor"), {"id": before})
+        if not rows or tenant not in (None, rows[0][2]):
+            raise unknown(before)
+        created, execution, _ = rows[0]
+        return created, execution
+
+
+def open_store(path: Path) -> SqliteStore:
+    """Own the store in this file, making it where there is none.
+
+    Raises `StoreLocked` where another process owns it, `StoreReadOnly`, `StoreVersion` for a
+    file of a newer runtime, and `StoreUnavailable` for what is no store.
+    """
+    ownership = _own(path)
+    try:
+        connection = open_writer(path)
+        return SqliteStore(path, Reader(path), Writer(connection, path), ownership)
+    except BaseException:
+        ownership.release()
+        raise
+
+
+def open_readonly(path: Path) -> SqliteStore:
+    """Read a store, also while another process owns it; raises like `open_store`."""
+    if not path.exists():
+        raise StoreUnavailable(f"there is no store {path}", hint="name the file of an existing store")
+    return SqliteStore(path, Reader(path))
+
+
+def _own(path: Path) -> Ownership:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Ownership(path)
+    except PermissionError as error:
+        raise read_only(path) from error
+    except OSError as error:
+        if error.errno == EROFS:
+            raise read_only(path) from error
+        raise StoreUnavailable(
+            f"the store {path} cannot be opened: {error.strerror}", hint="name a file in a folder of yours"
+        ) from error
+
+
+def _execution(row: tuple[Any, ...]) -> Execution:
+    id_, tenant, flow, plan, status, created, output, failure, usage, updated, records = row
+    return Execution(
+        id=id_,
+        tenant=tenant,
+        flow=flow,
+        plan=plan,
+        status=status,
+        created=created,
+        updated=updated,
+        records=records,
+        output=None if output is None else msgspec.json.decode(output),
+        failure=None if failure is None else msgspec.json.decode(failure, type=Failure),
+        usage=None if usage is None else msgspec.json.decode(usage, type=Usage),
+    )

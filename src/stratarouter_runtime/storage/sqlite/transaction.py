@@ -1,0 +1,84 @@
+"""What goes into one commit: rows staged by several writes, inserted together.
+
+Must never know: threads, futures, or when it is committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from stratarouter_runtime.storage.sqlite.sql import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+
+    from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.state.events import Record
+
+Row: TypeAlias = tuple[int, int, int, bytes, bytes]
+
+REMEMBERED: Final = 16_384
+"""Executions whose heads are kept at hand between commits."""
+
+
+@dataclass(slots=True)
+class Head:
+    """Where a journal goes on: the execution's short name in the file, and its next number."""
+
+    execution: int
+    next: int
+
+
+class Transaction:
+    """The writer's view of the database.
+
+    Heads are remembered from commit to commit, which only the one owner of the file may do:
+    an append then needs no query before its insert.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self._heads: dict[ExecutionId, Head] = {}
+        self._rows: list[Row] = []
+
+    def head(self, execution: ExecutionId) -> Head | None:
+        """The head of a journal; None where there is no such execution."""
+        known = self._heads.get(execution)
+        if known is not None:
+            return known
+        row = self.connection.execute(statement("head"), {"id": execution}).fetchone()
+        return None if row is None else self.remember(execution, Head(*row))
+
+    def remember(self, execution: ExecutionId, head: Head) -> Head:
+        """Keep a head at hand."""
+        self._heads[execution] = head
+        return head
+
+    def stage(self, head: Head, records: Sequence[Record]) -> None:
+        """Add records, already checked against the head, to what will be inserted."""
+        place = head.execution
+        self._rows += [(place, record.seq, record.at, record.body, record.link) for record in records]
+        head.next += len(records)
+
+    def begin(self) -> None:
+        """Start; heads are forgotten here when too many, so that none gets lost half way."""
+        if len(self._heads) > REMEMBERED:
+            self._heads.clear()
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Insert what is staged and make it durable."""
+        rows, self._rows = self._rows, []
+        if rows:
+            self.connection.executemany(statement("append"), rows)
+        self.connection.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Forget everything since `begin`."""
+        self._rows.clear()
+        self._heads.clear()
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")

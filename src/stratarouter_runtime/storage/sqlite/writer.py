@@ -1,0 +1,191 @@
+"""The group committer: one thread that writes all that waits in one transaction with one sync.
+
+While it commits, the next batch gathers; nothing waits for a timer. A write that fails,
+fails alone. Must never know: what the writes mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import apsw
+
+from stratarouter_runtime.errors import StoreError, StoreUnavailable, StrataError
+from stratarouter_runtime.storage.sqlite.faults import translated
+from stratarouter_runtime.storage.sqlite.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stratarouter_runtime.storage.sqlite.writes import Write
+
+T = TypeVar("T")
+
+BATCH: Final = 1_000
+"""Rows of one commit, as far as whole writes allow."""
+
+QUEUE: Final = 4_096
+"""Writes that may wait; further callers wait their turn before they queue."""
+
+LOG_PAGES: Final = 4_000
+"""Length of the write-ahead log, in pages, above which the writer moves it into the file."""
+
+OWN_FAULTS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)
+"""SQLite's errors that are about one row; all others concern the whole batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    write: Write[Any]
+    rows: int
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    value: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Owns the writing connection. Used from one event loop."""
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
+        self._transaction = Transaction(connection)
+        self._path = path
+        self._log_pages = 0
+        self._room = asyncio.Semaphore(QUEUE)
+        self._gathering: list[_Request] = []
+        self._queue: SimpleQueue[list[_Request] | None] = SimpleQueue()
+        self._closed = False
+        connection.set_wal_hook(self._committed)
+        self._thread = Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, write: Write[T], rows: int = 1) -> T:
+        """Have a write committed; returns when it is synced. Cancelled, it may still come true.
+
+        Raises what the write raises, or a `StoreError`.
+        """
+        await self._room.acquire()
+        if self._closed:
+            self._room.release()
+            raise StoreUnavailable("the store is closed", hint="open it again")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._gathering.append(_Request(write, max(rows, 1), future))
+        if len(self._gathering) == 1:
+            # Behind all that is ready now: what one commit has woken shares the next one.
+            loop.call_soon(self._hand_over)
+        return await future
+
+    async def close(self) -> None:
+        """Commit what waits, then end. Again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._hand_over()
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        if self._gathering:
+            self._queue.put(self._gathering)
+            self._gathering = []
+
+    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[_Outcome]) -> None:
+        """On the loop: wake everyone whose write is decided."""
+        for request, outcome in zip(batch, outcomes, strict=True):
+            self._room.release()
+            if request.future.done():
+                continue
+            if outcome.error is None:
+                request.future.set_result(outcome.value)
+            else:
+                request.future.set_exception(outcome.error)
+
+    # In the thread.
+
+    def _run(self) -> None:
+        backlog: deque[_Request] = deque()
+        while self._gather(backlog):
+            batch = _take(backlog)
+            outcomes = self._write(batch)
+            # A loop that has ended has nobody left to wake.
+            with suppress(RuntimeError):
+                batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, outcomes)
+            if self._log_pages > LOG_PAGES:
+                self._checkpoint()
+        self._connection.close(True)
+
+    def _gather(self, backlog: deque[_Request]) -> bool:
+        """Take over all that waits, blocking only when there is nothing to do; False at the end."""
+        with suppress(Empty):
+            while True:
+                handed = self._queue.get(block=not backlog)
+                if handed is None:
+                    # Nothing is handed over behind the end, so finish the backlog and find it again.
+                    self._queue.put(None)
+                    return bool(backlog)
+                backlog.extend(handed)
+        return True
+
+    def _write(self, batch: Sequence[_Request]) -> list[_Outcome]:
+        """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
+        try:
+            return self._commit(batch)
+        except Exception as error:  # noqa: BLE001  the thread must outlive whatever a write does
+            with suppress(apsw.Error):
+                self._transaction.roll_back()
+            if len(batch) == 1 or _concerns_all(error):
+                return [_Outcome(error=self._fault(error)) for _ in batch]
+        return [outcome for request in batch for outcome in self._write([request])]
+
+    def _commit(self, batch: Sequence[_Request]) -> list[_Outcome]:
+        self._transaction.begin()
+        outcomes = [self._stage(request) for request in batch]
+        self._transaction.commit()
+        return outcomes
+
+    def _stage(self, request: _Request) -> _Outcome:
+        try:
+            return _Outcome(request.write(self._transaction))
+        except StrataError as error:
+            return _Outcome(error=error)
+
+    def _fault(self, error: Exception) -> Exception:
+        """An error of its own for each waiter, since a raised one gathers tracebacks."""
+        if isinstance(error, apsw.Error):
+            return translated(error, self._path, self._connection.system_errno)
+        return error
+
+    def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file. A failure is not lost: the next commit meets its cause."""
+        self._log_pages = 0
+        with suppress(apsw.Error):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _take(backlog: deque[_Request]) -> list[_Request]:
+    """The next batch: at least one write, about `BATCH` rows."""
+    batch = [backlog.popleft()]
+    rows = batch[0].rows
+    while backlog and rows + backlog[0].rows <= BATCH:
+        batch.append(backlog.popleft())
+        rows += batch[-1].rows
+    return batch
+
+
+def _concerns_all(error: Exception) -> bool:
+    return isinstance(error, apsw.Error | StoreError) and not isinstance(error, OWN_FAULTS)
