@@ -1,0 +1,1 @@
+"""TCFP-E: expressions that are pure, typed and bounded, compiled to code objects."""
