@@ -66,7 +66,8 @@ def tokens(source: str) -> Iterator[Token]:
     while at < len(source):
         found = _TOKEN.match(source, at)
         if found is None:
-            raise SyntaxProblem(at, f"unexpected character {source[at]!r}")
+            hint = "compare with ==" if source[at] == "=" else ""
+            raise SyntaxProblem(at, f"unexpected character {source[at]!r}", hint)
         kind, text = str(found.lastgroup), found.group()
         if kind == "text":
             token, at = _text(source, at, text)

@@ -83,8 +83,7 @@ class _Parser:
 
     def _unexpected(self, token: Token, wanted: str = "") -> SyntaxProblem:
         what = "the end" if token.kind == "end" else f"'{_shown(token)}'"
-        hint = {"=": "compare with =="}.get(str(token.value), "")
-        return SyntaxProblem(token.offset, f"unexpected {what}" + (f", {wanted}" if wanted else ""), hint)
+        return SyntaxProblem(token.offset, f"unexpected {what}" + (f", {wanted}" if wanted else ""))
 
     def _expression(self) -> Node:
         self._nested += 1
@@ -200,7 +199,7 @@ class _Parser:
                 raise SyntaxProblem(token.offset, "the key of a record is a name or a string", code="E201")
             self._expect(":")
             if str(token.value) in fields:
-                raise SyntaxProblem(token.offset, f"field '{token.value}' twice", "keep one of them", "E202")
+                raise SyntaxProblem(token.offset, f"field {token.value!r} twice", "keep one of them", "E202")
             fields[str(token.value)] = self._expression()
             if not self._accept(","):
                 self._expect("}")

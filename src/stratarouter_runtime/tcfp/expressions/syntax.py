@@ -117,7 +117,7 @@ Node: TypeAlias = (
 )
 
 
-def children(node: Node) -> tuple[Node, ...]:
+def children(node: Node) -> tuple[Node, ...]:  # noqa: C901 - one case a kind of node
     """The nodes right below, in the order of the text."""
     match node:
         case Literal() | Name():
