@@ -21,7 +21,7 @@ def data_path(name: str) -> Path:
 
 
 def _present(variable: str, folder: str, name: str) -> Path:
-    root = Path(os.environ.get(variable) or _SHARED / folder)  # noqa: TID251 - tests have no settings
+    root = Path(os.environ.get(variable) or _SHARED / folder)
     path = root / name
     if not path.exists():
         pytest.skip(f"{path} is absent; {variable} names the folder that holds it", allow_module_level=True)

@@ -128,13 +128,19 @@ def _plain(value: Any, pointer: str, depth: int) -> Any:
             return _float(value, pointer)
         case bytes() | bytearray() | memoryview():
             return _base64(value)
+        case _:
+            return _parts(value, pointer, depth + 1)
+
+
+def _parts(value: Any, pointer: str, depth: int) -> Any:
+    match value:
         case dict():
             return {
-                _key(key, pointer): _plain(item, f"{pointer}/{escape(key)}", depth + 1)
+                _key(key, pointer): _plain(item, f"{pointer}/{escape(key)}", depth)
                 for key, item in value.items()
             }
         case list() | tuple():
-            return [_plain(item, f"{pointer}/{index}", depth + 1) for index, item in enumerate(value)]
+            return [_plain(item, f"{pointer}/{index}", depth) for index, item in enumerate(value)]
         case _:
             raise InvalidInput(
                 f"a {type(value).__name__} cannot be written as JSON",
