@@ -1,0 +1,90 @@
+"""The command line as one visible list, and the one place where errors become exit codes.
+
+A command's module is imported when it is called, so that help costs nothing that only
+a command needs. Must never know: what a command does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+from msgspec import Struct
+
+from stratarouter_runtime.cli import render
+from stratarouter_runtime.cli.exits import BY_CODE, Exit
+from stratarouter_runtime.errors import StrataError
+
+
+class Command(Struct, frozen=True):
+    """A command: its name, where its function lives, and one line of help."""
+
+    name: str
+    target: str
+    help: str
+
+
+_CLI: Final = "stratarouter_runtime.cli"
+
+COMMANDS: Final = (
+    Command("validate", f"{_CLI}.validate:validate", "Check flows and report every mistake with its place."),
+    Command("graph", f"{_CLI}.graph:graph", "Draw a flow with its types and its worst-case cost."),
+    Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, embedder."),
+)
+
+
+def build() -> App:
+    """The command line, every command still unimported."""
+    app = App(
+        name="strata",
+        help="Typed microagent workflows, executed durably and reproducibly.",
+        version=version,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    for command in COMMANDS:
+        app.command(command.target, name=command.name, help=command.help)
+    return app
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - start-up: 20 ms only --version needs
+
+    return installed("stratarouter-runtime")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code. Says what went wrong on standard error, never a traceback."""
+    try:
+        result = build()(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except StrataError as error:
+        return complain(render.error(error), BY_CODE[error.code])
+    except CycloptsError as error:
+        return complain(usage(error), Exit.BAD_INPUT)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough; what is still buffered has nowhere to go.
+        sys.stdout = None
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        return complain(render.internal(error), Exit.UNAVAILABLE)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def complain(text: str, code: Exit) -> Exit:
+    """Print `text` on standard error; `code`."""
+    sys.stderr.write(text + "\n")
+    return code
+
+
+def usage(error: CycloptsError) -> str:
+    """What is wrong with the command line itself."""
+    chain = " ".join(error.command_chain or ())
+    hint = f"strata {chain} --help".replace("  ", " ")
+    return f"error: {' '.join(str(error).split())}\n  hint: {hint}"

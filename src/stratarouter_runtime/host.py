@@ -1,0 +1,68 @@
+"""What the machine under us is: cores, memory, and how long its disk takes to make a write durable.
+
+Every figure is read or measured when asked for. Must never know: what it is compared with.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Final
+
+from msgspec import Struct
+
+_BLOCK: Final = b"\0" * 4096
+_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+
+
+class SyncLatency(Struct, frozen=True):
+    """How long appending 4 KiB and syncing it takes, in microseconds."""
+
+    p50: float
+    p99: float
+    samples: int
+
+
+def describe() -> str:
+    """Interpreter and system in one line: `CPython 3.11.7 on Linux x86_64`."""
+    return (
+        f"{platform.python_implementation()} {platform.python_version()} "
+        f"on {platform.system()} {platform.machine()}"
+    )
+
+
+def cores() -> int:
+    """The number of CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Bytes of memory this process may use: the machine's, or the container's where that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(physical, int(_CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no cgroup here, or no limit set ("max")
+        return physical
+
+
+def sync_latency(folder: Path, samples: int = 40) -> SyncLatency:
+    """Measure the disk under `folder` with a file that is removed again. Raises `OSError`."""
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        taken = sorted(_sync(file.fileno()) for _ in range(samples))
+    return SyncLatency(
+        p50=taken[samples // 2] / 1000,
+        p99=taken[min(samples - 1, samples * 99 // 100)] / 1000,
+        samples=samples,
+    )
+
+
+def _sync(file: int) -> int:
+    started = perf_counter_ns()
+    os.write(file, _BLOCK)
+    os.fsync(file)
+    return perf_counter_ns() - started

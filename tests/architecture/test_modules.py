@@ -1,0 +1,38 @@
+"""Form that lint cannot hold: modules that say what they are, and stay small enough to be read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.architecture import source
+
+LONGEST_MODULE: Final = 400
+LONGEST_FUNCTION: Final = 60
+
+
+@pytest.mark.parametrize("module", source.modules(), ids=source.name)
+def test_a_module_says_what_lives_in_it(module: Path) -> None:
+    docstring = ast.get_docstring(source.tree(module))
+    assert docstring is not None
+    assert docstring.split("\n\n")[0].rstrip().endswith((".", ":")), "its first paragraph is no sentence"
+
+
+@pytest.mark.parametrize("module", source.modules(), ids=source.name)
+def test_a_module_can_be_read_in_one_sitting(module: Path) -> None:
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+
+
+@pytest.mark.parametrize("module", source.modules(), ids=source.name)
+def test_no_function_is_long(module: Path) -> None:
+    lengths = {
+        each.name: (each.end_lineno or each.lineno) - each.lineno + 1 for each in source.functions(module)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+
+
+def test_every_package_of_the_tests_exists_in_the_source() -> None:
+    packages = {path.name for path in (source.ROOT / "tests" / "unit").iterdir() if path.is_dir()}
+    assert {name for name in packages - {"__pycache__"} if not (source.PACKAGE / name).is_dir()} == set()

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stratarouter_runtime.cli.values import LARGEST, gather
+from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.tcfp.relations import optional
+from stratarouter_runtime.tcfp.types import BOOL, FLOAT, INT, JSON, STRING, TIME, ListType, enum, record
+
+DECLARED = record(
+    {
+        "any": JSON,
+        "day": TIME,
+        "deep": record({"n": INT}),
+        "flag": BOOL,
+        "lang": optional(STRING),
+        "level": enum(["1", "high"]),
+        "many": ListType(STRING),
+        "n": INT,
+        "ratio": FLOAT,
+        "text": STRING,
+    }
+)
+
+
+def nothing() -> bytes:
+    raise AssertionError("standard input was read")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("n=5", 5),
+        ("n=five", "five"),  # left for the check of the input to refuse
+        ("text=5", "5"),
+        ("text=true", "true"),
+        ("text=a=b", "a=b"),
+        ("text=", ""),
+        ('text="quoted"', "quoted"),
+        ("text={not json", "{not json"),
+        ("lang=null", None),
+        ("lang=12", "12"),
+        ("flag=true", True),
+        ("ratio=2", 2),
+        ("level=1", "1"),
+        ("level=high", "high"),
+        ("day=2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ('many=["a","b"]', ["a", "b"]),
+        ("any=5", 5),
+        ("any=word", "word"),
+        ('deep={"n":"x"}', {"n": "x"}),  # neither fits: the JSON, so that /deep/n is named
+    ],
+)
+def test_the_declared_type_decides_what_a_text_means(given: str, value: Any) -> None:
+    assert gather([given], DECLARED, nothing) == {given.partition("=")[0]: value}
+
+
+def test_files_and_standard_input_merge_and_the_last_word_wins(tmp_path: Path) -> None:
+    path = tmp_path / "in put.json"
+    path.write_text('{"n": 1, "text": "from file"}')
+    got = gather([f"@{path}", "-", "n=3"], DECLARED, lambda: b'{"text": "from stdin", "n": 2}')
+    assert got == {"n": 3, "text": "from stdin"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("plain", "neither k=v nor @file nor -"),
+        ("txt=5", "the flow has no such input"),
+        ("@/no/such/file", "No such file"),
+        ("-", "not JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_advice(given: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        gather([given], DECLARED, lambda: b"{")
+    assert caught.value.hint
+
+
+def test_an_unknown_input_names_the_nearest() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        gather(["txt=5"], DECLARED, nothing)
+    assert caught.value.hint == "did you mean 'text'?"
+    assert caught.value.pointer == "/txt"
+
+
+def test_an_input_that_is_no_object_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="standard input: the input of a flow is a JSON object"):
+        gather(["-"], DECLARED, lambda: b"[1]")
+
+
+def test_an_oversized_input_is_refused_by_its_size() -> None:
+    with pytest.raises(InvalidInput, match=f"at most {LARGEST}"):
+        gather(["-"], DECLARED, lambda: b"1" * (LARGEST + 1))

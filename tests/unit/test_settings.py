@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.settings import SOURCES, Settings, load
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "local.toml"
+
+
+def test_without_a_file_or_environment_the_defaults_hold(file: Path) -> None:
+    assert load({}, file) == Settings()
+
+
+def test_the_environment_overrides_the_file(file: Path) -> None:
+    file.write_text('[server]\nhost = "0.0.0.0"\nport = 1\n[store]\npath = "a b/c.db"\n')
+    got = load({"SERVER_PORT": "9000", "LOG_LEVEL": "INFO", "SERVER_HOST": ""}, file)
+    assert got == Settings(host="0.0.0.0", port=9000, store=Path("a b/c.db"))  # noqa: S104 - only read back
+
+
+def test_every_fault_is_reported_at_once(file: Path) -> None:
+    file.write_text('[server]\nprot = 1\nport = 70000\n[log]\nlevel = "loud"\n[spam]\nx = 1\n')
+    with pytest.raises(InvalidSetting) as caught:
+        load({"STRATA_ENCODER": "gpt"}, file)
+    message = caught.value.message
+    assert "server.prot: no such setting (did you mean 'server.port'?)" in message
+    assert "server.port = 70000" in message
+    assert "log.level = 'loud'" in message
+    assert "spam.x: no such setting" in message
+    assert "STRATA_ENCODER = 'gpt'" in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SERVER_PORT", "http"), ("SERVER_PORT", "-1"), ("SERVER_PORT", "65536"), ("LOG_LEVEL", "verbose")],
+)
+def test_a_value_that_does_not_fit_is_refused(file: Path, variable: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{variable} = "):
+        load({variable: value}, file)
+
+
+@pytest.mark.parametrize("text", ["port = ", "[server", "\udcff"])
+def test_a_file_that_is_no_toml_is_refused(file: Path, text: str) -> None:
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InvalidSetting, match="cannot be read"):
+        load({}, file)
+
+
+def test_a_path_must_be_text(file: Path) -> None:
+    file.write_text("[store]\npath = 5\n")
+    with pytest.raises(InvalidSetting, match=r"store\.path = 5"):
+        load({}, file)
+
+
+def test_every_field_can_be_set_in_both_ways() -> None:
+    assert [source.field for source in SOURCES] == [field.name for field in msgspec.structs.fields(Settings)]
+    assert (
+        len({source.key for source in SOURCES})
+        == len({source.variable for source in SOURCES})
+        == len(SOURCES)
+    )
