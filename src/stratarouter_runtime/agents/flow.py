@@ -1,0 +1,80 @@
+"""A flow called as an agent: one execution inside another.
+
+The child's id follows from its parent and the step, so a call that is repeated, after a
+crash or a retry of the caller, finds the execution it began and waits for that one. Must
+never know how executions are started, stored or driven: it is handed a function for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from typing_extensions import override
+
+from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
+from stratarouter_runtime.canonical import digest_bytes
+from stratarouter_runtime.errors import StrataError
+from stratarouter_runtime.ids import AgentName, Digest, ExecutionId
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution
+from stratarouter_runtime.state.events import Usage
+from stratarouter_runtime.tcfp.ir import Signature
+
+_CHILD: Final = "tcfp 1.0 child"
+
+RunChild: TypeAlias = Callable[[ExecutionId, AgentCall], Awaitable[Execution]]
+"""Starts the execution of this id, or attaches to it, and returns it once it is finished.
+
+May raise `errors.StrataError` where it cannot be started.
+"""
+
+
+def child_id(parent: ExecutionId, key: Digest) -> ExecutionId:
+    """The id of the execution that the step `key` of `parent` starts: a UUID of version 8."""
+    digits = digest_bytes(f"{parent}/{key}".encode(), _CHILD)
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return ExecutionId(f"exec_{digits[:12]}8{digits[13:16]}{variant}{digits[17:32]}")
+
+
+class FlowAgent(Agent):
+    """`digest` is that of the flow's plan: another plan is another agent."""
+
+    def __init__(self, name: AgentName, signature: Signature, digest: Digest, run: RunChild) -> None:
+        self._name = name
+        self._signature = signature
+        self._digest = digest
+        self._run = run
+
+    @property
+    @override
+    def name(self) -> AgentName:
+        return self._name
+
+    @property
+    @override
+    def signature(self) -> Signature:
+        return self._signature
+
+    @property
+    @override
+    def digest(self) -> Digest:
+        return self._digest
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        try:
+            child = await self._run(child_id(call.execution, call.key), call)
+        except StrataError as error:
+            return failed(UNAVAILABLE, f"flow '{self._name}' cannot be started: {error.message}")
+        return _reply(child)
+
+
+def _reply(child: Execution) -> AgentReply:
+    usage = child.usage or Usage()
+    if child.status == "completed":
+        return AgentReply(output=child.output, usage=usage)
+    if child.failure is not None:
+        return AgentReply(failure=child.failure, usage=usage)
+    if child.status == "timed_out":
+        return failed(TIMEOUT, f"execution {child.id} ran out of time", usage=usage)
+    return failed(UNAVAILABLE, f"execution {child.id} ended as {child.status}", usage=usage)

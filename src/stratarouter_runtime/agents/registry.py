@@ -1,0 +1,68 @@
+"""The agents at hand, by name: what flows are linked against and calls are answered by.
+
+Must never know: kinds of agents, or where they were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
+
+from typing_extensions import override
+
+from stratarouter_runtime.errors import LinkError
+from stratarouter_runtime.ports import Agent
+from stratarouter_runtime.tcfp.registry import LinkableAgent
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An agent that holds something which must be let go."""
+
+    async def close(self) -> None:
+        """Let go; the agent may be called again, and then takes it up anew."""
+        ...
+
+
+class Registry(Mapping[str, Agent]):
+    """Immutable, in the order of the names. Raises `LinkError` where two agents share a name."""
+
+    def __init__(self, agents: Iterable[Agent] = ()) -> None:
+        found: dict[str, Agent] = {}
+        for agent in agents:
+            if agent.name in found:
+                raise LinkError(
+                    f"two agents are named '{agent.name}'",
+                    hint="rename one of them: a flow could not tell which it calls",
+                )
+            found[agent.name] = agent
+        self._agents = dict(sorted(found.items()))
+
+    @override
+    def __getitem__(self, name: str) -> Agent:
+        return self._agents[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._agents)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def joined(self, agents: Iterable[Agent]) -> Registry:
+        """These agents and those. Raises `LinkError` where a name is taken."""
+        return Registry([*self._agents.values(), *agents])
+
+    def linkable(self) -> dict[str, LinkableAgent]:
+        """What the compiler needs to know of each agent."""
+        return {
+            name: LinkableAgent(agent.name, agent.signature, agent.digest)
+            for name, agent in self._agents.items()
+        }
+
+    async def close(self) -> None:
+        """Let go of what agents hold: connections, threads."""
+        for agent in self._agents.values():
+            if isinstance(agent, Closing):
+                await agent.close()

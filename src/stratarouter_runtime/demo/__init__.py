@@ -1,0 +1,1 @@
+"""The demonstration: a support inbox answered through the durable engine."""

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from stratarouter_runtime.agents.flow import FlowAgent, child_id
+from stratarouter_runtime.errors import StoreLocked
+from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, FlowId
+from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Status
+from stratarouter_runtime.state.events import Failure, Usage
+from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.tcfp.types import STRING, record
+
+KEY = Digest("k" * 64)
+PARENT = ExecutionId("exec_1")
+SIGNATURE = Signature(record({"text": STRING}), STRING)
+CALL = AgentCall(PARENT, LOCAL, KEY, "seed", 1, {"text": "a"})
+SPENT = Usage(usd=0.5)
+
+
+async def call_with(status: Status, **ended: object) -> AgentReply:
+    async def run(child: ExecutionId, call: AgentCall) -> Execution:
+        assert call is CALL
+        return Execution(child, LOCAL, FlowId("f"), KEY, status, 0, 1, 3, **ended)  # type: ignore[arg-type]
+
+    return await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
+
+
+async def test_the_output_of_the_flow_is_the_output_of_the_agent() -> None:
+    assert await call_with("completed", output="b", usage=SPENT) == AgentReply(output="b", usage=SPENT)
+
+
+async def test_the_failure_of_the_flow_is_the_failure_of_the_agent() -> None:
+    failure = Failure("sold_out", "none left", {"n": 0}, "2/call")
+    assert await call_with("failed", failure=failure) == AgentReply(failure=failure, usage=Usage())
+
+
+@pytest.mark.parametrize(("status", "kind"), [("timed_out", "timeout"), ("cancelled", "agent.unavailable")])
+async def test_an_end_without_a_failure_has_a_kind_too(status: Status, kind: str) -> None:
+    reply = await call_with(status)
+    assert reply.failure is not None
+    assert reply.failure.kind == kind
+    assert child_id(PARENT, KEY) in reply.failure.message
+
+
+async def test_a_flow_that_cannot_be_started_is_unavailable() -> None:
+    async def run(_child: ExecutionId, _call: AgentCall) -> Execution:
+        raise StoreLocked("the store is locked")
+
+    reply = await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
+    assert reply.failure == Failure("agent.unavailable", "flow 'sub' cannot be started: the store is locked")
+
+
+def test_the_child_of_a_step_is_always_the_same_and_never_that_of_another() -> None:
+    child = child_id(PARENT, KEY)
+    assert child == child_id(PARENT, KEY)
+    assert len({child, child_id(ExecutionId("exec_2"), KEY), child_id(PARENT, Digest("l" * 64))}) == 3
+    prefix, _, digits = child.partition("_")
+    assert prefix == "exec"
+    assert uuid.UUID(digits).version == 8
+    assert uuid.UUID(digits).variant == uuid.RFC_4122
