@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from json import JSONDecodeError
-from json.decoder import scanstring
+from json import JSONDecodeError, decoder
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from stratarouter_runtime.tcfp.ir import Where
@@ -21,8 +20,10 @@ from stratarouter_runtime.tcfp.text.nodes import (
 from stratarouter_runtime.tcfp.text.scalars import integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+# (text, index after the opening quote, strict) -> (string, index after the closing quote)
+_scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(decoder)["scanstring"]
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _NUMBER: Final = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORD: Final = re.compile(r"[A-Za-z]+")
@@ -122,7 +123,7 @@ class JsonReader:
 
     def _string(self, at: Where) -> str:
         try:
-            text, self._next = scanstring(self._text, self._next + 1, True)
+            text, self._next = _scan_string(self._text, self._next + 1, True)
         except JSONDecodeError as error:
             self._refuse(f"{error.msg[0].lower()}{error.msg[1:]}".removesuffix(" at"), index=error.pos)
         if _SURROGATE.search(text):
@@ -143,6 +144,5 @@ class JsonReader:
             return _WORDS[word[0]]
         if self._next >= len(self._text):
             self._refuse("the document ends where a value is expected", "close every bracket")
-        self._refuse(
-            "a value is expected here", "strings stand in double quotes; true, false and null in lower case"
-        )
+        hint = "strings stand in double quotes; true, false and null in lower case"
+        return self._refuse("a value is expected here", hint)

@@ -79,7 +79,7 @@ class Document(Struct, frozen=True):
     places: Places[str, Where] = {}
 
 
-class Unreadable(Exception):  # noqa: N818 - it never leaves this package
+class Unreadable(Exception):
     """Reading cannot go on; the diagnostic that says why is already noted."""
 
 

@@ -182,13 +182,13 @@ class YamlReader:
 
 
 def _parser(text: str) -> Any:
-    """libyaml's parser. The one written in Python refuses `{lang: string?}`, so it will not do."""
+    """The parser of libyaml. The one written in Python refuses `{lang: string?}`, so it will not do."""
     if not yaml.__with_libyaml__:
         raise InvalidSetting(
             "PyYAML was installed without libyaml, so flows in YAML cannot be read",
             hint="install a PyYAML wheel for this platform, or libyaml's headers and build it again",
         )
-    return yaml.cyaml.CParser(text)
+    return yaml.CSafeLoader(text)
 
 
 def _start(event: Any) -> tuple[int, int]:
