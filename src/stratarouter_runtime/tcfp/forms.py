@@ -11,7 +11,8 @@ from base64 import b64encode
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from stratarouter_runtime.tcfp.projection import admits_null, checker, tag_of, trial_order
+from stratarouter_runtime.tcfp.projection import checker, tag_of, trial_order
+from stratarouter_runtime.tcfp.relations import nullable
 from stratarouter_runtime.tcfp.scalars import Misfit
 from stratarouter_runtime.tcfp.types import (
     EnumType,
@@ -63,7 +64,7 @@ def _json_form(type_: Type) -> Form | None:
 def _canonical_form(type_: Type) -> Form | None:
     if isinstance(type_, Primitive) and type_.name == "bytes":
         return _base64
-    if isinstance(type_, RecordType) and any(admits_null(of) for _, of in type_.fields):
+    if isinstance(type_, RecordType) and any(nullable(of) for _, of in type_.fields):
         inner = _within(type_, _canonical_form)
         return lambda value: _present(value if inner is None else inner(value))
     return _within(type_, _canonical_form)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stratarouter_runtime.tcfp import plan, scalars
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
+from stratarouter_runtime.tcfp.relations import nullable
 from stratarouter_runtime.tcfp.scalars import Misfit, Project, expected
 from stratarouter_runtime.tcfp.types import (
     EnumType,
@@ -39,17 +40,6 @@ def checker(type_: Type) -> plan.Checker:
     or raises `Misfit`. Subclasses of the plain classes, and tuples, become plain.
     """
     return plan.Checker(type_, _compile(type_))
-
-
-def admits_null(type_: Type) -> bool:
-    """Whether null is a value of the type."""
-    match type_:
-        case Primitive():
-            return type_.name in {"null", "json"}
-        case UnionType():
-            return any(admits_null(option) for option in type_.options)
-        case _:
-            return isinstance(type_, UnknownType)
 
 
 def _compile(type_: Type) -> Project:  # noqa: C901 - one case a kind of type
@@ -112,7 +102,7 @@ def _map(project_value: Project) -> Project:
 
 
 def _record(type_: RecordType) -> Project:
-    shape = [(name, checker(of).project, admits_null(of)) for name, of in type_.fields]
+    shape = [(name, checker(of).project, nullable(of)) for name, of in type_.fields]
     return lambda value: scalars.fields(value, shape)
 
 
@@ -162,7 +152,7 @@ def _rank(option: Type) -> tuple[int, int, int]:
         case EnumType():
             return _RANKS.index("enum"), 0, 0
         case RecordType():
-            demanded = sum(not admits_null(of) for _, of in option.fields)
+            demanded = sum(not nullable(of) for _, of in option.fields)
             return _RANKS.index("record"), -demanded, -len(option.fields)
         case ListType():
             return _RANKS.index("list"), 0, 0
@@ -180,7 +170,7 @@ _RANKS: Final = (
 
 def _union(type_: UnionType) -> Project:
     order = trial_order(type_)
-    if not admits_null(order[0]):
+    if not nullable(order[0]):
         return _choice(order)
     present = order[1:] if isinstance(order[0], Primitive) and order[0].name == "null" else order
     inner = checker(present[0]).project if len(present) == 1 else _choice(present)

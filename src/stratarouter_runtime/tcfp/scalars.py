@@ -243,7 +243,7 @@ def fields(value: Any, shape: Iterable[tuple[str, Project, bool]], what: str = "
             elif name in value:
                 project(None)
             else:
-                raise _missing(name, value)  # noqa: TRY301 - the handler below adds where
+                raise _missing(name, value)
     except Misfit as misfit:
         misfit.below(name)
         raise

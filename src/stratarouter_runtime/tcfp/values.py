@@ -7,13 +7,12 @@ expressions in `forms`. Must never know: flows, agents, or runs.
 from __future__ import annotations
 
 from stratarouter_runtime.tcfp.forms import canonical_value, redact, to_json
-from stratarouter_runtime.tcfp.projection import admits_null, checker
+from stratarouter_runtime.tcfp.projection import checker
 from stratarouter_runtime.tcfp.scalars import MAX_DEPTH, Misfit, kind_of
 
 __all__ = [
     "MAX_DEPTH",
     "Misfit",
-    "admits_null",
     "canonical_value",
     "checker",
     "kind_of",
