@@ -11,7 +11,7 @@ from typing import Final
 import apsw
 
 from stratarouter_runtime.errors import StoreUnavailable, StoreVersion
-from stratarouter_runtime.storage.sqlite.faults import speaking_of
+from stratarouter_runtime.storage.sqlite.faults import read_only, speaking_of
 from stratarouter_runtime.storage.sqlite.sql import migrations
 
 APPLICATION: Final = 0x53545241
@@ -23,6 +23,9 @@ PATIENCE: Final = 5_000
 CACHE: Final = -16_384
 """The writer's page cache: 16 MiB."""
 
+LOG_KEPT: Final = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut when it starts anew."""
+
 
 def open_writer(path: Path) -> apsw.Connection:
     """The one connection that writes; makes the file and brings its schema up to date.
@@ -32,7 +35,7 @@ def open_writer(path: Path) -> apsw.Connection:
     with speaking_of(path):
         connection = apsw.Connection(str(path))
         try:
-            _check_journaling(connection, path)
+            _prepare(connection, path)
             _migrate(connection, path)
         except BaseException:
             connection.close(True)
@@ -69,10 +72,13 @@ def _open_reader(path: Path, how: str) -> apsw.Connection:
     return connection
 
 
-def _check_journaling(connection: apsw.Connection, path: Path) -> None:
+def _prepare(connection: apsw.Connection, path: Path) -> None:
+    if connection.readonly("main"):
+        raise read_only(path)
     connection.set_busy_timeout(PATIENCE)
     _version(connection, path)
     connection.pragma("cache_size", CACHE)
+    connection.pragma("journal_size_limit", LOG_KEPT)
     connection.pragma("synchronous", "FULL")
     mode = connection.pragma("journal_mode", "WAL")
     if mode != "wal":

@@ -5,6 +5,8 @@ Must never know: threads, transactions, or SQL beyond its names.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from errno import EROFS
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -117,7 +119,7 @@ class SqliteStore(Store):
     @override
     async def close(self) -> None:
         """Commit what waits; the last to close moves the log into the file."""
-        self._reader.close()
+        await asyncio.to_thread(self._reader.close)
         if self._writer is not None:
             await self._writer.close()
         if self._ownership is not None:
@@ -143,13 +145,14 @@ def open_store(path: Path) -> SqliteStore:
     Raises `StoreLocked` where another process owns it, `StoreReadOnly`, `StoreVersion` for a
     file of a newer runtime, and `StoreUnavailable` for what is no store.
     """
-    ownership = _own(path)
-    try:
+    with ExitStack() as opened:
+        ownership = _own(path)
+        opened.callback(ownership.release)
         connection = open_writer(path)
-        return SqliteStore(path, Reader(path), Writer(connection, path), ownership)
-    except BaseException:
-        ownership.release()
-        raise
+        opened.callback(connection.close, True)
+        reader = Reader(path)
+        opened.pop_all()
+    return SqliteStore(path, reader, Writer(connection, path), ownership)
 
 
 def open_readonly(path: Path) -> SqliteStore:

@@ -62,6 +62,7 @@ class Writer:
         self._transaction = Transaction(connection)
         self._path = path
         self._log_pages = 0
+        self._checkpoint_at = LOG_PAGES
         self._room = asyncio.Semaphore(QUEUE)
         self._gathering: list[_Request] = []
         self._queue: SimpleQueue[list[_Request] | None] = SimpleQueue()
@@ -121,9 +122,10 @@ class Writer:
             # A loop that has ended has nobody left to wake.
             with suppress(RuntimeError):
                 batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, outcomes)
-            if self._log_pages > LOG_PAGES:
+            if self._log_pages > self._checkpoint_at:
                 self._checkpoint()
-        self._connection.close(True)
+        with suppress(apsw.Error):
+            self._connection.close(True)
 
     def _gather(self, backlog: deque[_Request]) -> bool:
         """Take over all that waits, blocking only when there is nothing to do; False at the end."""
@@ -171,10 +173,16 @@ class Writer:
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:
-        """Move the log into the file. A failure is not lost: the next commit meets its cause."""
-        self._log_pages = 0
+        """Move the log into the file, as far as readers let it.
+
+        A failure is not lost: the next commit meets its cause. What could not be moved is tried
+        again when the log has grown once more, not at every commit.
+        """
+        self._checkpoint_at = self._log_pages + LOG_PAGES
         with suppress(apsw.Error):
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if pages == moved:
+                self._checkpoint_at = LOG_PAGES
 
 
 def _take(backlog: deque[_Request]) -> list[_Request]:
