@@ -1,0 +1,54 @@
+"""A disk between SQLite and the real one, which counts what is synced and fails on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+from typing_extensions import override
+
+BASE = "unix"
+
+
+class Disk(apsw.VFS):
+    """All files opened while it is the default; `fault` is raised by every write, or every sync."""
+
+    def __init__(self, name: str) -> None:
+        self.syncs = 0
+        self.write_fault: apsw.Error | None = None
+        self.sync_fault: apsw.Error | None = None
+        super().__init__(name, BASE, makedefault=True)
+
+    @override
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        return _File(self, name, flags)
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._disk = disk
+        super().__init__(BASE, name, flags)
+
+    @override
+    def xWrite(self, data: bytes, offset: int) -> None:
+        if self._disk.write_fault is not None:
+            raise self._disk.write_fault
+        super().xWrite(data, offset)
+
+    @override
+    def xSync(self, flags: int) -> None:
+        if self._disk.sync_fault is not None:
+            raise self._disk.sync_fault
+        self._disk.syncs += 1
+        super().xSync(flags)
+
+
+@contextmanager
+def between() -> Iterator[Disk]:
+    """Put a new disk between SQLite and the files that are opened meanwhile."""
+    disk = Disk("between")
+    try:
+        yield disk
+    finally:
+        disk.unregister()
