@@ -92,6 +92,14 @@ class Agent(Protocol):
         ...
 
 
+class Agents(Protocol):
+    """The agents at hand."""
+
+    def get(self, name: AgentName, /) -> Agent | None:
+        """The agent of this name."""
+        ...
+
+
 class Scorer(Protocol):
     """Compares texts by meaning."""
 

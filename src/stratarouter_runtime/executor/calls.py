@@ -1,0 +1,95 @@
+"""One call of an agent, or of the scorer, from command to fact.
+
+What an agent says is checked against its signature here, before it is journaled; whatever
+goes wrong becomes a failure. Must never know: journals, or what the fact brings about.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+from msgspec import Struct
+
+from stratarouter_runtime.ids import Digest, ExecutionId
+from stratarouter_runtime.ports import AgentCall, Agents, Clock, Scorer
+from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
+from stratarouter_runtime.tcfp.digests import step_key
+from stratarouter_runtime.tcfp.values import Misfit, to_json
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Agent, AgentReply
+    from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes
+    from stratarouter_runtime.state.events import Event, Started
+
+
+class Shell(Struct, frozen=True):
+    """What carrying out commands takes."""
+
+    agents: Agents
+    scorer: Scorer
+    clock: Clock
+
+
+async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
+    """Call the agent; its answer, or why there is none."""
+    agent = shell.agents.get(command.agent.name)
+    if agent is None or agent.digest != command.agent.digest:
+        return _failed(command, _missing(command, agent))
+    reply = await agent.call(agent_call(started, command))
+    return _fact(command, reply)
+
+
+def agent_call(started: Started, command: CallAgent) -> AgentCall:
+    """What an agent is told of one attempt.
+
+    Key and seed are those of the step of this execution, the same for every attempt.
+    """
+    key = step_key(command.step)
+    return AgentCall(
+        execution=ExecutionId(started.id),
+        tenant=started.tenant,
+        key=Digest(blake3(f"{started.id}\0{key}".encode()).hexdigest()),
+        seed=blake3(f"{started.seed}\0{key}".encode()).hexdigest(),
+        attempt=command.attempt,
+        input=command.input,
+        deadline=command.deadline,
+    )
+
+
+def _fact(command: CallAgent, reply: AgentReply) -> Event:
+    usage = reply.usage or NO_USAGE
+    if reply.failure is not None:
+        return Failed(command.step, command.input_digest, reply.failure, command.attempt, usage)
+    checker = command.agent.output
+    try:
+        output = to_json(checker.type, checker.project(reply.output))
+    except Misfit as misfit:
+        failure = Failure(
+            "agent.invalid_output", f"{command.agent.name} returned {misfit}", None, command.step
+        )
+        return Failed(command.step, command.input_digest, failure, command.attempt, usage)
+    return Returned(command.step, command.input_digest, output, command.attempt, usage)
+
+
+def _failed(command: CallAgent, failure: Failure) -> Failed:
+    return Failed(command.step, command.input_digest, failure, command.attempt)
+
+
+def _missing(command: CallAgent, agent: Agent | None) -> Failure:
+    name = command.agent.name
+    if agent is None:
+        message = f"no agent named '{name}' is registered here"
+    else:
+        message = (
+            f"the agent '{name}' registered here is version {agent.digest[:12]}…, "
+            f"the execution was started with {command.agent.digest[:12]}…"
+        )
+    return Failure("agent.unavailable", message, None, command.step)
+
+
+async def score(shell: Shell, command: ScoreRoutes) -> Event:
+    """Compare the query with what the candidates are about."""
+    texts = [agent.signature.about for agent in command.candidates]
+    scores = await shell.scorer.score(command.query, texts)
+    return Scored(command.step, command.query_digest, scores, command.attempt)

@@ -1,0 +1,200 @@
+"""The loop of one execution: decide, record, act, record.
+
+A drive is the only writer of its journal. It takes the facts that have come, decides on
+all of them, makes them durable together with what follows from them, and only then acts.
+Must never know: how anything is decided, kept or called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
+
+from stratarouter_runtime.errors import InvalidState, StrataError
+from stratarouter_runtime.executor.duties import Duties
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import Execution, Status
+from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes, Write
+from stratarouter_runtime.state.decide import accept, decide, unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.ports import Journal, Observer
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Event, Finished, Record
+    from stratarouter_runtime.state.ledger import Ledger
+    from stratarouter_runtime.state.run import Run
+
+Fact: TypeAlias = "tuple[Event, asyncio.Future[None] | None]"
+"""A fact, and who waits for it to become durable."""
+
+
+class Drive:
+    """One execution at work, from its first fact or from where a replay left it."""
+
+    def __init__(
+        self, run: Run, ledger: Ledger, row: Execution, shell: Shell, journal: Journal, observer: Observer
+    ) -> None:
+        self._run = run
+        self._ledger = ledger
+        self.row = row
+        self._journal = journal
+        self._observer = observer
+        self._clock = shell.clock
+        self._duties = Duties(shell, run.started, self.report)
+        self._facts: list[Fact] = []
+        self._wake = asyncio.Event()
+        self._watchers: list[asyncio.Future[None]] = []
+        self._draining = False
+
+    @property
+    def run(self) -> Run:
+        """The state, for reading."""
+        return self._run
+
+    def report(self, event: Event) -> None:
+        """A fact has come; it counts once it is journaled."""
+        self._facts.append((event, None))
+        self._wake.set()
+
+    async def tell(self, event: Event) -> None:
+        """Bring a fact from outside; returns once it is durable.
+
+        Raises `InvalidState` where the execution does not expect it.
+        """
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._facts.append((event, durable))
+        self._wake.set()
+        await durable
+
+    async def settled(self) -> None:
+        """Returns once it has stopped, or only an answer from outside can move it on.
+
+        Raises what stopped it.
+        """
+        if not self._parked:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._watchers.append(watcher)
+            await watcher
+
+    def drain(self) -> None:
+        """Begin nothing new; stop once the calls under way have answered."""
+        self._draining = True
+        self._wake.set()
+
+    async def drive(self, owed: Sequence[Command]) -> Finished | None:
+        """Carry out what is owed, and go on until the end; None where it was drained before.
+
+        Raises `StoreError` where facts cannot be made durable: the execution then stands
+        where its journal ends, and can be recovered.
+        """
+        try:
+            self._act(owed)
+            while self._run.finished is None and not self._drained:
+                if self._parked:
+                    self._settle(None)
+                await self._wake.wait()
+                self._wake.clear()
+                await self._step()
+        except BaseException as error:
+            self._settle(error)
+            raise
+        finally:
+            self._duties.drop()
+            _tell(self._facts, InvalidState("the execution is no longer at work here"))
+        self._settle(None)
+        return self._run.finished
+
+    @property
+    def _parked(self) -> bool:
+        return self._run.waiting and not self._facts
+
+    def _settle(self, error: BaseException | None) -> None:
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if watcher.done():
+                continue
+            if error is None:
+                watcher.set_result(None)
+            elif isinstance(error, Exception):
+                watcher.set_exception(error)
+            else:
+                watcher.cancel()
+
+    @property
+    def _drained(self) -> bool:
+        return self._draining and not self._duties.calling and not self._facts
+
+    async def _step(self) -> None:
+        """Decide on all facts that have come, make them durable, act."""
+        facts, self._facts = self._facts, []
+        records: list[Record] = []
+        events: list[Event] = []
+        commands: list[Command] = []
+        for event, durable in facts:
+            reason = unexpected(self._run, event)
+            if reason is None:
+                commands += self._take(event, records, events)
+            elif durable is not None and not durable.done():
+                durable.set_exception(InvalidState(reason))
+        try:
+            if records:
+                await self._record(records, events)
+        except StrataError as error:
+            _tell(facts, error)
+            raise
+        _tell(facts, None)
+        self._act(commands)
+
+    def _take(self, event: Event, records: list[Record], events: list[Event]) -> list[Command]:
+        records.append(self._ledger.write(event, self._clock.now()))
+        events.append(event)
+        accept(self._run, event, self._ledger.at)
+        commands = decide(self._run)
+        for command in commands:
+            if isinstance(command, Write):
+                records.append(self._ledger.write(command.event, self._ledger.at))
+                events.append(command.event)
+        return commands
+
+    async def _record(self, records: list[Record], events: list[Event]) -> None:
+        row = restate(self.row, self._run)
+        changed = row.status != self.row.status
+        await self._journal.append(ExecutionId(self._run.started.id), records, row if changed else None)
+        self.row = row
+        self._observer.recorded(row, records, events)
+
+    def _act(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if not (self._draining and _waits(command)):
+                self._duties.carry_out(command)
+
+
+def _waits(command: Command) -> bool:
+    """Whether recovery may carry this out as well. A guarded call is journaled as made: it must be."""
+    return isinstance(command, ScoreRoutes) or (isinstance(command, CallAgent) and not command.guarded)
+
+
+def _tell(facts: Sequence[Fact], error: StrataError | None) -> None:
+    """Tell those who brought facts that these are durable, or why not."""
+    for _, durable in facts:
+        if durable is None or durable.done():
+            continue
+        if error is None:
+            durable.set_result(None)
+        else:
+            durable.set_exception(error)
+
+
+def restate(row: Execution, run: Run) -> Execution:
+    """The listed row of an execution as its run stands now."""
+    finished = run.finished
+    if finished is not None:
+        end = {"output": finished.output, "failure": finished.failure, "usage": finished.usage}
+        return replace(row, status=finished.status, updated=run.now, **end)
+    status: Status = "waiting" if run.waiting else "running"
+    return row if status == row.status else replace(row, status=status, updated=run.now)

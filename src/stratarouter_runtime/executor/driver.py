@@ -1,0 +1,176 @@
+"""All executions at work in this process: started, resumed, told, cancelled, drained.
+
+Must never know: how anything is decided; where plans, agents or journals come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
+from stratarouter_runtime.executor.drive import Drive, restate
+from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
+from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.state.commands import CallAgent, Write
+from stratarouter_runtime.state.decide import begin, decide
+from stratarouter_runtime.state.events import Answered, CancelRequested, Failed, Failure
+from stratarouter_runtime.state.ledger import Ledger
+from stratarouter_runtime.state.replay import replay
+from stratarouter_runtime.tcfp.plan import Ask
+from stratarouter_runtime.tcfp.values import Misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.ports import Journal, Observer
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Event, Record, Started
+    from stratarouter_runtime.state.run import Frame, Run
+    from stratarouter_runtime.tcfp.plan import Plan
+
+
+class Driver:
+    """Drives executions: one task each, all facts through one journal."""
+
+    def __init__(self, shell: Shell, journal: Journal, observer: Observer) -> None:
+        self._shell = shell
+        self._journal = journal
+        self._observer = observer
+        self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
+        self._draining = False
+
+    @property
+    def active(self) -> list[ExecutionId]:
+        """The executions at work here."""
+        return list(self._drives)
+
+    async def start(self, plan: Plan, flow: FlowId, started: Started) -> None:
+        """Make the start of an execution durable, and set it to work.
+
+        Raises `InvalidInput` where the input does not fit, `Conflict` where the id is taken,
+        `InvalidState` while draining, `StoreError`.
+        """
+        if self._draining:
+            raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
+        ledger, at = Ledger(), self._shell.clock.now()
+        records, events = [ledger.write(started, at)], [started]
+        run = _begin(plan, started, at)
+        commands = decide(run)
+        derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
+        records += [ledger.write(event, at) for event in derived]
+        row = restate(_row(plan, flow, started, at, len(records)), run)
+        if not await self._journal.create(row, records):
+            raise Conflict(f"execution {started.id} exists already")
+        self._observer.recorded(row, records, [*events, *derived])
+        self._set_to_work(Drive(run, ledger, row, self._shell, self._journal, self._observer), commands)
+
+    def resume(self, plan: Plan, row: Execution, records: Sequence[Record]) -> None:
+        """Take an execution up where its journal ends, and set it to work.
+
+        Raises `JournalMismatch` where the journal does not follow from the plan.
+        """
+        if row.id in self._drives:
+            return
+        replayed = replay(plan, records)
+        drive = Drive(replayed.run, replayed.ledger, row, self._shell, self._journal, self._observer)
+        owed = []
+        for command in replayed.owed:
+            if isinstance(command, CallAgent) and command.guarded:
+                drive.report(_interrupted(command))
+            else:
+                owed.append(command)
+        self._set_to_work(drive, owed)
+
+    def _set_to_work(self, drive: Drive, commands: Sequence[Command]) -> None:
+        task = asyncio.get_running_loop().create_task(self._drive(drive, commands))
+        self._drives[drive.row.id] = drive, task
+        # A failure is told to those who wait; where nobody does, recovery meets it again.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _drive(self, drive: Drive, commands: Sequence[Command]) -> None:
+        try:
+            await drive.drive(commands)
+        finally:
+            del self._drives[drive.row.id]
+
+    async def settled(self, execution: ExecutionId) -> None:
+        """Returns once an execution at work here has stopped, or waits for an answer from outside.
+
+        Returns at once where it is not at work here. Raises `StoreError` where it cannot go on.
+        """
+        found = self._drives.get(execution)
+        if found is not None:
+            await found[0].settled()
+
+    async def cancel(self, execution: ExecutionId, reason: str, by: str) -> None:
+        """Have an execution end; returns once that is durable."""
+        await self._at_work(execution).tell(CancelRequested(reason, by))
+
+    async def answer(self, execution: ExecutionId, step: str, value: Any, by: str) -> StepPath:
+        """Answer the question of a step, named by its path or its name; the path.
+
+        Raises `InvalidState` where the step has not asked, `InvalidInput` for a wrong type.
+        """
+        drive = self._at_work(execution)
+        frame = _asking(drive.run, step)
+        assert isinstance(frame.op.does, Ask)
+        try:
+            frame.op.does.answer.project(value)
+        except Misfit as misfit:
+            raise InvalidInput(f"the answer does not fit: {misfit}", pointer=misfit.pointer) from misfit
+        await drive.tell(Answered(frame.path, value, by))
+        return frame.path
+
+    async def drain(self, patience: float) -> None:
+        """Begin nothing new, let calls under way answer for `patience` seconds, then stop."""
+        self._draining = True
+        for drive, _ in self._drives.values():
+            drive.drain()
+        tasks = [task for _, task in self._drives.values()]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _at_work(self, execution: ExecutionId) -> Drive:
+        found = self._drives.get(execution)
+        if found is None:
+            raise InvalidState(
+                f"execution {execution} is not at work here", hint=f"see its state: strata show {execution}"
+            )
+        return found[0]
+
+
+def _begin(plan: Plan, started: Started, at: int) -> Run:
+    try:
+        return begin(plan, started, at)
+    except Misfit as misfit:
+        message = f"the input does not fit {plan.name}: {misfit}"
+        raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
+
+
+def _row(plan: Plan, flow: FlowId, started: Started, at: int, records: int) -> Execution:
+    return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, records)
+
+
+def _interrupted(command: CallAgent) -> Failed:
+    """What becomes of a call with side effects that was under way when its process ended."""
+    message = f"the process ended while {command.agent.name} was at work: whether it took effect is not known"
+    failure = Failure("agent.unavailable", message, None, command.step)
+    return Failed(command.step, command.input_digest, failure, command.attempt)
+
+
+def _asking(run: Run, step: str) -> Frame:
+    frames = [run.live[path] for path in sorted(run.asking)]
+    found = [frame for frame in frames if step in {frame.path, frame.op.name}]
+    if len(found) == 1:
+        return found[0]
+    asking = ", ".join(f"{frame.op.name} ({frame.path})" for frame in frames) or "none"
+    raise InvalidState(
+        f"no single step '{step}' waits for an answer", hint=f"steps that have asked: {asking}"
+    )

@@ -1,0 +1,89 @@
+"""What is under way for one execution: calls, scorings and timers.
+
+Each ends in a fact, handed to `report`; what is withdrawn ends in none. Must never know:
+why a command was given, or what a fact brings about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from stratarouter_runtime.executor.calls import call, score
+from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Withdraw, Write
+from stratarouter_runtime.state.events import TimerFired
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.ids import StepPath
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Event, Started
+
+Report: TypeAlias = Callable[["Event"], None]
+
+
+class Duties:
+    """Carries out commands of one execution; `report` is told each fact that comes of them."""
+
+    def __init__(self, shell: Shell, started: Started, report: Report) -> None:
+        self._shell = shell
+        self._started = started
+        self._report = report
+        self._tasks: dict[StepPath, asyncio.Task[None]] = {}
+        self._timers: dict[StepPath, dict[str, asyncio.TimerHandle]] = {}
+
+    @property
+    def calling(self) -> bool:
+        """Whether an agent or the scorer has yet to answer."""
+        return bool(self._tasks)
+
+    def carry_out(self, command: Command) -> None:
+        """Begin what the command asks for."""
+        match command:
+            case CallAgent():
+                self._spawn(command.step, call(self._shell, self._started, command))
+            case ScoreRoutes():
+                self._spawn(command.step, score(self._shell, command))
+            case SetTimer():
+                self._arm(command)
+            case Withdraw():
+                self._withdraw(command.step)
+            case AwaitAnswer() | Write():
+                pass
+
+    def drop(self) -> None:
+        """Withdraw everything: nothing is reported after this."""
+        for step in [*self._tasks, *self._timers]:
+            self._withdraw(step)
+
+    def _spawn(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
+        task = asyncio.get_running_loop().create_task(self._work(step, work))
+        self._tasks[step] = task
+
+    async def _work(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
+        event = await work
+        # A withdrawn call may still come to its end: what it says no longer matters.
+        if self._tasks.get(step) is asyncio.current_task():
+            del self._tasks[step]
+            self._report(event)
+
+    def _arm(self, timer: SetTimer) -> None:
+        left = max(0, timer.at - self._shell.clock.now()) / 1_000_000
+        handle = asyncio.get_running_loop().call_later(left, self._fire, timer)
+        self._timers.setdefault(timer.step, {})[timer.timer] = handle
+
+    def _fire(self, timer: SetTimer) -> None:
+        # The clock of the loop and that of the journal may drift apart: the journal's counts.
+        if self._shell.clock.now() < timer.at:
+            self._arm(timer)
+            return
+        self._timers[timer.step].pop(timer.timer)
+        self._report(TimerFired(timer.step, timer.timer, timer.attempt))
+
+    def _withdraw(self, step: StepPath) -> None:
+        task = self._tasks.pop(step, None)
+        if task is not None:
+            task.cancel()
+        for handle in self._timers.pop(step, {}).values():
+            handle.cancel()

@@ -1,0 +1,234 @@
+"""The way of one request, on one page.
+
+A flow comes in as text and becomes a plan; a request names a plan and brings an input; its
+start is made durable; the driver takes it to its end; the outcome goes back. Everything
+else is composed here from siblings that do not know each other. Must never know: HTTP,
+SQL, any back-end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from stratarouter_runtime.errors import Conflict, InvalidFlow, InvalidState, JournalMismatch, NotFound
+from stratarouter_runtime.executor.recovery import Recovery, recover, resume
+from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.ports import Deployed, Execution
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.state.replay import replay
+from stratarouter_runtime.tcfp.compiler import compile_flow
+from stratarouter_runtime.tcfp.loader import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.executor.driver import Driver
+    from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.ids import Digest
+    from stratarouter_runtime.ports import Clock, Entropy, Store
+    from stratarouter_runtime.state.events import Event, Record
+    from stratarouter_runtime.tcfp.plan import Plan
+
+SECOND = 1_000_000
+
+
+class StartExecution(Struct, frozen=True):
+    """A request: which plan, on what, for whom, and within what. `timeout` is in microseconds.
+
+    With a `key`, the same tenant and key always mean the same execution.
+    """
+
+    plan: Plan
+    input: Any
+    flow: FlowId
+    tenant: Tenant = LOCAL
+    key: str | None = None
+    seed: str | None = None
+    timeout: int | None = None
+    parent: ExecutionId | None = None
+
+
+class Journaled(Struct, frozen=True):
+    """An execution with all its facts."""
+
+    execution: Execution
+    records: tuple[Record, ...]
+    events: tuple[Event, ...]
+
+
+class Proof(Struct, frozen=True):
+    """What a replay found: every decision derived again, or the first that was not."""
+
+    execution: ExecutionId
+    plan: Digest
+    records: int
+    link: str
+    reproducible: bool
+    divergence: str = ""
+    hint: str = ""
+
+
+class Runtime:
+    """Accepts flows and executions, and answers what became of them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        plans: Plans,
+        driver: Driver,
+        registry: Registry,
+        router: Callable[[], str],
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._driver = driver
+        self._registry = registry
+        self._router = router
+        self._clock = clock
+        self._entropy = entropy
+
+    # Flows.
+
+    def compile(self, source: str | bytes) -> Plan:
+        """A flow as text -> its plan, linked to the agents at hand.
+
+        Raises `InvalidFlow` with every diagnostic, `LinkError`.
+        """
+        loaded = load(source)
+        if loaded.flow is None:
+            raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
+        return compile_flow(loaded.flow, self._registry.linkable(), self._router)
+
+    async def deploy(self, tenant: Tenant, flow: FlowId, source: str) -> tuple[Deployed, Plan]:
+        """Make this text the version of `flow` that new executions run. Raises as `compile`."""
+        plan = self.compile(source)
+        await self._plans.keep(plan)
+        deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
+        await self._store.deploy(deployed)
+        return deployed, plan
+
+    async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
+        """The version of `flow` that runs now. Raises `NotFound`."""
+        deployed = await self._store.deployed(tenant, flow)
+        if deployed is None:
+            raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
+        return deployed, await self._plans.get(deployed.plan)
+
+    # Executions.
+
+    async def start(self, request: StartExecution) -> ExecutionId:
+        """Accept an execution: when this returns its start is durable, and it is at work.
+
+        Raises `InvalidInput`, `Conflict` where the key was used with another body, `StoreError`.
+        """
+        await self._plans.keep(request.plan)
+        execution = self._id(request)
+        try:
+            await self._driver.start(request.plan, request.flow, self._started(execution, request))
+        except Conflict:
+            await self._attach(execution, request)
+        return execution
+
+    def _id(self, request: StartExecution) -> ExecutionId:
+        if request.key is None:
+            return self._entropy.execution_id()
+        return derived_execution_id(request.tenant, request.key)
+
+    def _started(self, execution: ExecutionId, request: StartExecution) -> Started:
+        deadline = None if request.timeout is None else self._clock.now() + request.timeout
+        return Started(
+            id=execution,
+            plan=request.plan.digest,
+            input=request.input,
+            seed=request.seed or self._entropy.seed(),
+            tenant=request.tenant,
+            deadline=deadline,
+            parent=request.parent,
+        )
+
+    async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:
+        """The id is taken: by this very request, sent again, or by another."""
+        started = decode((await self._store.read(execution))[0].body)
+        assert isinstance(started, Started)
+        if started.plan != request.plan.digest or started.input != request.input:
+            raise Conflict(
+                f"the key '{request.key}' was used for another request: {execution}",
+                hint="use a new key for another flow or input",
+            )
+
+    async def wait(self, execution: ExecutionId, patience: float | None = None) -> Execution:
+        """The execution once it has finished or stopped, or waits for an answer from outside.
+
+        After `patience` seconds it is returned as it stands.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self._driver.settled(execution)
+        except TimeoutError:
+            pass
+        return await self.find(execution)
+
+    async def execute(self, request: StartExecution, patience: float | None = None) -> Execution:
+        """Start and wait."""
+        return await self.wait(await self.start(request), patience)
+
+    async def find(self, execution: ExecutionId, tenant: Tenant | None = None) -> Execution:
+        """The execution as listed. Raises `NotFound`, also where it is another tenant's."""
+        row = await self._store.find(execution)
+        if row is None or (tenant is not None and row.tenant != tenant):
+            raise NotFound(f"no execution {execution}", hint="list them: strata ps")
+        return row
+
+    async def journal(self, execution: ExecutionId, tenant: Tenant | None = None) -> Journaled:
+        """The execution with all its facts. Raises `NotFound`, `JournalMismatch`."""
+        row = await self.find(execution, tenant)
+        records = tuple(await self._store.read(execution))
+        return Journaled(row, records, tuple(decode(record.body) for record in records))
+
+    async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
+        """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""
+        await self._at_work(execution)
+        await self._driver.answer(execution, step, value, by)
+
+    async def cancel(self, execution: ExecutionId, reason: str = "", by: str = "") -> None:
+        """Have an execution end, undoing what it completed; returns once that is durable."""
+        await self._at_work(execution)
+        await self._driver.cancel(execution, reason, by)
+
+    async def resume(self, execution: ExecutionId) -> None:
+        """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
+        await self._at_work(execution)
+
+    async def recover(self) -> Recovery:
+        """Set all unfinished executions to work again."""
+        return await recover(self._store, self._plans, self._driver)
+
+    async def _at_work(self, execution: ExecutionId) -> None:
+        if execution in self._driver.active:
+            return
+        row = await self.find(execution)
+        if row.status in {"completed", "failed", "cancelled", "timed_out"}:
+            raise InvalidState(f"execution {execution} has finished: {row.status}")
+        await resume(row, self._store, self._plans, self._driver)
+
+    # Proof.
+
+    async def replay(self, execution: ExecutionId, tenant: Tenant | None = None) -> Proof:
+        """Derive every decision of an execution again, and compare. Raises `NotFound`."""
+        row = await self.find(execution, tenant)
+        plan = await self._plans.get(row.plan)
+        records = await self._store.read(execution)
+        link = records[-1].link.hex() if records else ""
+        try:
+            replay(plan, records)
+        except JournalMismatch as found:
+            return Proof(execution, row.plan, len(records), link, False, found.message, found.hint or "")
+        return Proof(execution, row.plan, len(records), link, True)

@@ -1,0 +1,192 @@
+"""The pure core: facts in, commands out.
+
+    run = begin(plan, started, at)     the first fact
+    commands = decide(run)             what the shell must do now
+    accept(run, fact, at)              a fact; refused where the run does not expect it
+    commands = decide(run)             ... until run.finished
+
+`decide` works off the agenda, so it costs what the fact changed. Every command is a
+function of plan, input and facts. Must never know: clocks, storage, agents, asyncio.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stratarouter_runtime.errors import JournalMismatch
+from stratarouter_runtime.state import leaves
+from stratarouter_runtime.state.events import (
+    Answered,
+    Asked,
+    CancelRequested,
+    Chosen,
+    Dispatched,
+    Event,
+    Failed,
+    Failure,
+    Finished,
+    Returned,
+    Scored,
+    Started,
+    TimerFired,
+)
+from stratarouter_runtime.state.leaves import Flight, Question, Scoring
+from stratarouter_runtime.state.run import Begin, Dispatch, Fail, Frame, Open, Phase, Run, Succeed, Task, Win
+from stratarouter_runtime.state.steps import begin_attempt, open_frame, succeed
+from stratarouter_runtime.state.unwinding import fail, resume, stumble, win
+from stratarouter_runtime.tcfp.durations import format_duration
+from stratarouter_runtime.tcfp.expressions import ExpressionFailed
+from stratarouter_runtime.tcfp.times import time_text
+from stratarouter_runtime.tcfp.values import Misfit
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.tcfp.plan import Environment, Plan
+
+
+def begin(plan: Plan, started: Started, at: int) -> Run:
+    """A run of `plan` on the input of `started`, at its first moment.
+
+    Raises `values.Misfit` where the input does not fit the plan.
+    """
+    run = Run(plan, started, at)
+    given = plan.input.project(started.input)
+    facts = {"id": started.id, "seed": started.seed, "started": time_text(at)}
+    slots = [facts, *(given[name] for name in plan.inputs)]
+    slots += [None] * (plan.size - len(slots))
+    env: Environment = (slots,)
+    run.agenda.append(Open(plan.ops[0], None, "flow", env, (), None))
+    return run
+
+
+def decide(run: Run) -> list[Command]:
+    """Work off the agenda; return what the shell must do, in order."""
+    agenda = run.agenda
+    while agenda and run.finished is None:
+        _work(run, agenda.popleft())
+    commands, run.commands = run.commands, []
+    return commands
+
+
+def _work(run: Run, task: Task) -> None:
+    match task:
+        case Open():
+            open_frame(run, task)
+        case Begin():
+            begin_attempt(run, task)
+        case Dispatch():
+            leaves.dispatch(run, task.frame)
+        case Succeed():
+            succeed(run, task)
+        case Win():
+            win(run, task)
+        case Fail():
+            fail(run, task)
+
+
+def unexpected(run: Run, event: Event) -> str | None:
+    """Why this fact does not fit the run at this moment, or None where it does.
+
+    The shell drops facts that came too late; in a journal there are none.
+    """
+    if run.finished is not None:
+        return "the execution has finished"
+    match event:
+        case CancelRequested():
+            return None
+        case Returned() | Failed() | Scored() | Answered() | TimerFired():
+            frame = run.live.get(event.step)
+            if frame is None:
+                return f"step {event.step or 'flow'!r} is not waiting for anything"
+            return _unfit(frame, event)
+        case Started() | Dispatched() | Chosen() | Asked() | Finished():
+            return f"a fact of kind {type(event).__name__} follows from the plan and cannot come from outside"
+
+
+def _unfit(frame: Frame, event: Returned | Failed | Scored | Answered | TimerFired) -> str | None:
+    name, memory = frame.op.name, frame.memory
+    if not isinstance(event, Answered | TimerFired) and event.attempt != frame.attempt:
+        return f"{name} is at attempt {frame.attempt}, not {event.attempt}"
+    match event:
+        case Returned() | Failed():
+            if not (isinstance(memory, Flight) and memory.flying):
+                return f"{name} is not waiting for an agent"
+            return _other("input", name, memory.digest, event.input)
+        case Scored():
+            if not isinstance(memory, Scoring):
+                return f"{name} is not waiting for scores"
+            return _other("query", name, memory.digest, event.query)
+        case Answered():
+            return None if isinstance(memory, Question) else f"{name} has not asked for anything"
+        case TimerFired():
+            return _unfit_timer(frame, event)
+
+
+def _other(what: str, name: str, here: str, there: str) -> str | None:
+    if here == there:
+        return None
+    return f"{name} has another {what}: {here[:12]}… by the plan, {there[:12]}… by the fact"
+
+
+def _unfit_timer(frame: Frame, event: TimerFired) -> str | None:
+    match event.timer:
+        case "attempt" if event.attempt == frame.attempt and frame.phase is Phase.RUNNING:
+            return None
+        case "retry" if event.attempt == frame.attempt and frame.phase is Phase.BACKOFF:
+            return None
+        case "ask" if isinstance(frame.memory, Question) and event.attempt == frame.attempt:
+            return None
+        case "limit" if frame.scope is not None and frame.scope.owner is frame:
+            return None
+        case _:
+            return f"{frame.op.name} has no {event.timer} timer running"
+
+
+def accept(run: Run, event: Event, at: int) -> None:
+    """Take in a fact from outside, which happened `at`.
+
+    Raises `JournalMismatch` where the run does not expect it: then nothing has changed.
+    """
+    reason = unexpected(run, event)
+    if reason is not None:
+        raise JournalMismatch(reason)
+    run.now = max(run.now, at)
+    if isinstance(event, CancelRequested):
+        assert run.root is not None
+        message = event.reason or f"cancelled by {event.by or 'request'}"
+        run.agenda.append(Fail(run.root, Failure("cancelled", message)))
+        return
+    assert isinstance(event, Returned | Failed | Scored | Answered | TimerFired)
+    frame = run.live[event.step]
+    try:
+        _reach(run, frame, event)
+    except (ExpressionFailed, Misfit) as error:
+        stumble(run, frame, error)
+
+
+def _reach(run: Run, frame: Frame, event: Returned | Failed | Scored | Answered | TimerFired) -> None:
+    match event:
+        case Returned():
+            leaves.returned(run, frame, event)
+        case Failed():
+            leaves.failed(run, frame, event)
+        case Scored():
+            leaves.scored(run, frame, event)
+        case Answered():
+            leaves.answered(run, frame, event)
+        case TimerFired(timer="ask"):
+            leaves.unanswered(run, frame)
+        case TimerFired(timer="retry"):
+            frame.outstanding -= 1
+            resume(run, frame)
+        case TimerFired():
+            frame.outstanding -= 1
+            run.agenda.append(Fail(frame, _late(frame, event)))
+
+
+def _late(frame: Frame, event: TimerFired) -> Failure:
+    if event.timer == "attempt":
+        took = format_duration(frame.op.time or 0)
+        return Failure("timeout", f"{frame.op.name} took longer than {took}", None, frame.path)
+    name = "the flow" if frame.parent is None else frame.op.name
+    return Failure("limit.time", f"{name} took longer than it may", {"limit": "time"}, frame.path)

@@ -1,0 +1,234 @@
+"""The ops that reach outside: call, route, ask. What they command, and how facts end them.
+
+A call is evaluated, gets a place, is charged to the scopes around it, and only then made.
+Must never know: modifiers, or what surrounds the op.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stratarouter_runtime.canonical import digest
+from stratarouter_runtime.routing.choose import choose
+from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Write
+from stratarouter_runtime.state.events import Asked, Chosen, Dispatched, Failure, Usage
+from stratarouter_runtime.state.run import Dispatch, Fail, Succeed
+from stratarouter_runtime.state.scopes import (
+    count_step,
+    deadline_of,
+    leave_place,
+    reserve,
+    settle,
+    take_place,
+)
+from stratarouter_runtime.tcfp.plan import NONE, Ask, Call, Route
+from stratarouter_runtime.tcfp.types import show
+from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ids import Digest
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Answered, Failed, Returned, Scored
+    from stratarouter_runtime.state.run import Frame, Run
+    from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A call being made: kept over attempts, so that each gets the same input."""
+
+    agent: LinkedAgent
+    input: Value
+    digest: Digest
+    placed: bool = False
+    reserved: bool = False
+    flying: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Scoring:
+    """A route whose query is being compared with its candidates."""
+
+    query: str
+    digest: Digest
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """A value somebody was asked for, until `until`."""
+
+    until: int
+
+
+def emit(run: Run, frame: Frame, command: Command) -> None:
+    """Hand out a command whose answer is a fact for this frame."""
+    frame.outstanding += 1
+    run.live[frame.path] = frame
+    run.commands.append(command)
+
+
+# Calls.
+
+
+def start_call(run: Run, frame: Frame, does: Call) -> None:
+    """Evaluate the input of a call, once for all attempts, and ask for a place."""
+    if frame.memory is None:
+        if not count_step(run, frame):
+            return
+        frame.memory = _flight(run.plan.agents[does.agent], does.input.run(frame.env))
+    run.agenda.append(Dispatch(frame))
+
+
+def _flight(agent: LinkedAgent, value: Value) -> Flight:
+    given = agent.input.project(value)
+    type_ = agent.input.type
+    return Flight(agent, to_json(type_, given), digest(canonical_value(type_, given)))
+
+
+def dispatch(run: Run, frame: Frame) -> None:
+    """Make the call, if there is a place and money for it."""
+    flight: Flight = frame.memory
+    if not frame.live or not take_place(frame):
+        return
+    flight.placed = True
+    if not reserve(run, frame, flight.agent.signature.cost):
+        return
+    flight.reserved = flight.flying = True
+    deadline = deadline_of(frame)
+    if frame.op.time is not None:
+        at = run.now + frame.op.time
+        deadline = at if deadline is None else min(at, deadline)
+        emit(run, frame, SetTimer(frame.path, "attempt", frame.attempt, at))
+    guarded = flight.agent.signature.effect == "effect"
+    if guarded:
+        run.commands.append(Write(Dispatched(frame.path, frame.attempt)))
+    call = CallAgent(frame.path, frame.attempt, flight.agent, flight.input, flight.digest, deadline, guarded)
+    emit(run, frame, call)
+
+
+def land(run: Run, frame: Frame, usage: Usage | None) -> None:
+    """The call is over: settle what it took (None: take the reservation for spent), free its place."""
+    flight = frame.memory
+    if not isinstance(flight, Flight):
+        return
+    cost = flight.agent.signature.cost
+    if flight.reserved:
+        settle(run, frame, cost, usage or Usage(cost.usd, cost.tokens))
+    if flight.placed:
+        run.agenda.extend(Dispatch(woken) for woken in leave_place(frame))
+    flight.placed = flight.reserved = flight.flying = False
+
+
+def returned(run: Run, frame: Frame, event: Returned) -> None:
+    """An agent answered: check what it says, and succeed with it."""
+    frame.outstanding -= 1
+    flight: Flight = frame.memory
+    land(run, frame, event.usage)
+    try:
+        value = flight.agent.output.project(event.output)
+    except Misfit as misfit:
+        failure = Failure("agent.invalid_output", f"{flight.agent.name} returned {misfit}", None, frame.path)
+        run.agenda.append(Fail(frame, failure))
+        return
+    if isinstance(frame.op.does, Route):
+        value = {"by": flight.agent.name, "out": value}
+    run.agenda.append(Succeed(frame, value))
+
+
+def failed(run: Run, frame: Frame, event: Failed) -> None:
+    """An agent failed: so does the attempt."""
+    frame.outstanding -= 1
+    land(run, frame, event.usage)
+    run.agenda.append(Fail(frame, event.failure))
+
+
+# Routes.
+
+
+def start_route(run: Run, frame: Frame, does: Route) -> None:
+    """Decide by the first rule that holds; else have the candidates compared with the query."""
+    if frame.memory is not None:
+        run.agenda.append(Dispatch(frame))
+        return
+    if not count_step(run, frame):
+        return
+    for number, rule in enumerate(does.rules):
+        if rule.when.run(frame.env):
+            agent = run.plan.agents[rule.agent]
+            _choose(run, frame, does, Chosen(frame.path, agent.name, "rule", number), agent)
+            return
+    query = does.query.run(frame.env)
+    frame.memory = Scoring(query, digest(query))
+    candidates = tuple(run.plan.agents[number] for number in does.candidates)
+    emit(run, frame, ScoreRoutes(frame.path, frame.attempt, query, frame.memory.digest, candidates))
+
+
+def scored(run: Run, frame: Frame, event: Scored) -> None:
+    """Choose by meaning; below `min` fall to `else`, or fail."""
+    frame.outstanding -= 1
+    does = frame.op.does
+    assert isinstance(does, Route)
+    candidates = [run.plan.agents[number] for number in does.candidates]
+    choice = choose(event.scores, [agent.name for agent in candidates], does.min)
+    if choice is not None:
+        agent, by = candidates[choice.index], "meaning"
+    elif does.otherwise != NONE:
+        agent, by = run.plan.agents[does.otherwise], "else"
+    else:
+        best = max(event.scores, default=0.0)
+        message = f"no candidate reaches {does.min:g}: the best is {best:g}"
+        frame.memory = None
+        run.agenda.append(Fail(frame, Failure("no_route", message, None, frame.path)))
+        return
+    chosen = Chosen(frame.path, agent.name, by, scores=event.scores)  # type: ignore[arg-type]  # the two above
+    _choose(run, frame, does, chosen, agent)
+
+
+def _choose(run: Run, frame: Frame, does: Route, chosen: Chosen, agent: LinkedAgent) -> None:
+    run.choices.append(chosen)
+    run.commands.append(Write(chosen))
+    frame.memory = _flight(agent, does.input.run(frame.env))
+    run.agenda.append(Dispatch(frame))
+
+
+# Questions.
+
+
+def start_ask(run: Run, frame: Frame, does: Ask) -> None:
+    """Ask, and wait: for an answer, or for the end of the time."""
+    if not count_step(run, frame):
+        return
+    until = run.now + does.time
+    frame.memory = Question(until)
+    if not does.sleep:
+        shown = None if does.show is None else to_json(does.show.type, does.show.run(frame.env))
+        asked = Asked(frame.path, until, show(does.answer.type), does.sender, shown, frame.attempt)
+        run.commands.append(Write(asked))
+        run.asking.add(frame.path)
+        emit(run, frame, AwaitAnswer(frame.path))
+    emit(run, frame, SetTimer(frame.path, "ask", frame.attempt, until))
+
+
+def answered(run: Run, frame: Frame, event: Answered) -> None:
+    """Somebody answered in time. The value was checked before it was let in."""
+    does = frame.op.does
+    assert isinstance(does, Ask)
+    frame.outstanding -= 1
+    run.asking.discard(frame.path)
+    run.agenda.append(Succeed(frame, does.answer.project(event.value)))
+
+
+def unanswered(run: Run, frame: Frame) -> None:
+    """The time is over: take the value for that case, or fail."""
+    does = frame.op.does
+    assert isinstance(does, Ask)
+    frame.outstanding -= 1
+    run.asking.discard(frame.path)
+    if does.sleep:
+        run.agenda.append(Succeed(frame, None))
+    elif does.otherwise is not None:
+        run.agenda.append(Succeed(frame, does.answer.project(does.otherwise.run(frame.env))))
+    else:
+        message = f"nobody answered {frame.op.name} in time"
+        run.agenda.append(Fail(frame, Failure("timeout", message, None, frame.path)))

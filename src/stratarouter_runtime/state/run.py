@@ -1,0 +1,216 @@
+"""A run at one moment: what is active, what is bound, what was spent, what comes next.
+
+A run is a tree of frames. A frame is one op at work: it has a phase, the attempt it is
+at, the values in scope, and the undos that its completed steps left with it. What has to
+be looked at next stands on the agenda, so deciding costs what an event changes and not
+the size of the plan. Must never know: the rules by which any of this changes (they are
+in `machine` and the files beside it), the clock, or who carries commands out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from stratarouter_runtime.ids import StepPath
+from stratarouter_runtime.tcfp.plan import Call, Route
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Chosen, Failure, Finished, Started
+    from stratarouter_runtime.tcfp.ir import Limits
+    from stratarouter_runtime.tcfp.plan import Environment, Op, Plan, Value
+
+Indices: TypeAlias = tuple[int | str, ...]
+"""The rounds around an activation: numbers of `each` and `loop`, `r2` for a block's second try."""
+
+
+class Phase(StrEnum):
+    """Where a frame stands in its life; the rules are in `machine`."""
+
+    RUNNING = "running"
+    UNWINDING = "unwinding"
+    BACKOFF = "backoff"
+    HANDLING = "handling"
+    DONE = "done"
+    FAILED = "failed"
+    HALTED = "halted"
+
+
+@dataclass(slots=True, eq=False)
+class Undo:
+    """A promise left by a completed step: run this op, in this environment, if the block fails."""
+
+    op: int
+    env: Environment
+    indices: Indices
+    completed: int
+
+
+@dataclass(slots=True, eq=False)
+class Won:
+    """How a race ends, once its losers are undone."""
+
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The account of one `limits`: what the frames below `owner` may still spend.
+
+    Money is counted in whole nano-dollars, so that sums are exact. `deadline` is its own, in
+    microseconds since the epoch. `waiting` are calls that wait for one of the `parallel`
+    places, in the order they came.
+    """
+
+    owner: Frame
+    outer: Scope | None
+    limits: Limits
+    deadline: int | None
+    nanousd: int = 0
+    tokens: int = 0
+    steps: int = 0
+    running: int = 0
+    waiting: deque[Frame] = field(default_factory=deque)
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One op at work.
+
+    `role` is what it is to its parent: a branch name, the number of a round, or `step`,
+    `arm`, `handler`, `undo`. `scope` is the account its calls are charged to. `memory` is
+    what its kind of op remembers between two facts. `outstanding` counts the commands under
+    way for its path. While it unwinds, `undos` are those still to be run, `undoing`
+    the one at work, `kept` those that its parent gets, and `outcome` is what comes after.
+    """
+
+    op: Op
+    parent: Frame | None
+    role: str | int
+    env: Environment
+    indices: Indices
+    path: StepPath
+    scope: Scope | None
+    phase: Phase = Phase.RUNNING
+    attempt: int = 1
+    handled: bool = False
+    outstanding: int = 0
+    children: dict[int, Frame] = field(default_factory=dict)
+    undos: list[Undo] = field(default_factory=list)
+    undoing: Undo | None = None
+    kept: list[Undo] = field(default_factory=list)
+    outcome: Failure | Won | None = None
+    memory: Any = None
+
+    @property
+    def live(self) -> bool:
+        """Whether facts may still change it."""
+        return self.phase not in _ENDED
+
+
+_ENDED = frozenset({Phase.DONE, Phase.FAILED, Phase.HALTED})
+
+
+# The agenda: what to look at next. Each is one call in `decide`.
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """Make a frame for `op` below `parent`, and start it."""
+
+    op: Op
+    parent: Frame | None
+    role: str | int
+    env: Environment
+    indices: Indices
+    scope: Scope | None
+
+
+@dataclass(slots=True, eq=False)
+class Begin:
+    """Start an attempt of a frame's body."""
+
+    frame: Frame
+
+
+@dataclass(slots=True, eq=False)
+class Dispatch:
+    """Make the call of a frame, as soon as there is a place for it."""
+
+    frame: Frame
+
+
+@dataclass(slots=True, eq=False)
+class Succeed:
+    """The body, or the handler, of a frame came to a value."""
+
+    frame: Frame
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class Win:
+    """A branch of a race came first: undo the others, then succeed with `value`."""
+
+    frame: Frame
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class Fail:
+    """The body, or the handler, of a frame failed."""
+
+    frame: Frame
+    failure: Failure
+
+
+Task: TypeAlias = Open | Begin | Dispatch | Succeed | Win | Fail
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One execution of one plan, in memory.
+
+    `now` is the time of the newest fact. `live` are the frames that facts can reach, by
+    path, and `asking` those of them that wait for a person. `completed` counts completed steps: the order in which undos are reversed. `choices` are the routes taken.
+    """
+
+    plan: Plan
+    started: Started
+    now: int
+    agenda: deque[Task] = field(default_factory=deque)
+    commands: list[Command] = field(default_factory=list)
+    live: dict[StepPath, Frame] = field(default_factory=dict)
+    asking: set[StepPath] = field(default_factory=set)
+    root: Frame | None = None
+    completed: int = 0
+    nanousd: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    ms: float = 0.0
+    choices: list[Chosen] = field(default_factory=list)
+    undo_failed: list[Failure] = field(default_factory=list)
+    finished: Finished | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing but an answer from outside, or the end of its time, can move it on."""
+        return bool(self.asking) and not any(
+            frame.phase is Phase.BACKOFF or isinstance(frame.op.does, Call | Route)
+            for frame in self.live.values()
+        )
+
+
+def inner_indices(frame: Frame) -> Indices:
+    """The rounds around what a frame opens: another try of a block counts as one more."""
+    return frame.indices if frame.attempt == 1 else (*frame.indices, f"r{frame.attempt}")
+
+
+def path_of(op: Op, indices: Indices) -> StepPath:
+    """The path of an activation: where its op stands, and in which rounds."""
+    if not indices:
+        return StepPath(op.path)
+    return StepPath(f"{op.path}[{','.join(map(str, indices))}]")

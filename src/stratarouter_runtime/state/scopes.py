@@ -1,0 +1,115 @@
+"""The accounts of a run: what calls reserve before they are made, and settle afterwards.
+
+A call is charged to every scope around it. Its declared cost is reserved first; a scope
+that has no room for it fails as a whole, before anything is spent. Must never know: what
+is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.state.run import Fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stratarouter_runtime.state.events import Usage
+    from stratarouter_runtime.state.run import Frame, Run, Scope
+    from stratarouter_runtime.tcfp.ir import Cost
+
+NANO = 1_000_000_000
+
+
+def deadline_of(frame: Frame) -> int | None:
+    """The nearest deadline of the scopes around a frame."""
+    return min((scope.deadline for scope in _around(frame) if scope.deadline is not None), default=None)
+
+
+def count_step(run: Run, frame: Frame) -> bool:
+    """Count one more leaf; False where a scope has had its fill, which then fails."""
+    for scope in _around(frame):
+        scope.steps += 1
+        if scope.limits.steps is not None and scope.steps > scope.limits.steps:
+            _refuse(run, scope, "steps", f"step {scope.steps} of at most {scope.limits.steps}")
+            return False
+    return True
+
+
+def reserve(run: Run, frame: Frame, cost: Cost) -> bool:
+    """Reserve the cost of a call in every scope; False where one refuses, which then fails.
+
+    Undos are charged, but never refused: their frames have no scope.
+    """
+    price = round(cost.usd * NANO)
+    for scope in _around(frame):
+        usd, tokens = scope.limits.usd, scope.limits.tokens
+        if usd is not None and scope.nanousd + price > round(usd * NANO):
+            left = usd - scope.nanousd / NANO
+            _refuse(
+                run, scope, "usd", f"{frame.op.name} may cost {cost.usd:g} usd, {left:g} of {usd:g} are left"
+            )
+            return False
+        if tokens is not None and scope.tokens + cost.tokens > tokens:
+            left_tokens = tokens - scope.tokens
+            _refuse(
+                run,
+                scope,
+                "tokens",
+                f"{frame.op.name} may take {cost.tokens} tokens, {left_tokens} of {tokens} are left",
+            )
+            return False
+    for scope in _around(frame):
+        scope.nanousd += price
+        scope.tokens += cost.tokens
+    return True
+
+
+def settle(run: Run, frame: Frame, cost: Cost, usage: Usage) -> None:
+    """Put what a call really took in the place of what was reserved for it."""
+    price = round(usage.usd * NANO)
+    tokens = usage.tokens_in + usage.tokens_out
+    for scope in _around(frame):
+        scope.nanousd += price - round(cost.usd * NANO)
+        scope.tokens += tokens - cost.tokens
+    run.nanousd += price
+    run.tokens_in += usage.tokens_in
+    run.tokens_out += usage.tokens_out
+    run.ms += usage.ms
+
+
+def take_place(frame: Frame) -> bool:
+    """Take one of the `parallel` places of every scope; False where one is full, and queues the frame."""
+    for scope in _around(frame):
+        if scope.limits.parallel is not None and scope.running >= scope.limits.parallel:
+            scope.waiting.append(frame)
+            return False
+    for scope in _around(frame):
+        scope.running += 1
+    return True
+
+
+def leave_place(frame: Frame) -> list[Frame]:
+    """Give the places back; the frames that may now try again, one a scope, in order."""
+    woken = []
+    for scope in _around(frame):
+        scope.running -= 1
+        while scope.waiting:
+            waiting = scope.waiting.popleft()
+            if waiting.live:
+                woken.append(waiting)
+                break
+    return woken
+
+
+def _around(frame: Frame) -> Iterator[Scope]:
+    scope = frame.scope
+    while scope is not None:
+        yield scope
+        scope = scope.outer
+
+
+def _refuse(run: Run, scope: Scope, limit: str, message: str) -> None:
+    failure = Failure(f"limit.{limit}", message, {"limit": limit}, scope.owner.path)
+    run.agenda.append(Fail(scope.owner, failure))

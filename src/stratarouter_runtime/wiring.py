@@ -1,0 +1,92 @@
+"""Settings -> a running application: the only file that names back-ends.
+
+Parts are opened in order and closed in reverse, whatever fails. Must never know: a rule
+of any kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.bridge.lazy import LazyScorer
+from stratarouter_runtime.executor.calls import Shell
+from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.executor.plans import Plans
+from stratarouter_runtime.observability.fanout import Fanout
+from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.storage.sqlite import open_readonly, open_store
+from stratarouter_runtime.system import SystemClock, SystemEntropy
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Observer, Scorer, Store
+    from stratarouter_runtime.settings import Settings
+
+PATIENCE = 10.0
+"""Seconds that calls under way get to answer when the application stops."""
+
+
+class Application(Struct, frozen=True):
+    """A running application. `observers` may be added to while it runs."""
+
+    runtime: Runtime
+    driver: Driver
+    store: Store
+    registry: Registry
+    observers: Fanout
+
+
+@asynccontextmanager
+async def application(
+    settings: Settings,
+    registry: Registry,
+    *,
+    store: Path | str | None = None,
+    readonly: bool = False,
+    observer: Observer | None = None,
+) -> AsyncIterator[Application]:
+    """Run an application around the body; drain it afterwards.
+
+    `store` is a path, or `:memory:`; None takes the one of the settings. Raises `StoreError`.
+    """
+    async with AsyncExitStack() as closing:
+        opened = await _open_store(settings, store, readonly=readonly)
+        closing.push_async_callback(opened.close)
+        closing.push_async_callback(registry.close)
+        scorer = LazyScorer(lambda: _open_scorer(settings))
+        closing.callback(scorer.close)
+        clock, observers = SystemClock(), Fanout(*([observer] if observer else []))
+        driver = Driver(Shell(registry, scorer, clock), opened, observers)
+        closing.push_async_callback(driver.drain, PATIENCE)
+        runtime = Runtime(
+            store=opened,
+            plans=Plans(opened),
+            driver=driver,
+            registry=registry,
+            router=lambda: scorer.identity,
+            clock=clock,
+            entropy=SystemEntropy(),
+        )
+        yield Application(runtime, driver, opened, registry, observers)
+
+
+async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> Store:
+    if store == ":memory:":
+        return MemoryStore()
+    path = Path(store) if store is not None else settings.store
+    return open_readonly(path) if readonly else open_store(path)
+
+
+def _open_scorer(settings: Settings) -> Scorer:
+    """Opened when something routes: numpy and the model are nothing a flow without routes should wait for."""
+    from stratarouter_runtime.bridge.batching import BatchedEncoder  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.bridge.encoder import open_encoder  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.bridge.scorer import CosineScorer  # noqa: PLC0415 - start-up cost
+
+    return CosineScorer(BatchedEncoder(open_encoder(settings.encoder, folder=settings.encoder_path)))
