@@ -1,0 +1,78 @@
+"""The document of a plan: all that it takes to compile the very same plan again.
+
+Canonical JSON: the flow as its own document, the linked agents with signatures and
+digests, and who scores routes. It travels with executions. Must never know how plans
+are made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from msgspec.structs import replace
+
+from stratarouter_runtime.canonical import canonical
+from stratarouter_runtime.errors import InvalidFlow
+from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.tcfp import ir, writer
+from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.plan import LinkedAgent
+from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
+from stratarouter_runtime.tcfp.types import NULL
+
+VERSION: Final = "1.0"
+
+_NOTHING: Final = ir.Flow(
+    "agents", (), NULL, ir.Do((ir.Step(ir.Let(ir.Constant(None))),), ir.Constant(None)), {}
+)
+"""A flow that does nothing: what signatures are written in and read from."""
+
+
+def write(flow: ir.Flow, agents: tuple[LinkedAgent, ...], router: str) -> bytes:
+    """The document of a plan of this flow, with these agents."""
+    signatures = tuple(ir.AgentRef(agent.name, agent.signature) for agent in agents)
+    written = writer.write(replace(_NOTHING, agents=signatures)).get("agents", {})
+    return canonical(
+        {
+            "tcfp": VERSION,
+            "flow": writer.write(flow),
+            "agents": {
+                agent.name: {"signature": written[agent.name], "digest": agent.digest} for agent in agents
+            },
+            "router": router,
+        }
+    )
+
+
+def read(document: bytes) -> tuple[ir.Flow, Registry, str]:
+    """Flow, registry and router of a document. Raises `InvalidFlow` where it is none."""
+    try:
+        data = orjson.loads(document)
+        version, flow, agents, router = data["tcfp"], data["flow"], data["agents"], data["router"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as wrong:
+        raise InvalidFlow("this is no document of a plan", hint="it may be cut off or damaged") from wrong
+    if version != VERSION:
+        raise InvalidFlow(f"the plan is written in tcfp {version}", hint=f"this runtime reads {VERSION}")
+    return _flow(flow), _registry(agents), str(router)
+
+
+def _flow(data: Any) -> ir.Flow:
+    loaded = load(orjson.dumps(data))
+    if loaded.flow is None or loaded.diagnostics:
+        errors = [found for found in loaded.diagnostics if found.severity == "error"]
+        if loaded.flow is None or errors:
+            raise InvalidFlow("the flow in this document of a plan cannot be read", diagnostics=tuple(errors))
+    return loaded.flow
+
+
+def _registry(agents: dict[str, Any]) -> Registry:
+    written = {name: agent["signature"] for name, agent in agents.items()}
+    flow = _flow({**writer.write(_NOTHING), "agents": written})
+    return {
+        agent.name: LinkableAgent(
+            AgentName(agent.name), agent.signature, Digest(agents[agent.name]["digest"])
+        )
+        for agent in flow.agents
+        if agent.signature is not None
+    }

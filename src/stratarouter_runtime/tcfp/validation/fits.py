@@ -1,0 +1,185 @@
+"""Whether a written value fits the type it is given for, and where exactly it does not.
+
+Written records are held to their type field by field (an unknown field is a mistake in a
+literal, though allowed on a computed value). Must never know operators.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stratarouter_runtime.tcfp import ir, relations
+from stratarouter_runtime.tcfp.diagnostics import Diagnostics, did_you_mean
+from stratarouter_runtime.tcfp.expressions import compile_value
+from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.plan import Code
+from stratarouter_runtime.tcfp.types import (
+    BOOL,
+    NO_LABELS,
+    UNKNOWN,
+    EnumType,
+    Labels,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    UnionType,
+    show,
+)
+from stratarouter_runtime.tcfp.validation.context import Checking, Place
+from stratarouter_runtime.tcfp.validation.labels import accepted
+
+
+class Receiver(Struct, frozen=True):
+    """What a value is given for: its name in messages, the labels it takes, and where its type is to be mended."""
+
+    name: str
+    accepts: Labels = NO_LABELS
+    hint: str = "declare the label on the type, or redact first"
+
+
+class Problem(Struct, frozen=True):
+    """One misfit, before it is reported."""
+
+    code: str
+    at: Where
+    message: str
+    hint: str = ""
+
+
+def compiled(check: Checking, value: ir.Value, place: Place) -> Code:
+    """The value, compiled with the names of this place."""
+    return compile_value(value, place.scope, check.diagnostics)
+
+
+def condition(check: Checking, value: ir.Value, place: Place, what: str) -> Code:
+    """A value that has to be a bool."""
+    return given(check, value, place, BOOL, Receiver(what))
+
+
+def given(check: Checking, value: ir.Value, place: Place, target: Type, receiver: Receiver) -> Code:
+    """The value, compiled and held against the type it is given for."""
+    code = compiled(check, value, place)
+    report(check, misfits(check, value, place, code.type, target, receiver))
+    return code
+
+
+def report(check: Checking, problems: list[Problem]) -> None:
+    """Make diagnostics of misfits."""
+    for problem in problems:
+        check.add(problem.code, problem.at, problem.message, problem.hint)
+
+
+def misfits(
+    check: Checking, value: ir.Value, place: Place, type_: Type, target: Type, receiver: Receiver
+) -> list[Problem]:
+    """Every way in which the value, of this type, does not fit the target."""
+    return _Fit(check, place, receiver).problems(value, type_, target, receiver.name)
+
+
+class _Fit:
+    """One comparison; `path` names the part in messages: `billing.ticket`."""
+
+    def __init__(self, check: Checking, place: Place, receiver: Receiver) -> None:
+        self._check = check
+        self._scope = place.scope
+        self._receiver = receiver
+
+    def problems(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
+        """What is wrong with this part of the value."""
+        match value, relations.without_null(target):
+            case ir.RecordValue(), RecordType() as record:
+                return self._record(value, type_, record, path)
+            case ir.RecordValue(), MapType() as mapping:
+                return self._mapping(value, type_, mapping, path)
+            case ir.ListValue(), ListType() as list_:
+                return self._list(value, list_, path)
+            case ir.RecordValue() | ir.ListValue(), UnionType() as union:
+                return self._union(value, type_, union, path)
+        return self._whole(value, type_, target, path)
+
+    def _whole(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
+        if self._receiver.accepts:
+            type_ = accepted(type_, self._receiver.accepts)
+        misfit = relations.explain(type_, target, path)
+        if not misfit:
+            return []
+        if relations.label_problem(type_, target) is not None:
+            return [Problem("E340", value.at, misfit, self._receiver.hint)]
+        return [Problem("E310", value.at, misfit, _advice(type_, target))]
+
+    def _record(self, value: ir.RecordValue, type_: Type, target: RecordType, path: str) -> list[Problem]:
+        found: list[Problem] = []
+        written = set()
+        for name, part in value.fields:
+            written.add(name)
+            wanted = target.field(name)
+            if wanted is None:
+                found.append(self._extra(value, name, target, path))
+            else:
+                found += self.problems(part, _part(type_, name), wanted, f"{path}.{name}")
+        missing = [name for name, of in target.fields if name not in written and not relations.nullable(of)]
+        if missing and not any(problem.code == "E311" for problem in found):
+            wanted_ = ", ".join(f"{name}: {show(target.field(name) or UNKNOWN)}" for name in missing)
+            found.append(Problem("E310", value.at, f"{path}: missing {wanted_}", "add what is missing"))
+        return found
+
+    def _extra(self, value: ir.RecordValue, name: str, target: RecordType, path: str) -> Problem:
+        names = [field for field, _ in target.fields]
+        return Problem(
+            "E311",
+            self._check.at(value.at, name),
+            f"{path}: no field '{name}' in {show(target)}",
+            did_you_mean(name, names) or (f"fields: {', '.join(names)}" if names else "write {}"),
+        )
+
+    def _mapping(self, value: ir.RecordValue, type_: Type, target: MapType, path: str) -> list[Problem]:
+        return [
+            problem
+            for name, part in value.fields
+            for problem in self.problems(part, _part(type_, name), target.value, f"{path}.{name}")
+        ]
+
+    def _list(self, value: ir.ListValue, target: ListType, path: str) -> list[Problem]:
+        found: list[Problem] = []
+        for index, item in enumerate(value.items):
+            type_ = compile_value(item, self._scope, Diagnostics()).type
+            found += self.problems(item, type_, target.item, f"{path}[{index}]")
+        return found
+
+    def _union(self, value: ir.Value, type_: Type, target: UnionType, path: str) -> list[Problem]:
+        every = [self.problems(value, type_, option, path) for option in target.options]
+        return min(every, key=len, default=[])
+
+
+def _part(type_: Type, name: str) -> Type:
+    """The type of a field of a written record."""
+    match type_:
+        case RecordType():
+            return type_.field(name) or UNKNOWN
+        case MapType():
+            return type_.value
+        case _:
+            return UNKNOWN
+
+
+def _advice(type_: Type, target: Type) -> str:
+    """What to do about a value that does not fit, where that is plain."""
+    if relations.is_null(type_):
+        return f"a value of type {show(target)} is required"
+    if relations.nullable(type_) and relations.assignable(relations.without_null(type_), target):
+        return "it may be null: test it first (x != null ? … : …) or use orValue()"
+    match type_, relations.without_null(target):
+        case Primitive(name="json"), _:
+            return "convert it first: let: with type:"
+        case EnumType(members=(member,)), EnumType() as wanted:
+            return did_you_mean(member, wanted.members) or f"one of {', '.join(wanted.members)}"
+        case Primitive(name="float"), Primitive(name="int"):
+            return "int(x) cuts the fraction off"
+        case Primitive(name="int" | "float" | "bool" | "time" | "duration"), Primitive(name="string"):
+            return "string(x) writes it as text"
+        case EnumType() | Primitive(name="string"), Primitive(name="int" | "float" as number):
+            return f"write it without quotes, or use {'int' if number == 'int' else 'double'}(x)"
+        case _:
+            return ""

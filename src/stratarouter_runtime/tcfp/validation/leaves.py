@@ -1,0 +1,118 @@
+"""The operators without steps inside: call, route, let, ask, sleep, fail.
+
+Must never know modifiers.
+"""
+
+from __future__ import annotations
+
+from stratarouter_runtime.tcfp import ir, relations
+from stratarouter_runtime.tcfp.diagnostics import did_you_mean
+from stratarouter_runtime.tcfp.plan import Code
+from stratarouter_runtime.tcfp.types import NEVER, NULL, STRING, UNKNOWN, Type, labelled, show
+from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy, tree
+from stratarouter_runtime.tcfp.validation.context import Checking, Place
+from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, given
+from stratarouter_runtime.tcfp.validation.outcome import Outcome, raised_by
+from stratarouter_runtime.tcfp.validation.routes import check_route
+from stratarouter_runtime.tcfp.validation.tree import Facts
+
+
+def check_leaf(check: Checking, step: ir.Step, place: Place) -> Outcome | None:
+    """The outcome of a leaf; None for operators that hold steps."""
+    match step.does:
+        case ir.Call():
+            return _call(check, step, step.does, place)
+        case ir.Route():
+            return check_route(check, step, step.does, place)
+        case ir.Let():
+            return _let(check, step, step.does, place)
+        case ir.Ask():
+            return _ask(check, step, step.does, place)
+        case ir.Sleep():
+            return _sleep(check, step, step.does)
+        case ir.Fail():
+            return _fail(check, step, step.does, place)
+        case _:
+            return None
+
+
+def _call(check: Checking, step: ir.Step, call: ir.Call, place: Place) -> Outcome:
+    at = check.at(step.at, "call")
+    signature = agents.signature(check, call.agent, at)
+    if signature is None:
+        code = compiled(check, call.with_, place)
+        return Outcome(tree.Call(call.agent, code), UNKNOWN, agents.UNKNOWN_FACTS, f"call {call.agent}")
+    code = given(check, call.with_, place, signature.input, agents.receiver(call.agent, signature))
+    policy.check_labels(check, call.with_, code.type, place)
+    policy.check_needs(check, call.agent, signature, place, at)
+    facts = agents.facts(signature)
+    facts = Facts(facts.effect, facts.raises | raised_by(code), facts.worst)
+    return Outcome(tree.Call(call.agent, code), signature.output, facts, f"call {call.agent}")
+
+
+def _let(check: Checking, step: ir.Step, let: ir.Let, place: Place) -> Outcome:
+    code = compiled(check, let.value, place)
+    raises = raised_by(code)
+    if let.type is None:
+        return Outcome(tree.Let(code, None), code.type, Facts(raises=raises, worst=bounds.INSTANT), "let")
+    wanted = check.resolve(let.type, check.at(step.at, "type"))
+    wanted = labelled(wanted, relations.labels_of(code.type) - relations.labels_of(wanted))
+    if not relations.comparable(code.type, wanted):
+        check.add("E310", let.value.at, f"let: {show(code.type)} can never be {show(wanted)}")
+    if not relations.assignable(code.type, wanted):
+        raises |= kinds.CONVERSION
+    return Outcome(tree.Let(code, wanted), wanted, Facts(raises=raises, worst=bounds.INSTANT), "let")
+
+
+def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
+    wanted = check.resolve(ask.type, check.at(step.at, "ask"))
+    show_: Code | None = None
+    if ask.show is not None:
+        show_ = policy.outgoing(check, ask.show, compiled(check, ask.show, place), place)
+    otherwise: Code | None = None
+    if ask.otherwise is not None:
+        otherwise = given(check, ask.otherwise, place, wanted, Receiver("else"))
+    policy.check_time(check, check.at(step.at, "time"), ask.time)
+    raises = raised_by(show_, otherwise) | (kinds.TIMED if otherwise is None else kinds.NONE)
+    does = tree.Ask(wanted, ask.time, ask.sender or "", show_, otherwise, sleep=False)
+    return Outcome(does, wanted, Facts(raises=raises, worst=bounds.waiting(ask.time)), "ask")
+
+
+def _sleep(check: Checking, step: ir.Step, sleep: ir.Sleep) -> Outcome:
+    policy.check_time(check, check.at(step.at, "sleep"), sleep.time)
+    does = tree.Ask(NULL, sleep.time, "", None, None, sleep=True)
+    return Outcome(does, NULL, Facts(worst=bounds.waiting(sleep.time)), "sleep")
+
+
+def _fail(check: Checking, step: ir.Step, fail: ir.Fail, place: Place) -> Outcome:
+    known = fail.kind in check.errors
+    if not known:
+        _unknown_kind(check, step, fail.kind)
+    message = None if fail.message is None else given(check, fail.message, place, STRING, Receiver("message"))
+    data = _data(check, step, fail, place) if known else None
+    if fail.data is not None and not known:
+        data = compiled(check, fail.data, place)
+    raises = raised_by(message, data) | {fail.kind}
+    does = tree.Fail(fail.kind, message, data)
+    return Outcome(does, NEVER, Facts(raises=raises, worst=bounds.INSTANT), f"fail {fail.kind}")
+
+
+def _unknown_kind(check: Checking, step: ir.Step, kind: str) -> None:
+    at = check.at(step.at, "fail")
+    if kinds.reserved(kind):
+        check.add(
+            "E320", at, f"'{kind}' is raised by the runtime only", "declare a kind of your own under errors:"
+        )
+    else:
+        hint = did_you_mean(kind, check.errors) or "declare it under errors:"
+        check.add("E320", at, f"unknown error kind '{kind}'", hint)
+
+
+def _data(check: Checking, step: ir.Step, fail: ir.Fail, place: Place) -> Code | None:
+    wanted: Type = check.data_of(fail.kind)
+    if fail.data is not None:
+        return given(check, fail.data, place, wanted, Receiver(f"{fail.kind}.data"))
+    if not relations.nullable(wanted):
+        at = check.at(step.at, "fail")
+        check.add("E310", at, f"{fail.kind}: missing data of type {show(wanted)}", "write data:")
+    return None
