@@ -279,7 +279,7 @@ def write_type(type_: Type) -> Any:
 
 def type_text(type_: Type) -> str:
     """The type as text, on one line."""
-    text = _atom_text(type_) if isinstance(type_, UnionType) and type_.labels else _text(type_)
+    text = f"({_text(type_)})" if isinstance(type_, UnionType) and type_.labels else _text(type_)
     return text + "".join(f" @{label}" for label in sorted(type_.labels))
 
 
@@ -295,20 +295,22 @@ def _text(type_: Type) -> str:
             return f"map<{type_text(type_.value)}>"
         case RecordType():
             return "{" + ", ".join(f"{_word(name)}: {type_text(of)}" for name, of in type_.fields) + "}"
-        case UnionType(options=(present, last)) if last == NULL and not isinstance(present, UnionType):
-            return f"{type_text(present)}?"
         case UnionType():
-            return " | ".join(map(_option_text, type_.options))
+            return _union_text(type_.options)
         case UnknownType():
             raise ValueError("a type that is in error cannot be written")
 
 
+def _union_text(options: tuple[Type, ...]) -> str:
+    match options:
+        case (present, last) if last == NULL and not isinstance(present, UnionType):
+            return f"{type_text(present)}?"
+        case _:
+            return " | ".join(map(_option_text, options))
+
+
 def _option_text(type_: Type) -> str:
     return f"({type_text(type_)})" if isinstance(type_, UnionType) else type_text(type_)
-
-
-def _atom_text(type_: UnionType) -> str:
-    return f"({_text(type_)})"
 
 
 def _word(text: str) -> str:
