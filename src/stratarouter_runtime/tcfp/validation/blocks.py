@@ -57,7 +57,7 @@ def check_do(check: Checking, do: ir.Do, place: Place, *prefix: str) -> Outcome:
             _, fails = narrowing(step.guard, scope)
             scope = scope.narrow(fails)
     result = None if do.result is None else compiled(check, do.result, place.seeing(scope))
-    _check_undone(check, steps, result)
+    _check_undone(check, steps)
     type_ = _result_type(steps, result)
     facts = _all(steps, bounds.sequence(step.facts.worst for step in steps))
     facts = replace(facts, raises=facts.raises | raised_by(result))
@@ -79,13 +79,18 @@ def _all(steps: list[tree.Step], worst: bounds.Worst) -> Facts:
     return Facts(greatest(step.facts.effect for step in steps), raised(steps), worst)
 
 
-def _check_undone(check: Checking, steps: list[tree.Step], result: Code | None) -> None:
+def _check_undone(check: Checking, steps: list[tree.Step]) -> None:
     """W333: an effect stays although a later step of its block fails."""
-    can_fail = bool(raised_by(result))
+    can_fail = False
     for step in reversed(steps):
         if can_fail and _irrevocable(step):
             _stays(check, step)
-        can_fail = can_fail or bool(step.facts.raises)
+        can_fail = can_fail or _can_fail(step)
+
+
+def _can_fail(step: tree.Step) -> bool:
+    """Whether more than an expression may go wrong."""
+    return not step.facts.raises <= kinds.EXPRESSION
 
 
 def _irrevocable(step: tree.Step) -> bool:
@@ -119,7 +124,7 @@ def _par(check: Checking, par: ir.Par, place: Place) -> Outcome:
     branches = _branches(check, par.branches, place, "par")
     steps = [step for _, step in branches]
     for step in steps:
-        if _irrevocable(step) and any(other.facts.raises for other in steps if other is not step):
+        if _irrevocable(step) and any(_can_fail(other) for other in steps if other is not step):
             _stays(check, step)
     type_ = record({name: step.type for name, step in branches})
     facts = _all(steps, bounds.together(step.facts.worst for step in steps))

@@ -60,7 +60,7 @@ def condition(check: Checking, value: ir.Value, place: Place, what: str) -> Code
 
 def given(check: Checking, value: ir.Value, place: Place, target: Type, receiver: Receiver) -> Code:
     """The value, compiled and held against the type it is given for."""
-    code = compiled(check, value, place)
+    code = compile_value(value, place.scope, check.diagnostics, target)
     report(check, misfits(check, value, place, code.type, target, receiver))
     return code
 
@@ -144,7 +144,7 @@ class _Fit:
     def _list(self, value: ir.ListValue, target: ListType, path: str) -> list[Problem]:
         found: list[Problem] = []
         for index, item in enumerate(value.items):
-            type_ = compile_value(item, self._scope, Diagnostics()).type
+            type_ = compile_value(item, self._scope, Diagnostics(), target.item).type
             found += self.problems(item, type_, target.item, f"{path}[{index}]")
         return found
 

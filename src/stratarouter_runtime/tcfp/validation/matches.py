@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
-from stratarouter_runtime.tcfp.expressions import Scope, narrowing
+from stratarouter_runtime.tcfp.expressions import Scope, narrowing, narrowing_to
 from stratarouter_runtime.tcfp.types import EnumType, Primitive, Type, UnknownType, show
 from stratarouter_runtime.tcfp.validation import bounds, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
@@ -26,16 +26,15 @@ def check_match(check: Checking, step: ir.Step, match: ir.Match, place: Place) -
     """The outcome of a match: the join of its arms."""
     subject = compiled(check, match.subject, place)
     labels = _labels(check, match, subject.type)
-    scope = place.scope
     arms: list[tuple[Key, tree.Step]] = []
     for label, body in sorted(match.cases, key=_label):
         key = _key(check, step, label, labels)
-        holds, fails = _narrowed(match.subject, key, scope)
+        holds = place.scope.narrow(narrowing_to(match.subject, key, place.scope))
         arms.append((key, check.step(body, place.into("case", label).seeing(holds))))
-        scope = fails
     otherwise = None
     if match.otherwise is not None:
-        otherwise = check.step(match.otherwise, place.into("else").seeing(scope))
+        rest = _rest(match.subject, [key for key, _ in arms], place.scope)
+        otherwise = check.step(match.otherwise, place.into("else").seeing(rest))
     elif labels:
         _check_exhaustive(check, step, match, labels)
     steps = [body for _, body in arms] + ([] if otherwise is None else [otherwise])
@@ -93,15 +92,12 @@ def _check_exhaustive(check: Checking, step: ir.Step, match: ir.Match, labels: d
         )
 
 
-def _narrowed(subject: ir.Value, key: Key, scope: Scope) -> tuple[Scope, Scope]:
-    """The names as an arm sees them, and as the arms behind it do."""
+def _rest(subject: ir.Value, keys: list[Key], scope: Scope) -> Scope:
+    """The names as `else` sees them: the subject equals none of the keys."""
     if not isinstance(subject, ir.Expression):
-        return scope, scope
-    if isinstance(key, bool):
-        holds, fails = narrowing(subject, scope)
-        if not key:
-            holds, fails = fails, holds
-    else:
-        source = f"({subject.source}) == {json.dumps(key, ensure_ascii=False)}"
-        holds, fails = narrowing(ir.Expression(source, subject.at), scope)
-    return scope.narrow(holds), scope.narrow(fails)
+        return scope
+    for key in keys:
+        label = json.dumps(key, ensure_ascii=False)
+        _, fails = narrowing(ir.Expression(f"({subject.source}) == {label}", subject.at), scope)
+        scope = scope.narrow(fails)
+    return scope

@@ -17,12 +17,20 @@ from stratarouter_runtime.tcfp.plan import Code
 from stratarouter_runtime.tcfp.types import STRING, UNKNOWN, Type, enum, record, show
 from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
-from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, condition, given, misfits, report
+from stratarouter_runtime.tcfp.validation.fits import (
+    Problem,
+    Receiver,
+    compiled,
+    condition,
+    given,
+    misfits,
+    report,
+)
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised_by
 from stratarouter_runtime.tcfp.validation.tree import Facts
 
-MIN = 0.0
-"""The least similarity that counts, where `min` is not written."""
+MIN = -1.0
+"""The least similarity there is: where `min` is not written, the nearest candidate always answers."""
 
 
 class _Candidate(Struct, frozen=True):
@@ -95,15 +103,26 @@ def _input(check: Checking, route: ir.Route, place: Place, candidates: Sequence[
     """The input, which every candidate must take; only the first that does not is told."""
     code = compiled(check, route.with_, place)
     policy.check_labels(check, route.with_, code.type, place)
+    wrong = []
     for candidate in candidates:
-        if candidate.signature is None:
-            continue
-        receiver = agents.receiver(candidate.name, candidate.signature)
-        found = misfits(check, route.with_, place, code.type, candidate.signature.input, receiver)
-        if found:
-            report(check, found)
-            break
+        if candidate.signature is not None:
+            receiver = agents.receiver(candidate.name, candidate.signature)
+            wrong.append(misfits(check, route.with_, place, code.type, candidate.signature.input, receiver))
+    report(check, _first(wrong))
     return code
+
+
+def _first(wrong: Sequence[list[Problem]]) -> list[Problem]:
+    """The problems of the first candidate that has any; a field that only some take is none."""
+    for problems in wrong:
+        found = [
+            problem
+            for problem in problems
+            if problem.code != "E311" or all(problem.at in (other.at for other in others) for others in wrong)
+        ]
+        if found:
+            return found
+    return []
 
 
 def _rules(
@@ -118,12 +137,12 @@ def _rules(
 
 
 def _check_numbers(check: Checking, step: ir.Step, route: ir.Route, names: Sequence[str]) -> None:
-    if route.min is not None and not 0.0 <= route.min <= 1.0:
+    if route.min is not None and not -1.0 <= route.min <= 1.0:
         check.add(
             "E307",
             check.at(step.at, "min"),
-            f"min is {route.min:g}, outside of 0 to 1",
-            "it is the least similarity that counts",
+            f"min is {route.min:g}, outside of -1 to 1",
+            "it is the least cosine that counts: try 0.3",
         )
     if route.otherwise is not None:
         _check_pick(check, check.at(step.at, "else"), route.otherwise, names)
@@ -165,7 +184,7 @@ def _facts(route: ir.Route, candidates: Sequence[_Candidate], codes: kinds.Kinds
         for known in candidates
     ] or [agents.UNKNOWN_FACTS]
     raises = codes.union(*(facts.raises for facts in every))
-    if route.otherwise is None:
+    if route.min is not None and route.otherwise is None:
         raises |= kinds.NO_ROUTE
     worst = bounds.dearest(facts.worst for facts in every)
     return Facts(greatest(facts.effect for facts in every), raises, worst)
