@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from stratarouter_runtime.errors import InvalidInput, StrataError
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, StrataError
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 
 WIDTH: Final = 100
@@ -19,8 +19,21 @@ WIDTH: Final = 100
 _TOKEN: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[\w.@-]+")
 
 
+class Rejected(InvalidFlow):
+    """A flow that cannot be compiled, together with the text that its diagnostics are about."""
+
+    def __init__(self, name: str, source: str, found: tuple[Diagnostic, ...]) -> None:
+        super().__init__(f"{name}: {verdict(found)}", diagnostics=found)
+        self.shown = diagnostics(found, source, name)
+
+
 def error(problem: StrataError) -> str:
-    """An error in two or three lines: `error: what`, `  at where`, `  hint: what to do`."""
+    """An error in two or three lines: `error: what`, `  at where`, `  hint: what to do`.
+
+    A flow that was rejected comes with every diagnostic first.
+    """
+    if isinstance(problem, Rejected):
+        return f"{problem.shown}\nerror: {problem.message}"
     lines = [f"error: {problem.message}"]
     if isinstance(problem, InvalidInput) and problem.pointer:
         lines.append(f"  at {problem.pointer}")

@@ -1,0 +1,111 @@
+"""What a journal's facts say, in words: one line each, for people who watch or look back.
+
+Must never know: terminals, stores, or how facts come about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stratarouter_runtime.state import events
+from stratarouter_runtime.state.events import Event, Failure, Usage
+from stratarouter_runtime.tcfp.plan import Plan
+from stratarouter_runtime.tcfp.times import time_text
+
+_TIMERS: Final = {
+    "attempt": "the attempt ran out of time",
+    "retry": "tries again",
+    "ask": "nobody answered in time",
+    "limit": "ran out of time",
+}
+LONGEST: Final = 120
+"""Characters of a value that are shown."""
+
+
+class Names:
+    """The names of a plan's steps by their paths, with the rounds they are in."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._names = {op.path: op.name for op in plan.ops}
+
+    def of(self, step: str) -> str:
+        """What people call the step of this path: `charge`, or `brief[7]` in round 7."""
+        path, bracket, rounds = step.partition("[")
+        return self._names.get(path, path) + bracket + rounds
+
+
+def say(event: Event) -> str:  # noqa: C901 - one case a fact
+    """What happened, without the step it happened to."""
+    match event:
+        case events.Started(plan=plan, seed=seed):
+            return f"started on plan {plan[:12]} with seed {seed}"
+        case events.Dispatched(attempt=attempt):
+            return f"calls{nth(attempt)}"
+        case events.Returned(attempt=attempt, usage=usage):
+            return f"done{nth(attempt)}{spent(usage)}"
+        case events.Failed(failure=failure, attempt=attempt, usage=usage):
+            return f"failed{nth(attempt)}: {reason(failure)}{spent(usage)}"
+        case events.Scored(scores=scores):
+            return f"compared {len(scores)} candidates"
+        case events.Chosen() as chosen:
+            return _chosen(chosen)
+        case events.Asked(sender=sender, until=until, type=type_):
+            return f"asks {sender or 'anybody'} for {type_} until {time_text(until)}"
+        case events.Answered(by=by, value=value):
+            return f"answered{f' by {by}' if by else ''}: {value_text(value)}"
+        case events.TimerFired(timer=timer):
+            return _TIMERS[timer]
+        case events.CancelRequested(reason=why, by=by):
+            return f"cancellation requested{f' by {by}' if by else ''}{f': {why}' if why else ''}"
+        case events.Finished(status=status, failure=failure, usage=usage):
+            return f"{status}{f': {reason(failure)}' if failure else ''}{spent(usage)}"
+
+
+def step_of(event: Event) -> str | None:
+    """The path of the step that a fact is about; None where it is about the whole execution."""
+    match event:
+        case events.Started() | events.CancelRequested() | events.Finished():
+            return None
+        case _:
+            return event.step
+
+
+def nth(attempt: int) -> str:
+    """`` for the first attempt, then ` (attempt 2)`."""
+    return f" (attempt {attempt})" if attempt > 1 else ""
+
+
+def reason(failure: Failure) -> str:
+    """A failure in one line."""
+    return f"{failure.kind}: {failure.message}" if failure.message else failure.kind
+
+
+def spent(usage: Usage) -> str:
+    """What a call really took: ` in 12.0 ms, $0.002, 1,500 tokens`; nothing where nothing was told."""
+    tokens = usage.tokens_in + usage.tokens_out
+    parts = [
+        f"{usage.ms:,.1f} ms" if usage.ms else "",
+        f"${usage.usd:.6f}".rstrip("0").rstrip(".") if usage.usd else "",
+        f"{tokens:,} tokens" if tokens else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f" in {said}" if said else ""
+
+
+def value_text(value: object) -> str:
+    """A value as JSON, cut where it is long."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _chosen(chosen: events.Chosen) -> str:
+    match chosen.by:
+        case "rule":
+            return f"chose {chosen.agent} by rule {chosen.rule}"
+        case "meaning":
+            best = f" ({max(chosen.scores):.2f})" if chosen.scores else ""
+            return f"chose {chosen.agent} by meaning{best}"
+        case "else":
+            return f"chose {chosen.agent}, for nothing else fits"
