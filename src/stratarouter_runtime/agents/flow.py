@@ -8,19 +8,16 @@ never know how executions are started, stored or driven: it is handed a function
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from typing_extensions import override
 
 from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
-from stratarouter_runtime.canonical import digest_bytes
 from stratarouter_runtime.errors import StrataError
-from stratarouter_runtime.ids import AgentName, Digest, ExecutionId
+from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, derived_execution_id
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.ir import Signature
-
-_CHILD: Final = "tcfp 1.0 child"
 
 RunChild: TypeAlias = Callable[[ExecutionId, AgentCall], Awaitable[Execution]]
 """Starts the execution of this id, or attaches to it, and returns it once it is finished.
@@ -29,11 +26,10 @@ May raise `errors.StrataError` where it cannot be started.
 """
 
 
-def child_id(parent: ExecutionId, key: Digest) -> ExecutionId:
-    """The id of the execution that the step `key` of `parent` starts: a UUID of version 8."""
-    digits = digest_bytes(f"{parent}/{key}".encode(), _CHILD)
-    variant = "89ab"[int(digits[16], 16) % 4]
-    return ExecutionId(f"exec_{digits[:12]}8{digits[13:16]}{variant}{digits[17:32]}")
+def child_id(call: AgentCall) -> ExecutionId:
+    """The id of the execution that this call starts; equal for every attempt of the call."""
+    # No key of a caller holds a NUL, so that nobody else's execution has this id.
+    return derived_execution_id(call.tenant, f"{call.execution}\0{call.key}")
 
 
 class FlowAgent(Agent):
@@ -63,7 +59,7 @@ class FlowAgent(Agent):
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         try:
-            child = await self._run(child_id(call.execution, call.key), call)
+            child = await self._run(child_id(call), call)
         except StrataError as error:
             return failed(UNAVAILABLE, f"flow '{self._name}' cannot be started: {error.message}")
         return _reply(child)

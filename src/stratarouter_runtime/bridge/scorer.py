@@ -43,6 +43,10 @@ class CosineScorer(Scorer):
         scores = (table * asked).sum(axis=1).round(_PLACES) + 0.0
         return tuple(scores.tolist())
 
+    def close(self) -> None:
+        """Let go of the encoder's thread."""
+        self._encoder.close()
+
     async def _table(self, texts: tuple[str, ...]) -> Matrix:
         table = self._tables.get(texts)
         if table is None:

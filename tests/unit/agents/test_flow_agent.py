@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
+from msgspec.structs import replace
 
 from stratarouter_runtime.agents.flow import FlowAgent, child_id
 from stratarouter_runtime.errors import StoreLocked
@@ -41,7 +40,7 @@ async def test_an_end_without_a_failure_has_a_kind_too(status: Status, kind: str
     reply = await call_with(status)
     assert reply.failure is not None
     assert reply.failure.kind == kind
-    assert child_id(PARENT, KEY) in reply.failure.message
+    assert child_id(CALL) in reply.failure.message
 
 
 async def test_a_flow_that_cannot_be_started_is_unavailable() -> None:
@@ -52,11 +51,14 @@ async def test_a_flow_that_cannot_be_started_is_unavailable() -> None:
     assert reply.failure == Failure("agent.unavailable", "flow 'sub' cannot be started: the store is locked")
 
 
-def test_the_child_of_a_step_is_always_the_same_and_never_that_of_another() -> None:
-    child = child_id(PARENT, KEY)
-    assert child == child_id(PARENT, KEY)
-    assert len({child, child_id(ExecutionId("exec_2"), KEY), child_id(PARENT, Digest("l" * 64))}) == 3
-    prefix, _, digits = child.partition("_")
-    assert prefix == "exec"
-    assert uuid.UUID(digits).version == 8
-    assert uuid.UUID(digits).variant == uuid.RFC_4122
+@pytest.mark.parametrize(
+    "other",
+    [{"execution": "exec_2"}, {"key": "l" * 64}, {"tenant": "another"}],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_call_starts_another_execution(other: dict[str, str]) -> None:
+    assert child_id(replace(CALL, **other)) != child_id(CALL)
+
+
+def test_every_attempt_of_a_call_starts_the_same_execution() -> None:
+    assert child_id(replace(CALL, attempt=2, deadline=5, input=None)) == child_id(CALL)

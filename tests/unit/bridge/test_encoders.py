@@ -149,11 +149,10 @@ def test_a_mirrored_copy_is_the_same_encoder(minilm: Encoder, tmp_path: Path) ->
 
 
 async def test_scores_are_rounded_cosines_in_order(encoder: Encoder) -> None:
-    front = BatchedEncoder(encoder)
-    scorer = CosineScorer(front)
+    scorer = CosineScorer(BatchedEncoder(encoder))
     texts = ["refunds and money back", "crashes of the app", "I want my money back"]
     scores = await scorer.score("I want my money back", texts)
-    front.close()
+    scorer.close()
     assert scores[2] == 1.0
     assert scores[0] > scores[1]
     assert all(score == round(score, 6) for score in scores)
@@ -161,15 +160,14 @@ async def test_scores_are_rounded_cosines_in_order(encoder: Encoder) -> None:
 
 
 async def test_a_score_does_not_depend_on_the_other_candidates(encoder: Encoder) -> None:
-    front = BatchedEncoder(encoder)
-    scorer = CosineScorer(front)
+    scorer = CosineScorer(BatchedEncoder(encoder))
     together = await scorer.score("my bill is wrong", TEXTS)
     alone = [(await scorer.score("my bill is wrong", [text]))[0] for text in TEXTS]
-    front.close()
+    scorer.close()
     assert list(together) == alone
 
 
 async def test_no_candidates_have_no_scores() -> None:
-    front = BatchedEncoder(open_encoder("lexical"))
-    assert await CosineScorer(front).score("x", []) == ()
-    front.close()
+    scorer = CosineScorer(BatchedEncoder(open_encoder("lexical")))
+    assert await scorer.score("x", []) == ()
+    scorer.close()
