@@ -32,10 +32,10 @@ from stratarouter_runtime.tcfp.validation.labels import accepted
 
 
 class Receiver(Struct, frozen=True):
-    """What a value is given for: its name in messages, the labels it takes, and where its type is to be mended."""
+    """What a value is given for: its name in messages, the labels it takes (None: every one), and advice."""
 
     name: str
-    accepts: Labels = NO_LABELS
+    accepts: Labels | None = NO_LABELS
     hint: str = "declare the label on the type, or redact first"
 
 
@@ -54,8 +54,8 @@ def compiled(check: Checking, value: ir.Value, place: Place) -> Code:
 
 
 def condition(check: Checking, value: ir.Value, place: Place, what: str) -> Code:
-    """A value that has to be a bool."""
-    return given(check, value, place, BOOL, Receiver(what))
+    """A value that has to be a bool; what it tells of labelled values is no leak (implicit flows are not followed)."""
+    return given(check, value, place, BOOL, Receiver(what, accepts=None))
 
 
 def given(check: Checking, value: ir.Value, place: Place, target: Type, receiver: Receiver) -> Code:
@@ -97,17 +97,23 @@ class _Fit:
                 return self._list(value, list_, path)
             case ir.RecordValue() | ir.ListValue(), UnionType() as union:
                 return self._union(value, type_, union, path)
-        return self._whole(value, type_, target, path)
+            case _:
+                return self._whole(value, type_, target, path)
 
     def _whole(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
-        if self._receiver.accepts:
-            type_ = accepted(type_, self._receiver.accepts)
+        type_ = self._taken(type_)
         misfit = relations.explain(type_, target, path)
         if not misfit:
             return []
         if relations.label_problem(type_, target) is not None:
             return [Problem("E340", value.at, misfit, self._receiver.hint)]
         return [Problem("E310", value.at, misfit, _advice(type_, target))]
+
+    def _taken(self, type_: Type) -> Type:
+        """The type without the labels that the receiver takes."""
+        if self._receiver.accepts is None:
+            return relations.without_labels(type_)
+        return accepted(type_, self._receiver.accepts) if self._receiver.accepts else type_
 
     def _record(self, value: ir.RecordValue, type_: Type, target: RecordType, path: str) -> list[Problem]:
         found: list[Problem] = []

@@ -44,7 +44,7 @@ class _Candidate(Struct, frozen=True):
 def check_route(check: Checking, step: ir.Step, route: ir.Route, place: Place) -> Outcome:
     """The outcome of a route: `{by, out}`."""
     check.routes = True
-    query = given(check, route.query, place, STRING, Receiver("query"))
+    query = given(check, route.query, place, STRING, Receiver("query", accepts=None))
     policy.check_labels(check, route.query, query.type, place)
     candidates = _candidates(check, step, route)
     code = _input(check, route, place, candidates)
