@@ -51,9 +51,9 @@ def _facts_of_equality(node: syntax.Binary, scope: Scope) -> tuple[Facts, Facts]
     )
     if not isinstance(key, syntax.Literal) or not isinstance(key.value, str | bool | None):
         return NO_FACTS, NO_FACTS
-    return facts_when(subject, key.value, scope), _facts(
-        subject, scope, lambda of: _other_than(of, key.value)
-    )
+    literal = key.value
+    different = _facts(subject, scope, lambda of: _other_than(of, literal))
+    return facts_when(subject, literal, scope), different
 
 
 def facts_when(subject: Node, key: Key, scope: Scope) -> Facts:
