@@ -22,6 +22,7 @@ from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.validator import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,9 @@ class Runtime:
         loaded = load(source)
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
-        return compile_flow(loaded.flow, self._registry.linkable(), self._router)
+        registry = self._registry.linkable()
+        checked = validate(loaded.flow, registry)
+        return compile_flow(checked, registry, self._router() if checked.routes else "")
 
     async def deploy(self, tenant: Tenant, flow: FlowId, source: str) -> tuple[Deployed, Plan]:
         """Make this text the version of `flow` that new executions run. Raises as `compile`."""

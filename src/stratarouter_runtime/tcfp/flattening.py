@@ -113,7 +113,7 @@ class _Flat:
         """The ops of a block; the index of the first."""
         places = [self._reserve() for _ in do.steps]
         end = self._reserve()
-        for inner, here, follows in zip(do.steps, places, [*places[1:], end], strict=True):
+        for inner, here, follows in zip(do.steps, places, [*places, end][1:], strict=True):
             self._put(inner, here, index, follows)
         self.ops[end] = _exit(do, step, end, index)
         return places[0] if places else end

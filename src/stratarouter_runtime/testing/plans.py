@@ -1,0 +1,28 @@
+"""Plans without agents: each signature that a flow declares stands for an agent that has it.
+
+For tests of flows and of the core. Must never know: how agents are implemented.
+"""
+
+from __future__ import annotations
+
+from stratarouter_runtime.errors import InvalidFlow
+from stratarouter_runtime.ids import AgentName
+from stratarouter_runtime.tcfp.compiler import compile_flow
+from stratarouter_runtime.tcfp.digests import agent_digest
+from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.plan import Plan
+from stratarouter_runtime.tcfp.registry import LinkableAgent
+from stratarouter_runtime.tcfp.validator import validate
+
+
+def plan_of(source: str, *, router: str = "scripted") -> Plan:
+    """The plan of a flow whose agents all have signatures. Raises `InvalidFlow`."""
+    loaded = load(source)
+    if loaded.flow is None:
+        mistakes = "; ".join(map(str, loaded.diagnostics))
+        raise InvalidFlow(f"the document is no flow: {mistakes}", diagnostics=loaded.diagnostics)
+    registry = {
+        name: LinkableAgent(AgentName(name), signature, agent_digest(name, "scripted", "1", signature))
+        for name, signature in validate(loaded.flow).agents.items()
+    }
+    return compile_flow(loaded.flow, registry, router)
