@@ -189,13 +189,6 @@ def fails(node: Typed) -> bool:
     return any(fails(part) for part in parts(node))
 
 
-def counts(node: Typed) -> bool:
-    """Whether evaluating the node visits lists, and so needs a budget."""
-    if isinstance(node, Loop) or (isinstance(node, Apply) and (node.charged or node.budget)):
-        return True
-    return any(counts(part) for part in parts(node))
-
-
 def constant(node: Typed) -> bool:
     """Whether the node reads nothing of the environment."""
     return not isinstance(node, Slot) and all(constant(part) for part in parts(node))

@@ -110,11 +110,24 @@ class Checker:
         return Slot(found.depth, found.index, found.type)
 
     def _binary(self, node: syntax.Binary, scope: Scope) -> Typed:
-        left = self.check(node.left, scope)
         if node.operator in ("&&", "||"):
-            true, false = facts_of(node.left, scope)
-            scope = scope.narrow(true if node.operator == "&&" else false)
+            return self._logic(node, scope)
+        left = self.check(node.left, scope)
         return check_binary(self._report, node, left, self.check(node.right, scope))
+
+    def _logic(self, node: syntax.Binary, scope: Scope) -> Typed:
+        """A run of one operator, from its first operand on: each sees what those before it prove."""
+        run = [node]
+        while isinstance(run[-1].left, syntax.Binary) and run[-1].left.operator == node.operator:
+            run.append(run[-1].left)
+        before = run[-1].left
+        typed = self.check(before, scope)
+        for step in reversed(run):
+            true, false = facts_of(before, scope)
+            scope = scope.narrow(true if node.operator == "&&" else false)
+            typed = check_binary(self._report, step, typed, self.check(step.right, scope))
+            before = step.right
+        return typed
 
     def _conditional(self, node: syntax.Conditional, scope: Scope) -> Typed:
         test = self.check(node.test, scope)

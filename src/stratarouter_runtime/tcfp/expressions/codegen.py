@@ -28,7 +28,6 @@ from stratarouter_runtime.tcfp.expressions.checked import (
     Select,
     Slot,
     Typed,
-    counts,
     fails,
 )
 from stratarouter_runtime.tcfp.times import duration_micros
@@ -60,7 +59,7 @@ def generate(node: Typed) -> Run:
     """The function from the environment to the value of `node`. Raises `TooDeep`."""
     writer = _Writer()
     text = writer.result(node)
-    before, after = _BUDGETED if counts(node) or writer.bounds else ("lambda e: ", "")
+    before, after = _BUDGETED if writer.counts else ("lambda e: ", "")
     if not writer.constants:
         return _compiled(before + text + after)
     make = _compiled("lambda k: " + before + text + after)
@@ -78,11 +77,15 @@ def _compiled(text: str) -> Run:
 
 
 class _Writer:
-    """Writes Python; constants that have no literal form are collected, and read as `k[i]`."""
+    """Writes Python; constants that have no literal form are collected, and read as `k[i]`.
+
+    `counts` tells afterwards whether the code visits lists, and so needs a budget, `b`.
+    """
 
     def __init__(self) -> None:
         self.constants: list[Any] = []
-        self.bounds = False
+        self.counts = False
+        self._failing: dict[int, bool] = {}
 
     def result(self, node: Typed) -> str:
         """The text of a whole expression: a result that is built out of others is held to the limit."""
@@ -128,6 +131,7 @@ class _Writer:
         return f"k[{len(self.constants) - 1}]"
 
     def _apply(self, node: Apply) -> str:
+        self.counts = self.counts or node.budget or bool(node.charged)
         written = [
             f"charge(b, {self.write(of)})" if i in node.charged else self.write(of)
             for i, of in enumerate(node.arguments)
@@ -141,10 +145,19 @@ class _Writer:
     def _logic(self, node: Logic) -> str:
         """Where the left cannot fail, Python's own operator absorbs as CEL's does."""
         left, right = self.write(node.left), self.write(node.right)
-        if not fails(node.left):
+        if not self._fails(node.left):
             return f"({left} {node.operator} {right})"
         function = "both" if node.operator == "and" else "either"
         return f"{function}(lambda: {left}, lambda: {right})"
+
+    def _fails(self, node: Typed) -> bool:
+        """`fails`, asked once a node of a run of logic."""
+        if not isinstance(node, Logic):
+            return fails(node)
+        known = self._failing.get(id(node))
+        if known is None:
+            known = self._failing[id(node)] = self._fails(node.left) or self._fails(node.right)
+        return known
 
     def _default(self, node: Default) -> str:
         value, otherwise = self.write(node.value), self.write(node.otherwise)
@@ -153,6 +166,7 @@ class _Writer:
         return f"or_value({value}, lambda: {otherwise})"
 
     def _loop(self, node: Loop) -> str:
+        self.counts = True
         item = f"v{node.number}"
         items = f"{'keys' if node.over_map else 'charge'}(b, {self.write(node.items)})"
         body = self.write(node.body)
