@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from msgspec import Struct
 
 from stratarouter_runtime.cli import render
@@ -31,6 +31,11 @@ _CLI: Final = "stratarouter_runtime.cli"
 COMMANDS: Final = (
     Command("validate", f"{_CLI}.validate:validate", "Check flows and report every mistake with its place."),
     Command("graph", f"{_CLI}.graph:graph", "Draw a flow with its types and its worst-case cost."),
+    Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
+    Command(
+        "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
+    ),
+    Command("ps", f"{_CLI}.executions:ps", "List executions, newest first."),
     Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, embedder."),
 )
 
@@ -42,11 +47,17 @@ def build() -> App:
         help="Typed microagent workflows, executed durably and reproducibly.",
         version=version,
         help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=_worth_showing),
         suppress_keyboard_interrupt=False,
     )
     for command in COMMANDS:
         app.command(command.target, name=command.name, help=command.help)
     return app
+
+
+def _worth_showing(default: object) -> str | None:
+    """Defaults that help shows: not that a switch is off, or a list empty."""
+    return None if default in (False, None, ()) else str(default)
 
 
 def version() -> str:

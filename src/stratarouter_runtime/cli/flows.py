@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
+from cyclopts import Parameter
 from msgspec import Struct
 
 from stratarouter_runtime.cli.render import Rejected
-from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent
 from stratarouter_runtime.tcfp.compiler import compile_flow
@@ -22,6 +24,9 @@ from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
 from stratarouter_runtime.tcfp.text.reading import MAX_BYTES
 from stratarouter_runtime.tcfp.validator import Checked, validate
+
+FlowName: TypeAlias = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""An argument that names a flow: a path, or `-`."""
 
 
 class Document(Struct, frozen=True):
@@ -52,11 +57,14 @@ class Examined(Struct, frozen=True):
 def read(name: str) -> Document:
     """The document of this path, or of standard input for `-`.
 
-    Raises `NotFound`, `InvalidInput`. Of an oversized file one byte too many is read, so that
+    Raises `NotFound`, `InvalidInput`, `InvalidSetting` for an option that does not exist. Of an oversized file one byte too many is read, so that
     the loader refuses it by its size.
     """
     if name == "-":
         return Document(name, sys.stdin.buffer.read(MAX_BYTES + 1))
+    if name.startswith("-"):
+        # A lone hyphen has to be let through as an argument, and every unknown option with it.
+        raise InvalidSetting(f"unknown option {name}", hint=f"strata --help; for a file, write ./{name}")
     try:
         with Path(name).open("rb") as file:
             return Document(name, file.read(MAX_BYTES + 1))

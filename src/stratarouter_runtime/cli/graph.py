@@ -6,24 +6,21 @@ Must never know: how a flow is checked, or how each picture is drawn.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from stratarouter_runtime.cli import mermaid as mermaid_text
 from stratarouter_runtime.cli import svg as svg_text
 from stratarouter_runtime.cli import tree
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import compile_document, declared, read
+from stratarouter_runtime.cli.flows import FlowName, compile_document, declared, read
 from stratarouter_runtime.cli.outline import outline
 
 
 def graph(
-    flow: str,
+    flow: FlowName,
     /,
     *,
-    mermaid: Annotated[bool, Parameter(negative=())] = False,
-    svg: Annotated[bool, Parameter(negative=())] = False,
+    mermaid: bool = False,
+    svg: bool = False,
 ) -> int:
     """Draw a flow with its types and its worst-case cost.
 

@@ -59,7 +59,9 @@ def span(micros: int) -> str:
 def _node(of: Plan, op: Op, edge: str) -> Node:
     title, shape, parts = _does(of, op)
     return Node(
-        title=title if isinstance(op.does, plan.Exit) or op.name in title.split() else f"{op.name}: {title}",
+        title=title
+        if isinstance(op.does, plan.Exit) or op.name in {title, *title.split()}
+        else f"{op.name}: {title}",
         type=show(op.type),
         shape=shape,
         edge=edge,

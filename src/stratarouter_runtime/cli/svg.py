@@ -35,13 +35,22 @@ _ARROW: Final = (
 )
 
 
+class Group(Struct):
+    """Boxes one below the other, or side by side, with the room they take together."""
+
+    boxes: tuple[Box, ...]
+    stacked: bool
+    width: float
+    height: float
+
+
 class Box(Struct):
-    """A node with its measures; `parts` are placed inside it, below its text."""
+    """A node with its measures: its text, below it its parts, and beside these what mends failures."""
 
     node: Node
     text: tuple[str, ...]
-    parts: tuple[Box, ...]
-    stacked: bool
+    parts: Group
+    aside: Group
     width: float
     height: float
     whole: str
@@ -64,30 +73,30 @@ def draw(title: str, body: Node) -> str:
 
 def measure(node: Node) -> Box:
     """The size of a node and of everything in it."""
-    parts = tuple(measure(part) for part in (*node.parts, *node.aside))
-    stacked = node.shape == "sequence" and not node.aside
+    parts = _group(node.parts, stacked=node.shape == "sequence")
+    aside = _group(node.aside, stacked=False)
     whole = (_title(node), *node.marks, f"→ {node.type}")
     text = tuple(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…" for line in whole)
-    inner_width, inner_height = _inner(parts, stacked=stacked)
+    inner = parts.width + aside.width + (GAP if parts.boxes and aside.boxes else 0)
+    below = max(parts.height, aside.height)
     return Box(
         node=node,
         text=text,
         parts=parts,
-        stacked=stacked,
-        width=max(max(len(line) for line in text) * CHAR, inner_width) + 2 * PAD,
-        height=len(text) * LINE + inner_height + 2 * PAD,
+        aside=aside,
+        width=max(max(len(line) for line in text) * CHAR, inner) + 2 * PAD,
+        height=len(text) * LINE + (below + PAD if below else 0) + 2 * PAD,
         whole="\n".join(whole),
     )
 
 
-def _inner(parts: Sequence[Box], *, stacked: bool) -> tuple[float, float]:
-    if not parts:
-        return 0, 0
-    widths, heights = [part.width for part in parts], [part.height for part in parts]
-    gaps = GAP * (len(parts) - 1)
+def _group(nodes: Sequence[Node], *, stacked: bool) -> Group:
+    boxes = tuple(measure(node) for node in nodes)
+    widths, heights = [box.width for box in boxes] or [0.0], [box.height for box in boxes] or [0.0]
+    gaps = GAP * (len(widths) - 1)
     if stacked:
-        return max(widths), sum(heights) + gaps + PAD
-    return sum(widths) + gaps, max(heights) + PAD
+        return Group(boxes, stacked, max(widths), sum(heights) + gaps)
+    return Group(boxes, stacked, sum(widths) + gaps, max(heights))
 
 
 def _title(node: Node) -> str:
@@ -95,7 +104,9 @@ def _title(node: Node) -> str:
 
 
 def _place(box: Box, x: float, y: float) -> Iterator[str]:
-    kind = ("f" if box.parts else "b") + (" a" if box.node.edge.startswith(("catch", "undo")) else "")
+    kind = ("f" if box.parts.boxes or box.aside.boxes else "b") + (
+        " a" if box.node.edge.startswith(("catch", "undo")) else ""
+    )
     size = f'width="{box.width:.0f}" height="{box.height:.0f}"'
     yield f'<g><title>{escape(box.whole)}</title><rect class="{kind}" x="{x:.0f}" y="{y:.0f}" {size} rx="5"/>'
     for number, line in enumerate(box.text):
@@ -103,16 +114,18 @@ def _place(box: Box, x: float, y: float) -> Iterator[str]:
         place = f'x="{x + PAD:.0f}" y="{y + PAD + LINE * (number + 0.75):.0f}"'
         yield f'<text class="{style}" {place}>{escape(line)}</text>'
     yield "</g>"
-    yield from _place_parts(box, x + PAD, y + PAD + len(box.text) * LINE + PAD)
+    x, y = x + PAD, y + PAD + len(box.text) * LINE + PAD
+    yield from _place_group(box.parts, x, y)
+    yield from _place_group(box.aside, x + (box.parts.width + GAP if box.parts.boxes else 0), y)
 
 
-def _place_parts(box: Box, x: float, y: float) -> Iterator[str]:
+def _place_group(group: Group, x: float, y: float) -> Iterator[str]:
     corners = []
-    for part in box.parts:
-        corners.append((x, y, part))
-        yield from _place(part, x, y)
-        x, y = (x, y + part.height + GAP) if box.stacked else (x + part.width + GAP, y)
-    if box.stacked:
+    for box in group.boxes:
+        corners.append((x, y, box))
+        yield from _place(box, x, y)
+        x, y = (x, y + box.height + GAP) if group.stacked else (x + box.width + GAP, y)
+    if group.stacked:
         for (ax, ay, above), (_, by, _) in pairwise(corners):
             middle = ax + min(above.width / 2, 60)
             yield f'<line x1="{middle:.0f}" y1="{ay + above.height:.0f}" x2="{middle:.0f}" y2="{by:.0f}"/>'

@@ -6,15 +6,13 @@ Must never know: how a flow is checked.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 from msgspec import Struct
 
 from stratarouter_runtime.cli import render
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import Examined, examine, read
+from stratarouter_runtime.cli.flows import Examined, FlowName, examine, read
 from stratarouter_runtime.cli.outline import cost
 from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.tcfp.canonical_form import flow_digest
@@ -32,7 +30,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def validate(*flow: str, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def validate(*flow: FlowName, json: bool = False) -> int:
     """Check flows and report every mistake with its place; nothing is run.
 
     Parameters

@@ -1,0 +1,159 @@
+"""`strata ps`, `show` and `replay`: look back at executions; nothing is run or changed.
+
+Must never know: how a store keeps them, or how a decision is derived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import Struct
+
+from stratarouter_runtime import settings
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.words import Names, reason, say, spent, step_of, value_text
+from stratarouter_runtime.executor.plans import Plans
+from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
+from stratarouter_runtime.ports import Execution, Status
+from stratarouter_runtime.runtime import Journaled, Proof
+from stratarouter_runtime.tcfp.times import time_text
+from stratarouter_runtime.wiring import Application, application
+
+Json = Annotated[bool, Parameter(help="Print one JSON document.")]
+Store = Annotated[Path | None, Parameter(help="Where executions are kept; by default what the settings say.")]
+
+T = TypeVar("T")
+
+_COLUMNS: Final = "{:<37} {:<9} {:<19} {:>7}  {}"
+
+
+class Shown(Struct, frozen=True):
+    """What `show --json` prints: the execution, and its facts in order."""
+
+    execution: Execution
+    records: tuple[Any, ...]
+
+
+def replay(execution: str, /, *, store: Store = None, json: Json = False) -> int:
+    """Derive every decision of an execution again from its journal, and compare.
+
+    Parameters
+    ----------
+    execution
+        The id of an execution.
+    """
+
+    async def prove(app: Application) -> Proof:
+        return await app.runtime.replay(ExecutionId(execution))
+
+    proof = _look(store, prove)
+    _write(proof if json else proof_text(proof))
+    return Exit.OK if proof.reproducible else Exit.FAILED
+
+
+def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
+    """Tell what happened in an execution, fact by fact.
+
+    Parameters
+    ----------
+    execution
+        The id of an execution.
+    """
+
+    async def read(app: Application) -> tuple[Journaled, Names]:
+        journaled = await app.runtime.journal(ExecutionId(execution))
+        return journaled, Names(await Plans(app.store).get(journaled.execution.plan))
+
+    journaled, names = _look(store, read)
+    if json:
+        facts = tuple(
+            {"seq": record.seq, "at": time_text(record.at), **msgspec.json.decode(record.body)}
+            for record in journaled.records
+        )
+        _write(Shown(journaled.execution, facts))
+    else:
+        _write("\n".join(story(journaled, names)))
+    return Exit.OK
+
+
+def ps(
+    *,
+    flow: str | None = None,
+    status: tuple[Status, ...] = (),
+    limit: int = 20,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """List executions, newest first.
+
+    Parameters
+    ----------
+    flow
+        Only those of this flow.
+    status
+        Only those in this state; may be given several times.
+    limit
+        At most so many.
+    """
+
+    async def search(app: Application) -> list[Execution]:
+        only = FlowId(flow) if flow else None
+        return await app.store.search(tenant=LOCAL, flow=only, status=status, limit=limit)
+
+    found = _look(store, search)
+    _write(found if json else "\n".join(table(found)))
+    return Exit.OK
+
+
+def proof_text(proof: Proof) -> str:
+    """What a replay found, in words."""
+    if proof.reproducible:
+        return f"{proof.execution}: reproducible, {proof.records} records, chain {proof.link}"
+    hint = f"\n  hint: {proof.hint}" if proof.hint else ""
+    return f"{proof.execution}: NOT reproducible: {proof.divergence}{hint}"
+
+
+def story(journaled: Journaled, names: Names) -> Iterator[str]:
+    """The execution in one line, then a line a fact with the seconds since its start, then how it ended."""
+    row = journaled.execution
+    yield f"{row.id}  {row.flow}  {row.status}{spent(row.usage) if row.usage else ''}"
+    yield f"plan {row.plan}, started {time_text(row.created)}"
+    start = journaled.records[0].at if journaled.records else row.created
+    for record, event in zip(journaled.records, journaled.events, strict=True):
+        step = step_of(event)
+        who = f"{names.of(step)}: " if step is not None else ""
+        yield f"{(record.at - start) / 1e6:9.3f}s  {who}{say(event)}"
+    if row.failure is not None:
+        yield f"failed: {reason(row.failure)}"
+    elif row.status == "completed":
+        yield f"output: {value_text(row.output)}"
+
+
+def table(found: list[Execution]) -> Iterator[str]:
+    """One line an execution, under a line of titles."""
+    yield _COLUMNS.format("execution", "status", "started", "records", "flow")
+    for row in found:
+        started = time_text(row.created)[:19].replace("T", " ")
+        yield _COLUMNS.format(row.id, row.status, started, row.records, row.flow)
+
+
+def _look(store: Path | None, ask: Callable[[Application], Awaitable[T]]) -> T:
+    """What `ask` answers about an application that may not write."""
+
+    async def asked() -> T:
+        async with application(settings.load(), Registry(), store=store, readonly=True) as app:
+            return await ask(app)
+
+    return asyncio.run(asked())
+
+
+def _write(value: object) -> None:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    sys.stdout.write(text + "\n")
