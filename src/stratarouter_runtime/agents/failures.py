@@ -18,13 +18,15 @@ TIMEOUT: Final = "timeout"
 
 MAX_OUTPUT: Final = 8 * 1024 * 1024
 """Bytes of JSON one call may answer with, unless an agent is built with another cap."""
+_MAX_MESSAGE: Final = 2_000
 
 
 def failed(kind: str, message: str, data: Any = None, usage: Usage | None = None) -> AgentReply:
-    """The reply of a call that failed."""
-    return AgentReply(failure=Failure(kind, message, data), usage=usage)
+    """The reply of a call that failed; a message that could not be journaled is cut and mended."""
+    told = message[:_MAX_MESSAGE].encode(errors="replace").decode()
+    return AgentReply(failure=Failure(kind, told, data), usage=usage)
 
 
-def too_large(size: str, cap: int, usage: Usage | None = None) -> AgentReply:
+def too_large(size: str, cap: int) -> AgentReply:
     """The reply of a call whose answer is larger than `cap` bytes."""
-    return failed(INVALID_OUTPUT, f"the output has {size}; at most {cap:,} are accepted", usage=usage)
+    return failed(INVALID_OUTPUT, f"the output has {size}; at most {cap:,} are accepted")

@@ -17,17 +17,21 @@ from stratarouter_runtime.tcfp.registry import LinkableAgent
 
 @runtime_checkable
 class Closing(Protocol):
-    """An agent that holds something which must be let go."""
+    """An agent, or what agents share, that holds something which must be let go."""
 
     async def close(self) -> None:
-        """Let go; the agent may be called again, and then takes it up anew."""
+        """Let go; it may be used again, and then takes it up anew."""
         ...
 
 
 class Registry(Mapping[str, Agent]):
-    """Immutable, in the order of the names. Raises `LinkError` where two agents share a name."""
+    """Immutable, in the order of the names. Raises `LinkError` where two agents share a name.
 
-    def __init__(self, agents: Iterable[Agent] = ()) -> None:
+    `holding` is what the agents share and the registry closes with them.
+    """
+
+    def __init__(self, agents: Iterable[Agent] = (), *, holding: Iterable[Closing] = ()) -> None:
+        self._holding = tuple(holding)
         found: dict[str, Agent] = {}
         for agent in agents:
             if agent.name in found:
@@ -52,7 +56,7 @@ class Registry(Mapping[str, Agent]):
 
     def joined(self, agents: Iterable[Agent]) -> Registry:
         """These agents and those. Raises `LinkError` where a name is taken."""
-        return Registry([*self._agents.values(), *agents])
+        return Registry([*self._agents.values(), *agents], holding=self._holding)
 
     def linkable(self) -> dict[str, LinkableAgent]:
         """What the compiler needs to know of each agent."""
@@ -63,6 +67,6 @@ class Registry(Mapping[str, Agent]):
 
     async def close(self) -> None:
         """Let go of what agents hold: connections, threads."""
-        for agent in self._agents.values():
-            if isinstance(agent, Closing):
-                await agent.close()
+        for held in (*self._agents.values(), *self._holding):
+            if isinstance(held, Closing):
+                await held.close()

@@ -1,0 +1,136 @@
+"""An agent that is a Python function of this process.
+
+Whatever the function does becomes a reply: an output, or a failure without a traceback.
+Must never know: where the function was found, flows, plans or the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from functools import partial
+from inspect import isawaitable
+from typing import Any
+
+import orjson
+from typing_extensions import override
+
+from stratarouter_runtime.agents.failures import (
+    MAX_OUTPUT,
+    REFUSED,
+    TIMEOUT,
+    UNAVAILABLE,
+    failed,
+    too_large,
+)
+from stratarouter_runtime.agents.threads import Threads
+from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
+from stratarouter_runtime.builder.conversion import encode
+from stratarouter_runtime.builder.usage import Meter, metered
+from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
+from stratarouter_runtime.state.events import Usage
+from stratarouter_runtime.tcfp.digests import agent_digest
+from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.tcfp.types import JSON
+from stratarouter_runtime.tcfp.values import Misfit, checker
+
+
+class PythonAgent(Agent):
+    """Coroutine functions run on the event loop, plain ones on `threads`.
+
+    A coroutine function that does not wait for anything costs no hand-over; one that computes
+    for long holds up everything else, and should be a plain function. `max_output` is in bytes
+    of JSON.
+    """
+
+    def __init__(
+        self, definition: AgentDefinition, threads: Threads, clock: Clock, *, max_output: int = MAX_OUTPUT
+    ) -> None:
+        self._definition = definition
+        self._threads = threads
+        self._clock = clock
+        self._max_output = max_output
+        self._digest = agent_digest(definition.name, "python", definition.version, definition.signature)
+
+    @property
+    @override
+    def name(self) -> AgentName:
+        return self._definition.name
+
+    @property
+    @override
+    def signature(self) -> Signature:
+        return self._definition.signature
+
+    @property
+    @override
+    def digest(self) -> Digest:
+        return self._digest
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        started = self._clock.now()
+        with metered() as meter:
+            reply = await self._reply(call)
+        usage = _usage(meter, self._clock.now() - started)
+        return AgentReply(reply.output, reply.failure, usage)
+
+    async def _reply(self, call: AgentCall) -> AgentReply:
+        try:
+            output = await self._run(call.input)
+        except AgentError as error:
+            return self._raised(error)
+        except TimeoutError as error:
+            return failed(TIMEOUT, f"{self.name} gave up waiting: {error}".removesuffix(": "))
+        except asyncio.CancelledError:
+            if _cancelled():
+                raise
+            return failed(UNAVAILABLE, f"{self.name} cancelled itself")
+        # SystemExit too: `sys.exit()` in an agent must not end the runtime.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its failure
+            return failed(UNAVAILABLE, f"{self.name} raised {type(error).__name__}: {error}")
+        size = _size(output)
+        return (
+            too_large(f"{size:,} bytes", self._max_output) if size > self._max_output else AgentReply(output)
+        )
+
+    async def _run(self, value: Any) -> Any:
+        if self._definition.is_async:
+            return await self._definition.call_with(value)
+        output = await self._threads.run(partial(self._definition.call_with, value))
+        return await output if isawaitable(output) else output
+
+    def _raised(self, error: AgentError) -> AgentReply:
+        kind, message = error.kind, error.message
+        if kind not in self.signature.errors and not kind.startswith("agent."):
+            kind, message = REFUSED, f"{kind}, which its signature does not declare: {message}"
+        try:
+            data = checker(JSON).project(encode(error.data))
+        except (Misfit, ValueError):
+            return failed(kind, f"{message} (its data is no JSON)")
+        return failed(kind, message, data)
+
+
+def _cancelled() -> bool:
+    """Whether somebody wants this call to end, rather than the function having said so itself."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _usage(meter: Meter, micros: int) -> Usage:
+    return Usage(meter.usd, meter.tokens_in, meter.tokens_out, micros / 1000)
+
+
+def _size(output: Any) -> int:
+    """Bytes of JSON; 0 for what is none, which the check against the signature will refuse."""
+    try:
+        return len(orjson.dumps(output, default=_plain))
+    except TypeError:
+        return 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    raise TypeError
