@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_SHARED = _CHECKOUT.parent / "shared"
 
 
 def suite_path(name: str) -> Path:
@@ -24,5 +25,11 @@ def _present(variable: str, folder: str, name: str) -> Path:
     root = Path(os.environ.get(variable) or _SHARED / folder)
     path = root / name
     if not path.exists():
-        pytest.skip(f"{path} is absent; {variable} names the folder that holds it", allow_module_level=True)
+        pytest.skip(f"suites not present: {path} ({variable} names the folder)", allow_module_level=True)
     return path
+
+
+def flow_files() -> list[Path]:
+    """The complete flows at hand: the examples of this checkout, and those of the design beside it."""
+    places = [*_CHECKOUT.glob("examples/*/*.yaml"), *_SHARED.glob("flows/*.yaml")]
+    return sorted(path for path in places if path.read_text(encoding="utf-8").startswith("tcfp:"))

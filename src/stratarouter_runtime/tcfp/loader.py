@@ -16,7 +16,7 @@ from stratarouter_runtime.tcfp.loading.fields import NOTE, Fields, check_name, m
 from stratarouter_runtime.tcfp.loading.signatures import needed_type, read_agents, read_cache, read_limits
 from stratarouter_runtime.tcfp.loading.steps import StepReader
 from stratarouter_runtime.tcfp.loading.values import read_value
-from stratarouter_runtime.tcfp.text import Document, Kind, Scalar, read_text
+from stratarouter_runtime.tcfp.text import MAX_BYTES, Document, Kind, Scalar, read_text
 from stratarouter_runtime.tcfp.type_syntax import read_type
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class Loaded(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def load(source: str | bytes, *, kind: Kind | None = None) -> Loaded:
+def load(source: str | bytes, *, kind: Kind | None = None, max_bytes: int = MAX_BYTES) -> Loaded:
     """The flow that a document in YAML or JSON writes, and all that is wrong with its form.
 
     Without a `kind`, text that starts with `{` is tried as JSON, and is YAML otherwise.
     Never raises for what the text says.
     """
-    document = read_text(source, kind=kind)
+    document = read_text(source, kind=kind, max_bytes=max_bytes)
     if document.root is None:
         return Loaded(None, document.diagnostics)
     diagnostics = Diagnostics()

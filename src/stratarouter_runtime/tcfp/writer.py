@@ -28,7 +28,10 @@ _OMIT: Final[Any] = object()
 
 
 def write(flow: ir.Flow) -> dict[str, Any]:
-    """The flow as JSON-able data; `load` of its JSON gives `strip(flow)`, positions aside."""
+    """The flow as JSON-able data; `load` of its JSON gives an equal flow, positions aside.
+
+    Written as JSON that keeps floats floats: RFC 8785 would turn 1.0 into 1, an int.
+    """
     return _some(
         {
             "tcfp": VERSION,
@@ -160,10 +163,19 @@ def _step(step: Step) -> dict[str, Any]:
     after = {
         "retry": _retry(step.retry),
         "catch": [_catch(handler) for handler in step.catch] or _OMIT,
-        "undo": _OMIT if step.undo is None else _step(step.undo),
+        "undo": _OMIT if step.undo is None else _body(step.undo),
         "limits": _limits(step.limits),
     }
     return _some({**before, "time": _duration(step.time), **_operator(step.does), **after})
+
+
+def _body(step: Step) -> dict[str, Any] | list[dict[str, Any]]:
+    """A step inside of a step; a bare block as a list, so that no document nests deeper than its source."""
+    match step.does:
+        case ir.Do(steps=steps, result=None) if step == Step(step.does, at=step.at):
+            return [_step(inner) for inner in steps]
+        case _:
+            return _step(step)
 
 
 def _retry(retry: ir.Retry | None) -> Any:
@@ -182,7 +194,7 @@ def _retry(retry: ir.Retry | None) -> Any:
 
 def _catch(handler: ir.Catch) -> dict[str, Any]:
     binder = _unless(handler.binder, "error")
-    return _some({"on": list(handler.on), "as": binder, "do": _step(handler.body)})
+    return _some({"on": list(handler.on), "as": binder, "do": _body(handler.body)})
 
 
 def _operator(does: ir.Operator) -> dict[str, Any]:
@@ -196,7 +208,7 @@ def _operator(does: ir.Operator) -> dict[str, Any]:
         case ir.Do():
             return {"do": [_step(step) for step in does.steps], "return": _value(does.result)}
         case ir.Match():
-            otherwise = _OMIT if does.otherwise is None else _step(does.otherwise)
+            otherwise = _OMIT if does.otherwise is None else _body(does.otherwise)
             return {"match": _value(does.subject), "cases": _branches(does.cases), "else": otherwise}
         case ir.Par():
             return {"par": _branches(does.branches)}
@@ -250,7 +262,7 @@ def _repeated(does: ir.Each | ir.Loop) -> dict[str, Any]:
                 "at": _given(does.index),
                 "max": does.max,
                 "parallel": _given(does.parallel),
-                "do": _step(does.body),
+                "do": _body(does.body),
             }
         case ir.Loop():
             return {
@@ -259,13 +271,13 @@ def _repeated(does: ir.Each | ir.Loop) -> dict[str, Any]:
                 "as": _given(does.state),
                 "while": _value(does.test),
                 "max": does.max,
-                "do": _step(does.body),
+                "do": _body(does.body),
                 "return": _value(does.result),
             }
 
 
 def _branches(branches: tuple[tuple[str, Step], ...]) -> dict[str, Any]:
-    return {name: _step(step) for name, step in branches}
+    return {name: _body(step) for name, step in branches}
 
 
 def _type(type_: Type | None) -> Any:

@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["yaml", "json"]
 MAX_BYTES: Final = 1024 * 1024
 
 
-def read_text(source: str | bytes, *, kind: Kind | None = None) -> Document:
+def read_text(source: str | bytes, *, kind: Kind | None = None, max_bytes: int = MAX_BYTES) -> Document:
     """The nodes of a document in YAML 1.2 (core schema) or JSON, and all that is wrong with it.
 
     Without a `kind`, text that starts with `{` is tried as JSON, and is YAML otherwise:
@@ -26,7 +26,7 @@ def read_text(source: str | bytes, *, kind: Kind | None = None) -> Document:
     the reader above can report its own mistakes too.
     """
     diagnostics = Diagnostics()
-    text = _decode(source, diagnostics)
+    text = _decode(source, diagnostics, max_bytes)
     if text is None:
         return Document(None, diagnostics.sorted())
     if not text or text.isspace():
@@ -63,12 +63,12 @@ def _read(reader: type[YamlReader | JsonReader], text: str) -> Document:
     return Document(root, diagnostics.sorted(), builder.places)
 
 
-def _decode(source: str | bytes, diagnostics: Diagnostics) -> str | None:
+def _decode(source: str | bytes, diagnostics: Diagnostics, max_bytes: int) -> str | None:
     """The text without a byte order mark, or None after a diagnostic."""
     try:
         data = source.encode() if isinstance(source, str) else source
-        if len(data) > MAX_BYTES:
-            message = f"the document has {len(data)} bytes, the limit is {MAX_BYTES}"
+        if len(data) > max_bytes:
+            message = f"the document has {len(data)} bytes, the limit is {max_bytes}"
             diagnostics.add("E106", Where("", 1, 1), message, "split it into several flows")
             return None
         text = source if isinstance(source, str) else source.decode()

@@ -53,9 +53,10 @@ class YamlReader:
         self._event()
         event = self._event()
         if not isinstance(event, yaml.DocumentStartEvent):
-            self._add("E103", Where("", 1, 1), "the document is empty", 'it starts with: tcfp: "1.0"')
-            raise Unreadable
+            self._empty(Where("", 1, 1))
         root = self._node(self._event(), "", 1, flow=False)
+        if isinstance(root, Scalar) and root.plain and not root.text:
+            self._empty(root.at)
         self._event()
         event = self._event()
         if isinstance(event, yaml.DocumentStartEvent):
@@ -64,6 +65,10 @@ class YamlReader:
                 "E108", Where("", line, column), "a second document starts here", "a file holds one flow"
             )
         return root
+
+    def _empty(self, at: Where) -> NoReturn:
+        self._add("E103", at, "the document is empty", 'it starts with: tcfp: "1.0"')
+        raise Unreadable
 
     def _node(self, event: Any, pointer: str, depth: int, *, flow: bool) -> Node:
         line, column = _start(event)

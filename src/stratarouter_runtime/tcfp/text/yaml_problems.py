@@ -78,6 +78,8 @@ def explain(error: yaml.YAMLError, text: str) -> Problem:
         )
     mark = _mark(error, text)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return Problem(line, column, "a tab where no tab may stand", "indent with spaces")
     said = f"{getattr(error, 'problem', None) or error}"
     for part, message, hint in _PLAIN:
         if part in said:
