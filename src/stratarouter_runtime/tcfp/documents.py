@@ -1,6 +1,6 @@
 """The document of a plan: all that it takes to compile the very same plan again.
 
-Canonical JSON: the flow as its own document, the linked agents with signatures and
+JSON with sorted keys: the flow as its own document, the linked agents with signatures and
 digests, and who scores routes. It travels with executions. Must never know how plans
 are made.
 """
@@ -12,7 +12,6 @@ from typing import Any, Final
 import orjson
 from msgspec.structs import replace
 
-from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.tcfp import ir, writer
@@ -30,10 +29,13 @@ _NOTHING: Final = ir.Flow(
 
 
 def write(flow: ir.Flow, agents: tuple[LinkedAgent, ...], router: str) -> bytes:
-    """The document of a plan of this flow, with these agents."""
+    """The document of a plan of this flow, with these agents.
+
+    Not RFC 8785, which writes 0.0 as 0: here a float has to stay one.
+    """
     signatures = tuple(ir.AgentRef(agent.name, agent.signature) for agent in agents)
     written = writer.write(replace(_NOTHING, agents=signatures)).get("agents", {})
-    return canonical(
+    return orjson.dumps(
         {
             "tcfp": VERSION,
             "flow": writer.write(flow),
@@ -41,7 +43,8 @@ def write(flow: ir.Flow, agents: tuple[LinkedAgent, ...], router: str) -> bytes:
                 agent.name: {"signature": written[agent.name], "digest": agent.digest} for agent in agents
             },
             "router": router,
-        }
+        },
+        option=orjson.OPT_SORT_KEYS,
     )
 
 

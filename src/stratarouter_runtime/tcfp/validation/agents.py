@@ -81,7 +81,7 @@ def signature(check: Checking, name: str, at: Where) -> ir.Signature | None:
 
 def receiver(name: str, of: ir.Signature) -> Receiver:
     """The agent as one that is given a value."""
-    return Receiver(name, of.accepts, "add accepts: to the agent or redact first")
+    return Receiver(name, of.accepts, "add accepts: to the agent or redact first", outgoing=True)
 
 
 def facts(of: ir.Signature) -> Facts:

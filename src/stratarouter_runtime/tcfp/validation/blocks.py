@@ -17,6 +17,7 @@ from stratarouter_runtime.tcfp.validation import bounds, kinds, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import compiled
 from stratarouter_runtime.tcfp.validation.matches import check_match
+from stratarouter_runtime.tcfp.validation.names import bind
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised, raised_by
 from stratarouter_runtime.tcfp.validation.rounds import check_each, check_loop
 from stratarouter_runtime.tcfp.validation.tree import Facts
@@ -52,7 +53,7 @@ def check_do(check: Checking, do: ir.Do, place: Place, *prefix: str) -> Outcome:
         checked = check.step(step, inner)
         steps.append(checked)
         if step.id is not None:
-            scope = scope.bind(step.id, checked.type, checked.depth, checked.slot)
+            scope = bind(check, inner, step.id, checked.type, checked.slot, check.at(step.at, "id"))
         if step.guard is not None and _leaves(checked):
             _, fails = narrowing(step.guard, scope)
             scope = scope.narrow(fails)

@@ -116,6 +116,10 @@ class Checking:
         found = self.flow.places.get(pointer)
         return found if found is not None else Where(pointer, parent.line, parent.column)
 
+    def whole(self, value: ir.Value) -> Where:
+        """The place of a value as a whole: for an expression, of the `=` before it."""
+        return self.flow.places.get(value.at.pointer, value.at)
+
     def resolve(self, type_: Type, at: Where) -> Type:
         """The type without names."""
         return self.aliases.resolve(type_, at)

@@ -32,11 +32,15 @@ from stratarouter_runtime.tcfp.validation.labels import accepted
 
 
 class Receiver(Struct, frozen=True):
-    """What a value is given for: its name in messages, the labels it takes (None: every one), and advice."""
+    """What a value is given for: its name in messages, the labels it takes (None: every one), advice.
+
+    `outgoing` values leave the flow, so the labels that limits allow hold for them.
+    """
 
     name: str
     accepts: Labels | None = NO_LABELS
     hint: str = "declare the label on the type, or redact first"
+    outgoing: bool = False
 
 
 class Problem(Struct, frozen=True):
@@ -83,7 +87,7 @@ class _Fit:
 
     def __init__(self, check: Checking, place: Place, receiver: Receiver) -> None:
         self._check = check
-        self._scope = place.scope
+        self._place = place
         self._receiver = receiver
 
     def problems(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
@@ -101,13 +105,24 @@ class _Fit:
                 return self._whole(value, type_, target, path)
 
     def _whole(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
+        at = self._check.whole(value)
+        refused = self._refused(type_)
         type_ = self._taken(type_)
         misfit = relations.explain(type_, target, path)
         if not misfit:
-            return []
+            return [Problem("E340", at, f"{path}: {refused}", "redact first")] if refused else []
         if relations.label_problem(type_, target) is not None:
-            return [Problem("E340", value.at, misfit, self._receiver.hint)]
-        return [Problem("E310", value.at, misfit, _advice(type_, target))]
+            return [Problem("E340", at, misfit, self._receiver.hint)]
+        return [Problem("E310", at, misfit, _advice(type_, target))]
+
+    def _refused(self, type_: Type) -> str:
+        """What limits around this place keep from leaving the flow."""
+        allowed = self._place.policy.labels
+        if allowed is None or not self._receiver.outgoing:
+            return ""
+        refused = sorted(relations.labels_of(type_) - allowed)
+        labels = ", ".join(f"@{label}" for label in refused)
+        return f"value carries {labels}, which limits.labels does not allow here" if refused else ""
 
     def _taken(self, type_: Type) -> Type:
         """The type without the labels that the receiver takes."""
@@ -150,7 +165,7 @@ class _Fit:
     def _list(self, value: ir.ListValue, target: ListType, path: str) -> list[Problem]:
         found: list[Problem] = []
         for index, item in enumerate(value.items):
-            type_ = compile_value(item, self._scope, Diagnostics(), target.item).type
+            type_ = compile_value(item, self._place.scope, Diagnostics(), target.item).type
             found += self.problems(item, type_, target.item, f"{path}[{index}]")
         return found
 
@@ -176,16 +191,27 @@ def _advice(type_: Type, target: Type) -> str:
         return f"a value of type {show(target)} is required"
     if relations.nullable(type_) and relations.assignable(relations.without_null(type_), target):
         return "it may be null: test it first (x != null ? … : …) or use orValue()"
-    match type_, relations.without_null(target):
+    return _advice_on_scalars(type_, relations.without_null(target))
+
+
+def _advice_on_scalars(type_: Type, target: Type) -> str:
+    match type_, target:
         case Primitive(name="json"), _:
             return "convert it first: let: with type:"
-        case EnumType(members=(member,)), EnumType() as wanted:
-            return did_you_mean(member, wanted.members) or f"one of {', '.join(wanted.members)}"
+        case EnumType(members=(member,)), EnumType():
+            return did_you_mean(member, target.members) or f"one of {', '.join(target.members)}"
+        case EnumType(), EnumType():
+            return f"{', '.join(sorted({*type_.members} - {*target.members}))} must not get here"
         case Primitive(name="float"), Primitive(name="int"):
             return "int(x) cuts the fraction off"
         case Primitive(name="int" | "float" | "bool" | "time" | "duration"), Primitive(name="string"):
             return "string(x) writes it as text"
-        case EnumType() | Primitive(name="string"), Primitive(name="int" | "float" as number):
-            return f"write it without quotes, or use {'int' if number == 'int' else 'double'}(x)"
+        case EnumType() | Primitive(name="string"), Primitive(name="int" | "float" | "bool"):
+            return "numbers and booleans stand without quotes; int(x) and double(x) read text"
+        case _, Primitive(name="bool"):
+            return "write a comparison: it is true or false"
+        case RecordType(), _:
+            names = [name for name, of in type_.fields if relations.assignable(of, target)]
+            return f"take a field of it: {', '.join(names)}" if names else ""
         case _:
             return ""

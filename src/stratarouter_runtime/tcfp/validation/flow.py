@@ -64,7 +64,12 @@ def _declare_errors(check: Checking) -> None:
     for kind, data in flow.errors:
         at = check.at(flow.at, "errors", kind)
         if kinds.reserved(kind):
-            check.add("E319", at, f"'{kind}' is a built-in kind of error", "choose another name")
+            check.add(
+                "E319",
+                at,
+                f"'{kind}' is a built-in kind of error, or of a built-in family",
+                "choose another name",
+            )
         check.errors[kind] = check.resolve(data, at)
     for index, kind in enumerate(flow.raises):
         if kind not in check.errors and not kinds.reserved(kind):

@@ -14,7 +14,7 @@ from stratarouter_runtime.tcfp.types import STRING, UNKNOWN, Type, enum, record
 from stratarouter_runtime.tcfp.validation import bounds
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.kinds import ANYTHING, BUILT_IN, CANCELLED, Kinds, selected, selects
-from stratarouter_runtime.tcfp.validation.names import check_name
+from stratarouter_runtime.tcfp.validation.names import bind
 from stratarouter_runtime.tcfp.validation.outcome import greatest, raised
 from stratarouter_runtime.tcfp.validation.tree import Facts, Handler
 
@@ -65,8 +65,7 @@ def _check_pattern(check: Checking, at: Where, pattern: str, raises: Kinds) -> N
 
 def _handler(check: Checking, catch: ir.Catch, place: Place, caught: Kinds, at: Where) -> Handler:
     slot = place.frame.slot()
-    check_name(check, place, catch.binder, check.at(at, "as"))
-    scope = place.scope.bind(catch.binder, _error(check, catch, caught), place.frame.depth, slot)
+    scope = bind(check, place, catch.binder, _error(check, catch, caught), slot, check.at(at, "as"))
     return Handler(catch.on, slot, check.step(catch.body, place.seeing(scope)))
 
 

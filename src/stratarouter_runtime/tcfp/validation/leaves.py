@@ -5,16 +5,20 @@ Must never know modifiers.
 
 from __future__ import annotations
 
+from typing import Final
+
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.plan import Code
 from stratarouter_runtime.tcfp.types import NEVER, NULL, STRING, UNKNOWN, Type, labelled, show
 from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
-from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, given
+from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, given, misfits, report
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, raised_by
 from stratarouter_runtime.tcfp.validation.routes import check_route
 from stratarouter_runtime.tcfp.validation.tree import Facts
+
+_PERSON: Final = Receiver("show", accepts=None, outgoing=True)
 
 
 def check_leaf(check: Checking, step: ir.Step, place: Place) -> Outcome | None:
@@ -43,7 +47,6 @@ def _call(check: Checking, step: ir.Step, call: ir.Call, place: Place) -> Outcom
         code = compiled(check, call.with_, place)
         return Outcome(tree.Call(call.agent, code), UNKNOWN, agents.UNKNOWN_FACTS, f"call {call.agent}")
     code = given(check, call.with_, place, signature.input, agents.receiver(call.agent, signature))
-    policy.check_labels(check, call.with_, code.type, place)
     policy.check_needs(check, call.agent, signature, place, at)
     facts = agents.facts(signature)
     facts = Facts(facts.effect, facts.raises | raised_by(code), facts.worst)
@@ -58,7 +61,7 @@ def _let(check: Checking, step: ir.Step, let: ir.Let, place: Place) -> Outcome:
     wanted = check.resolve(let.type, check.at(step.at, "type"))
     wanted = labelled(wanted, relations.labels_of(code.type) - relations.labels_of(wanted))
     if not relations.comparable(code.type, wanted):
-        check.add("E310", let.value.at, f"let: {show(code.type)} can never be {show(wanted)}")
+        check.add("E310", check.whole(let.value), f"let: {show(code.type)} can never be {show(wanted)}")
     if not relations.assignable(code.type, wanted):
         raises |= kinds.CONVERSION
     return Outcome(tree.Let(code, wanted), wanted, Facts(raises=raises, worst=bounds.INSTANT), "let")
@@ -68,7 +71,8 @@ def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
     wanted = check.resolve(ask.type, check.at(step.at, "ask"))
     show_: Code | None = None
     if ask.show is not None:
-        show_ = policy.outgoing(check, ask.show, compiled(check, ask.show, place), place)
+        show_ = compiled(check, ask.show, place)
+        report(check, misfits(check, ask.show, place, show_.type, UNKNOWN, _PERSON))
     otherwise: Code | None = None
     if ask.otherwise is not None:
         otherwise = given(check, ask.otherwise, place, wanted, Receiver("else"))

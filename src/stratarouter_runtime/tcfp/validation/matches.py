@@ -63,7 +63,7 @@ def _labels(check: Checking, match: ir.Match, type_: Type) -> dict[str, Key] | N
         return labels | {"false": False, "true": True}
     check.add(
         "E315",
-        match.subject.at,
+        check.whole(match.subject),
         f"match needs a bool or an enum, got {show(type_)}",
         'compute one first: =x > 0.5 ? "high" : "low"',
     )

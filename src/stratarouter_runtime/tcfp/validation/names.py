@@ -5,17 +5,31 @@ Must never know what is bound.
 
 from __future__ import annotations
 
+from stratarouter_runtime.tcfp.expressions import Scope
 from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.types import UNKNOWN, Type
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 
 ERROR = "error"
 """What a handler calls the error unless told otherwise; an inner handler may hide an outer one's."""
 
 
-def check_name(check: Checking, place: Place, name: str, at: Where) -> None:
-    """E302 where the name is taken at this place."""
-    if name != ERROR and place.scope.lookup(name) is not None:
-        check.add("E302", at, f"'{name}' is bound already", _advice(check, name))
+def bind(check: Checking, place: Place, name: str, type_: Type, slot: int, at: Where) -> Scope:
+    """The names of this place and one more, in `slot` of its frame.
+
+    Where the name is taken (E302) it is of unknown type from there on: nobody can say
+    which of the two is meant.
+    """
+    free = check_name(check, place, name, at)
+    return place.scope.bind(name, type_ if free else UNKNOWN, place.frame.depth, slot)
+
+
+def check_name(check: Checking, place: Place, name: str, at: Where) -> bool:
+    """Whether the name may be bound here; E302 where it is taken."""
+    if name == ERROR or place.scope.lookup(name) is None:
+        return True
+    check.add("E302", at, f"'{name}' is bound already", _advice(check, name))
+    return False
 
 
 def _advice(check: Checking, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What limits say about a flow before it runs: labels, needs, and worst cases over budget.
+"""What limits say about a flow before it runs: needs, and worst cases over budget.
 
 Must never know how worst cases are computed, or how limits are enforced in a run.
 """
@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from stratarouter_runtime.tcfp import ir, relations
+from stratarouter_runtime.tcfp import ir
 from stratarouter_runtime.tcfp.ir import Where
-from stratarouter_runtime.tcfp.plan import Code
-from stratarouter_runtime.tcfp.types import Type
 from stratarouter_runtime.tcfp.validation.bounds import Worst
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.kinds import Kinds
@@ -67,31 +65,10 @@ def check_time(check: Checking, at: Where, time: int) -> None:
         )
 
 
-def check_labels(check: Checking, value: ir.Value, type_: Type, place: Place) -> None:
-    """E340 where a value carries labels that limits around this place keep out."""
-    if place.policy.labels is None:
-        return
-    refused = relations.labels_of(type_) - place.policy.labels
-    if refused:
-        shown = ", ".join(f"@{label}" for label in sorted(refused))
-        check.add(
-            "E340",
-            value.at,
-            f"value carries {shown}, which limits.labels does not allow here",
-            "redact first",
-        )
-
-
 def check_needs(check: Checking, name: str, signature: ir.Signature, place: Place, at: Where) -> None:
     """E341 where an agent needs hosts or tools that limits around this place do not allow."""
     _needs(check, name, "host", signature.needs.hosts, place.policy.hosts, at)
     _needs(check, name, "tool", signature.needs.tools, place.policy.tools, at)
-
-
-def outgoing(check: Checking, value: ir.Value, code: Code, place: Place) -> Code:
-    """The code, once the labels of its value have been held against the limits around it."""
-    check_labels(check, value, code.type, place)
-    return code
 
 
 def _needs(

@@ -20,6 +20,7 @@ from stratarouter_runtime.tcfp.types import (
     EnumType,
     ListType,
     MapType,
+    Primitive,
     RecordType,
     Type,
     UnknownType,
@@ -29,7 +30,7 @@ from stratarouter_runtime.tcfp.types import (
 from stratarouter_runtime.tcfp.validation import bounds, kinds, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Frame, Place
 from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, condition, misfits, report
-from stratarouter_runtime.tcfp.validation.names import check_name
+from stratarouter_runtime.tcfp.validation.names import bind
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, raised_by
 from stratarouter_runtime.tcfp.validation.tree import Facts
 
@@ -132,16 +133,20 @@ def _item(check: Checking, each: ir.Each, type_: Type) -> Type:
         return UNKNOWN
     if isinstance(type_, ListType):
         return labelled(type_.item, type_.labels)
-    check.add("E312", each.items.at, f"each needs a list, got {show(type_)}", _list_advice(type_))
+    check.add("E312", check.whole(each.items), f"each needs a list, got {show(type_)}", _list_advice(type_))
     return UNKNOWN
 
 
 def _list_advice(type_: Type) -> str:
     if isinstance(relations.without_null(type_), ListType):
         return "it may be null: write .orValue([])"
-    if isinstance(type_, MapType):
-        return "a map is no list: keep its entries as a list of records"
-    return ""
+    match type_:
+        case MapType():
+            return "a map is no list: keep its entries as a list of records"
+        case Primitive(name="string"):
+            return "split() makes a list of a text"
+        case _:
+            return "write a list, or =[x] for a single item"
 
 
 def _max(check: Checking, step: ir.Step, value: int) -> int:
@@ -165,5 +170,4 @@ def _bound(check: Checking, place: Place, name: str | None, type_: Type, at: Whe
     slot = place.frame.slot()
     if name is None:
         return place
-    check_name(check, place, name, at)
-    return place.seeing(place.scope.bind(name, type_, place.frame.depth, slot))
+    return place.seeing(bind(check, place, name, type_, slot, at))

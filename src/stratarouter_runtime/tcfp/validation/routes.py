@@ -44,13 +44,13 @@ class _Candidate(Struct, frozen=True):
 def check_route(check: Checking, step: ir.Step, route: ir.Route, place: Place) -> Outcome:
     """The outcome of a route: `{by, out}`."""
     check.routes = True
-    query = given(check, route.query, place, STRING, Receiver("query", accepts=None))
-    policy.check_labels(check, route.query, query.type, place)
+    query = given(check, route.query, place, STRING, Receiver("query", accepts=None, outgoing=True))
     candidates = _candidates(check, step, route)
     code = _input(check, route, place, candidates)
     names = [candidate.name for candidate in candidates]
-    rules = _rules(check, step, route, place, names)
-    _check_numbers(check, step, route, names)
+    known = [] if any(candidate.signature is None for candidate in candidates) else names
+    rules = _rules(check, step, route, place, known)
+    _check_numbers(check, step, route, known)
     for candidate in candidates:
         _check_candidate(check, candidate, place)
     codes = raised_by(query, code, *(when for when, _ in rules))
@@ -102,7 +102,6 @@ def _by_tag(check: Checking, step: ir.Step, among: ir.Among) -> list[_Candidate]
 def _input(check: Checking, route: ir.Route, place: Place, candidates: Sequence[_Candidate]) -> Code:
     """The input, which every candidate must take; only the first that does not is told."""
     code = compiled(check, route.with_, place)
-    policy.check_labels(check, route.with_, code.type, place)
     wrong = []
     for candidate in candidates:
         if candidate.signature is not None:
@@ -171,11 +170,10 @@ def _type(check: Checking, step: ir.Step, route: ir.Route, candidates: Sequence[
     if isinstance(route.among, ir.Among):
         out = check.resolve(route.among.output, check.at(step.at, "among", "out"))
     else:
-        out = relations.join(
-            *(UNKNOWN if known.signature is None else known.signature.output for known in candidates)
-        )
-    by = enum(known.name for known in candidates) if candidates else UNKNOWN
-    return record({"by": by, "out": out if candidates or isinstance(route.among, ir.Among) else UNKNOWN})
+        outputs = (UNKNOWN if known.signature is None else known.signature.output for known in candidates)
+        out = relations.join(*outputs) if candidates else UNKNOWN
+    sure = candidates and all(known.signature is not None for known in candidates)
+    return record({"by": enum(known.name for known in candidates) if sure else UNKNOWN, "out": out})
 
 
 def _facts(route: ir.Route, candidates: Sequence[_Candidate], codes: kinds.Kinds) -> Facts:

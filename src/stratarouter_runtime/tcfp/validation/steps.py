@@ -17,7 +17,7 @@ from stratarouter_runtime.tcfp.validation.blocks import check_block
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import condition
 from stratarouter_runtime.tcfp.validation.leaves import check_leaf
-from stratarouter_runtime.tcfp.validation.names import check_name
+from stratarouter_runtime.tcfp.validation.names import bind, check_name
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised_by
 from stratarouter_runtime.tcfp.validation.tree import Facts, Step
 
@@ -90,12 +90,12 @@ def _undo(
     check: Checking, step: ir.Step, place: Place, type_: Type, slot: int, facts: Facts
 ) -> tuple[Step | None, Facts]:
     """The undo sees the step's own result; what it raises is reported, not raised."""
-    if step.id is not None:
-        check_name(check, place, step.id, check.at(step.at, "id"))
     if step.undo is None:
+        if step.id is not None:
+            check_name(check, place, step.id, check.at(step.at, "id"))
         return None, facts
     if step.id is not None:
-        place = place.seeing(place.scope.bind(step.id, type_, place.frame.depth, slot))
+        place = place.seeing(bind(check, place, step.id, type_, slot, check.at(step.at, "id")))
     undo = check.step(step.undo, place.into("undo"))
     if undo.facts.effect == "effect":
         check.add(
