@@ -14,7 +14,7 @@ from stratarouter_runtime.cli import render
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Examined, FlowName, examine, read
 from stratarouter_runtime.cli.outline import cost
-from stratarouter_runtime.errors import StrataError
+from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.tcfp.canonical_form import flow_digest
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 
@@ -40,6 +40,8 @@ def validate(*flow: FlowName, json: bool = False) -> int:
     json
         Print one JSON document.
     """
+    if not flow:
+        raise InvalidSetting("no flow is named", hint="strata validate FLOW…; - reads standard input")
     verdicts = []
     for name in flow:
         verdict, said = _judge(name)
@@ -55,7 +57,7 @@ def _judge(name: str) -> tuple[Verdict, str]:
     """The verdict about one document, as a record and in words."""
     try:
         examined = examine(read(name))
-    except StrataError as error:
+    except (NotFound, InvalidInput) as error:
         return Verdict(name, ok=False, error=error.message), render.error(error)
     return _verdict(examined), _words(examined)
 

@@ -28,6 +28,8 @@ def test_every_command_resolves_and_documents_its_parameters(
         (["valdate"], "validate"),
         (["validate", "--jsn"], "--jsn"),
         (["graph"], "FLOW"),
+        (["validate"], "no flow is named"),
+        (["graph", "--mermiad", "x"], "--mermiad"),
     ],
 )
 def test_a_wrong_command_line_is_bad_input_with_advice(
