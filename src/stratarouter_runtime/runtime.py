@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Clock, Entropy, Store
     from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.tcfp.plan import Plan
+    from stratarouter_runtime.tcfp.text import Kind
 
 SECOND = 1_000_000
 
@@ -98,21 +99,26 @@ class Runtime:
 
     # Flows.
 
-    def compile(self, source: str | bytes) -> Plan:
-        """A flow as text -> its plan, linked to the agents at hand.
+    def compile(self, source: str | bytes, *, kind: Kind | None = None) -> Plan:
+        """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
 
         Raises `InvalidFlow` with every diagnostic, `LinkError`.
         """
-        loaded = load(source)
+        loaded = load(source, kind=kind)
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
         registry = self._registry.linkable()
         checked = validate(loaded.flow, registry)
         return compile_flow(checked, registry, self._router() if checked.routes else "")
 
-    async def deploy(self, tenant: Tenant, flow: FlowId, source: str) -> tuple[Deployed, Plan]:
-        """Make this text the version of `flow` that new executions run. Raises as `compile`."""
-        plan = self.compile(source)
+    async def deploy(
+        self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
+    ) -> tuple[Deployed, Plan]:
+        """Make this text the version of `flow` that new executions run. Raises as `compile`.
+
+        Compiles in a thread: a large flow, or an encoder that loads, holds up nobody else.
+        """
+        plan = await asyncio.to_thread(self.compile, source, kind=kind)
         await self._plans.keep(plan)
         deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
         await self._store.deploy(deployed)
@@ -124,6 +130,10 @@ class Runtime:
         if deployed is None:
             raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
         return deployed, await self._plans.get(deployed.plan)
+
+    async def plan(self, digest: Digest) -> Plan:
+        """The plan of this digest, as executions have it. Raises `NotFound`."""
+        return await self._plans.get(digest)
 
     # Executions.
 
