@@ -211,7 +211,7 @@ def _misfit(a: Type, b: Type) -> _Misfit | None:
     if a == b or isinstance(a, UnknownType) or isinstance(b, UnknownType) or is_never(a):
         return None
     if isinstance(a, UnionType):
-        return next((found for option in options_of(a) if (found := _misfit(option, b))), None)
+        return _first(_misfit(option, b) for option in options_of(a))
     if isinstance(b, UnionType):
         return _misfit_union(a, b)
     return _misfit_kind(a, b)
@@ -261,18 +261,24 @@ def _scalar_fits(a: Type, b: Type) -> bool:
 
 
 def _misfit_fields(a: RecordType, b: RecordType) -> _Misfit | None:
-    """The first field whose type does not fit; only if there is none, the first whose labels do not."""
     mine = dict(a.fields)
+    return _first(_misfit_field(mine.get(name), name, of) for name, of in b.fields)
+
+
+def _misfit_field(mine: Type | None, name: str, wanted: Type) -> _Misfit | None:
+    if mine is None:
+        return None if nullable(wanted) else _Misfit(f"missing, {show(wanted)} is required", (name,))
+    found = _misfit(mine, wanted)
+    return found.below(name) if found else None
+
+
+def _first(misfits: Iterable[_Misfit | None]) -> _Misfit | None:
+    """The first misfit of types; only if there is none, the first of labels."""
     by_label: _Misfit | None = None
-    for name, of in b.fields:
-        if name not in mine:
-            if not nullable(of):
-                return _Misfit(f"missing, {show(of)} is required", (name,))
-            continue
-        found = _misfit(mine[name], of)
-        if found and not found.labels:
-            return found.below(name)
-        by_label = by_label or (found.below(name) if found else None)
+    for misfit in misfits:
+        if misfit and not misfit.labels:
+            return misfit
+        by_label = by_label or misfit
     return by_label
 
 
