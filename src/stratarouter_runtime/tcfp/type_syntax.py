@@ -135,8 +135,9 @@ class _Text:
         over = getattr(self, "_symbol", "")
         found = _TOKEN.match(self._text, self._next)
         if found is None or found.lastgroup is None:
-            self._start = self._next
-            self._symbol = self._text[self._next :].strip()[:1]
+            rest = self._text[self._next :].lstrip()
+            self._start = len(self._text) - len(rest)
+            self._symbol = rest[:1]
             self._refuse(f"'{self._symbol}' is not expected here")
         self._kind = found.lastgroup
         self._symbol = found[self._kind]
@@ -241,7 +242,9 @@ class _Text:
         if self._kind == "word":
             return self._advance()
         if self._kind == "string":
-            return self._unquoted(self._advance())
+            text = self._unquoted(self._symbol)
+            self._advance()
+            return text
         return self._refuse(f"{what} is expected here", "write a word, or text in double quotes")
 
     def _unquoted(self, token: str) -> str:
