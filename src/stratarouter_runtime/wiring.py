@@ -42,6 +42,16 @@ class Application(Struct, frozen=True):
     observers: Fanout
 
 
+def open_project(folder: Path) -> Registry:
+    """The agents of the project in `folder`; the application that gets them closes them.
+
+    Raises `LinkError` for agents that cannot be used.
+    """
+    from stratarouter_runtime.agents.discovery import load_project  # noqa: PLC0415 - start-up cost
+
+    return load_project(folder, SystemClock())
+
+
 @asynccontextmanager
 async def application(
     settings: Settings,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 from msgspec import Struct
 
-from stratarouter_runtime.ids import Digest, ExecutionId
+from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.ports import AgentCall, Agents, Clock, Scorer
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
 from stratarouter_runtime.tcfp.digests import step_key
@@ -41,20 +41,21 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
 
 
 def agent_call(started: Started, command: CallAgent) -> AgentCall:
-    """What an agent is told of one attempt.
-
-    Key and seed are those of the step of this execution, the same for every attempt.
-    """
-    key = step_key(command.step)
+    """What an agent is told of one attempt: key and seed are the same for every other."""
     return AgentCall(
         execution=ExecutionId(started.id),
         tenant=started.tenant,
-        key=Digest(blake3(f"{started.id}\0{key}".encode()).hexdigest()),
-        seed=blake3(f"{started.seed}\0{key}".encode()).hexdigest(),
+        key=idempotency_key(started.id, command.step),
+        seed=blake3(f"{started.seed}\0{step_key(command.step)}".encode()).hexdigest(),
         attempt=command.attempt,
         input=command.input,
         deadline=command.deadline,
     )
+
+
+def idempotency_key(execution: str, step: StepPath) -> Digest:
+    """The key of a step of an execution: the same for every attempt, and after a crash."""
+    return Digest(blake3(f"{execution}\0{step_key(step)}".encode()).hexdigest())
 
 
 def _fact(command: CallAgent, reply: AgentReply) -> Event:
