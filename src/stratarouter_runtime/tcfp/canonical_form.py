@@ -193,7 +193,13 @@ class _Former:
             steps.append(self._step(step, here, inner))
             if step.id is not None:
                 inner[step.id] = f"step/{here}"
-        return {"do": steps} | self._optional("return", does.result, inner)
+        return {"do": steps} | self._result(does.result, does, path, inner)
+
+    def _result(self, result: ir.Value | None, does: ir.Do, path: str, scope: Scope) -> dict[str, Form]:
+        """What a block gives; to name its last step is to write the default."""
+        form = self._optional("return", result, scope)
+        last = f"step/{_at(path, len(does.steps) - 1)}"
+        return {} if form == {"return": {"=": ["name", last]}} else form
 
     def _match(self, does: ir.Match, path: str, scope: Scope) -> dict[str, Form]:
         form: dict[str, Form] = {

@@ -1,0 +1,182 @@
+"""Agents written as Python functions: the signature comes from the annotations.
+
+The function stays what it was; its definition is kept beside it. Must never know how or
+when agents are called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, overload
+
+from stratarouter_runtime.builder.annotations import Label, hints_of, type_of
+from stratarouter_runtime.builder.conversion import Decode, decoder, encode
+from stratarouter_runtime.builder.quantities import Span, labels, micros
+from stratarouter_runtime.errors import InvalidFlow
+from stratarouter_runtime.ids import AgentName
+from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Effect, Needs, Signature
+from stratarouter_runtime.tcfp.types import JSON, record
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+_DEFINITION: Final = "__strata_agent__"
+_KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class AgentError(Exception):
+    """Raised by an agent's function to fail with a kind that its signature declares.
+
+    `data` is what the kind carries: a value, or an object of an annotated class.
+    """
+
+    def __init__(self, kind: str, message: str = "", data: Any = None) -> None:
+        super().__init__(message or kind)
+        self.kind = kind
+        self.message = message
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDefinition:
+    """A function as an agent. `version` is the author's: another behaviour, another version.
+
+    `defaults` are values of parameters that a call in a flow may leave out.
+    """
+
+    name: AgentName
+    signature: Signature
+    version: str
+    function: Callable[..., Any]
+    defaults: Mapping[str, Any]
+    decoders: tuple[tuple[str, Decode], ...]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling the function gives an awaitable."""
+        return inspect.iscoroutinefunction(self.function)
+
+    def call_with(self, value: Mapping[str, Any]) -> Any:
+        """Call the function with a projected input; gives its output as a value, or an awaitable of it.
+
+        Raises what the function raises, and `ValueError` for a returned time without a zone.
+        The output is not checked against the signature.
+        """
+        arguments = dict(value)
+        for name, decode in self.decoders:
+            if arguments.get(name) is not None:
+                arguments[name] = decode(arguments[name])
+        result = self.function(**arguments)
+        return _encoded(result) if inspect.isawaitable(result) else encode(result)
+
+
+async def _encoded(result: Awaitable[Any]) -> Any:
+    return encode(await result)
+
+
+def definition_of(function: object) -> AgentDefinition | None:
+    """The definition of a function decorated with `agent`, else None."""
+    found = getattr(function, _DEFINITION, None)
+    return found if isinstance(found, AgentDefinition) else None
+
+
+@overload
+def agent(function: _Function, /) -> _Function: ...
+
+
+@overload
+def agent(
+    *,
+    name: str = "",
+    version: str = "1",
+    effect: Effect = "effect",
+    stable: bool = False,
+    cache: CachePolicy | None = None,
+    semantic: Iterable[str] = (),
+    accepts: Iterable[str | Label] = (),
+    errors: Iterable[str] = (),
+    about: str = "",
+    tags: Iterable[str] = (),
+    needs: Needs = ...,
+    cost: Cost = ...,
+    time: Span | None = None,
+) -> Callable[[_Function], _Function]: ...
+
+
+def agent(  # noqa: PLR0913 - one parameter a property of a signature
+    function: _Function | None = None,
+    /,
+    *,
+    name: str = "",
+    version: str = "1",
+    effect: Effect = "effect",
+    stable: bool = False,
+    cache: CachePolicy | None = None,
+    semantic: Iterable[str] = (),
+    accepts: Iterable[str | Label] = (),
+    errors: Iterable[str] = (),
+    about: str = "",
+    tags: Iterable[str] = (),
+    needs: Needs = Needs(),  # noqa: B008 - frozen
+    cost: Cost = Cost(),  # noqa: B008 - frozen
+    time: Span | None = None,
+) -> _Function | Callable[[_Function], _Function]:
+    """Make a function an agent; its parameters are the fields of `in`, its return annotation is `out`.
+
+    Raises `InvalidFlow` for annotations that no type says. The function itself is returned.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        signature = Signature(
+            input=record({field: type_of(of) for field, of in _parameters(function).items()}),
+            output=_output(function),
+            effect=effect,
+            stable=stable,
+            cache=cache,
+            semantic=tuple(semantic),
+            accepts=frozenset(labels(accepts)),
+            errors=tuple(errors),
+            about=about,
+            tags=tuple(tags),
+            needs=needs,
+            cost=cost,
+            time=None if time is None else micros(time),
+        )
+        setattr(function, _DEFINITION, _define(function, name or function.__name__, version, signature))
+        return function
+
+    return decorate if function is None else decorate(function)
+
+
+def _define(function: Callable[..., Any], name: str, version: str, signature: Signature) -> AgentDefinition:
+    decoders = [(field, decoder(of)) for field, of in _parameters(function).items()]
+    parameters = inspect.signature(function).parameters
+    return AgentDefinition(
+        name=AgentName(name),
+        signature=signature,
+        version=version,
+        function=function,
+        defaults={
+            field: parameter.default
+            for field, parameter in parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        },
+        decoders=tuple((field, decode) for field, decode in decoders if decode is not None),
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names and annotations of the parameters; without annotation, anything."""
+    hints = hints_of(function)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in _KINDS:
+            raise InvalidFlow(
+                f"the agent {function.__name__} takes {parameter}, which is no field",
+                hint="give every parameter a name of its own",
+            )
+    return {field: hints.get(field, Any) for field in inspect.signature(function).parameters}
+
+
+def _output(function: Callable[..., Any]) -> Any:
+    hints = hints_of(function)
+    return type_of(hints["return"]) if "return" in hints else JSON

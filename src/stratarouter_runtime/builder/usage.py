@@ -1,0 +1,46 @@
+"""How an agent's function says what a call has cost.
+
+`report` adds to the meter of the call around it, and does nothing where there is none, so
+that a function can be called on its own. Must never know who reads the meter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+
+class Meter:
+    """What one call has reported so far: US dollars, tokens in and out."""
+
+    __slots__ = ("tokens_in", "tokens_out", "usd")
+
+    def __init__(self) -> None:
+        self.usd = 0.0
+        self.tokens_in = 0
+        self.tokens_out = 0
+
+
+_METER: Final[ContextVar[Meter | None]] = ContextVar("meter", default=None)
+
+
+def report(*, usd: float = 0.0, tokens_in: int = 0, tokens_out: int = 0) -> None:
+    """Add to what the running call has cost; several reports add up."""
+    meter = _METER.get()
+    if meter is not None:
+        meter.usd += usd
+        meter.tokens_in += tokens_in
+        meter.tokens_out += tokens_out
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """Collect what is reported inside; the context may be copied into another thread."""
+    meter = Meter()
+    token = _METER.set(meter)
+    try:
+        yield meter
+    finally:
+        _METER.reset(token)
