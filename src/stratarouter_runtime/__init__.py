@@ -6,7 +6,8 @@ importing the package costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# What `typing` would say, without the cost of importing it.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from stratarouter_runtime.builder import (
@@ -82,11 +83,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Imported late for the start-up of commands that build no flow.
-    from stratarouter_runtime import builder
+    from stratarouter_runtime import builder  # noqa: PLC0415 - for the start-up of what builds no flow
 
     return getattr(builder, name)
 

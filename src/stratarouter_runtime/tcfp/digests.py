@@ -132,11 +132,14 @@ def some(form: dict[str, Form]) -> dict[str, Form]:
     }
 
 
-def number(value: float | None) -> float | None:
-    """The same number, as an int where it is whole: one text for 2 and 2.0, and a quick one."""
-    if value is None or not float(value).is_integer():
-        return value
-    return int(value)
+def number(value: float | None) -> int | str | None:
+    """A number with one spelling: an int where it is whole, else the text of its shortest digits.
+
+    Text, as fractions are what the canonical writer has to look at twice.
+    """
+    if value is None or float(value).is_integer():
+        return None if value is None else int(value)
+    return repr(float(value))
 
 
 def _names(names: tuple[str, ...] | None) -> list[str] | None:
