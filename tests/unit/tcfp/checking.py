@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from textwrap import dedent
-
-import pytest
 
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp import ir
+from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
 from stratarouter_runtime.tcfp.types import show
 from stratarouter_runtime.tcfp.validation.tree import Checked, Do, Step
 from stratarouter_runtime.tcfp.validator import validate
-from stratarouter_runtime.tcfp.compiler import compile_flow
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = {
-    "support_triage": "1_support_triage",
-    "rag_judge": "2_rag_judge",
-    "map_reduce": "3_map_reduce",
-    "approval": "4_approval",
-    "saga": "5_saga",
-}
-"""The five flows: their folder under examples/, and their name where the design keeps them."""
+EXAMPLES = ("support_triage", "rag_judge", "map_reduce", "approval", "saga")
+"""The five complete flows, by their folder under examples/."""
 
 AGENTS = """
 agents:
@@ -69,9 +60,9 @@ def codes(found: Checked) -> list[str]:
     return [diagnostic.code for diagnostic in found.diagnostics]
 
 
-def clean(steps: str, **rest: str) -> Checked:
+def clean(steps: str) -> Checked:
     """The steps, checked, with no diagnostic at all."""
-    found = checked(steps, **rest)
+    found = checked(steps)
     assert not found.diagnostics, "\n".join(map(str, found.diagnostics))
     return found
 
@@ -102,10 +93,5 @@ def plan_of(text: str, router: str = "test-scorer") -> Plan:
 
 
 def example(name: str) -> str:
-    """The text of one of the five flows; skips where neither place has it."""
-    suites = os.environ.get("STRATA_SUITES")
-    shared = Path(suites).parent if suites else ROOT.parent / "shared"
-    for path in (ROOT / "examples" / name / "flow.yaml", shared / "flows" / f"{EXAMPLES[name]}.yaml"):
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    pytest.skip(f"the flow {name} is not here")
+    """The text of one of the five flows."""
+    return (ROOT / "examples" / name / "flow.yaml").read_text(encoding="utf-8")

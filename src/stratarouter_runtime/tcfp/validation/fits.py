@@ -113,6 +113,9 @@ class _Fit:
             return [Problem("E340", at, f"{path}: {refused}", "redact first")] if refused else []
         if relations.label_problem(type_, target) is not None:
             return [Problem("E340", at, misfit, self._receiver.hint)]
+        if not relations.is_null(type_) and relations.assignable(relations.without_null(type_), target):
+            hint = "test it first (x != null ? … : …) or use orValue()"
+            return [Problem("E310", at, f"{path}: {show(type_)} may be null here", hint)]
         return [Problem("E310", at, misfit, _advice(type_, target))]
 
     def _refused(self, type_: Type) -> str:
@@ -189,29 +192,34 @@ def _advice(type_: Type, target: Type) -> str:
     """What to do about a value that does not fit, where that is plain."""
     if relations.is_null(type_):
         return f"a value of type {show(target)} is required"
-    if relations.nullable(type_) and relations.assignable(relations.without_null(type_), target):
-        return "it may be null: test it first (x != null ? … : …) or use orValue()"
     return _advice_on_scalars(type_, relations.without_null(target))
 
 
 def _advice_on_scalars(type_: Type, target: Type) -> str:
     match type_, target:
-        case Primitive(name="json"), _:
-            return "convert it first: let: with type:"
         case EnumType(members=(member,)), EnumType():
             return did_you_mean(member, target.members) or f"one of {', '.join(target.members)}"
         case EnumType(), EnumType():
             return f"{', '.join(sorted({*type_.members} - {*target.members}))} must not get here"
-        case Primitive(name="float"), Primitive(name="int"):
-            return "int(x) cuts the fraction off"
-        case Primitive(name="int" | "float" | "bool" | "time" | "duration"), Primitive(name="string"):
-            return "string(x) writes it as text"
-        case EnumType() | Primitive(name="string"), Primitive(name="int" | "float" | "bool"):
-            return "numbers and booleans stand without quotes; int(x) and double(x) read text"
-        case _, Primitive(name="bool"):
-            return "write a comparison: it is true or false"
         case RecordType(), _:
             names = [name for name, of in type_.fields if relations.assignable(of, target)]
             return f"take a field of it: {', '.join(names)}" if names else ""
+        case ((Primitive() | EnumType()), Primitive()):
+            return _conversion("string" if isinstance(type_, EnumType) else type_.name, target.name)
         case _:
             return ""
+
+
+def _conversion(given_: str, wanted: str) -> str:
+    """How a scalar becomes another."""
+    if given_ == "json":
+        return "convert it first: let: with type:"
+    if wanted == "bool":
+        return "write a comparison: it is true or false"
+    if wanted == "string":
+        return "string(x) writes it as text"
+    if given_ == "float" and wanted == "int":
+        return "int(x) cuts the fraction off"
+    if given_ == "string" and wanted in ("int", "float"):
+        return "numbers stand without quotes; int(x) and double(x) read text"
+    return ""

@@ -10,13 +10,12 @@ from typing import TypeAlias
 
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
-from stratarouter_runtime.tcfp.expressions import Scope, narrowing, narrowing_to
+from stratarouter_runtime.tcfp.expressions import Facts, Scope, narrowing, narrowing_to
 from stratarouter_runtime.tcfp.types import EnumType, Primitive, Type, UnknownType, show
 from stratarouter_runtime.tcfp.validation import bounds, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import compiled
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised, raised_by
-from stratarouter_runtime.tcfp.validation.tree import Facts
 
 Key: TypeAlias = str | bool | None
 """The value of a subject that an arm is for."""
@@ -29,7 +28,7 @@ def check_match(check: Checking, step: ir.Step, match: ir.Match, place: Place) -
     arms: list[tuple[Key, tree.Step]] = []
     for label, body in sorted(match.cases, key=_label):
         key = _key(check, step, label, labels)
-        holds = place.scope.narrow(narrowing_to(match.subject, key, place.scope))
+        holds = place.scope.narrow(_known(match.subject, key, place.scope))
         arms.append((key, check.step(body, place.into("case", label).seeing(holds))))
     otherwise = None
     if match.otherwise is not None:
@@ -38,7 +37,7 @@ def check_match(check: Checking, step: ir.Step, match: ir.Match, place: Place) -
     elif labels:
         _check_exhaustive(check, step, match, labels)
     steps = [body for _, body in arms] + ([] if otherwise is None else [otherwise])
-    facts = Facts(
+    facts = tree.Facts(
         greatest(body.facts.effect for body in steps),
         raised(steps) | raised_by(subject),
         bounds.dearest(body.facts.worst for body in steps),
@@ -90,6 +89,14 @@ def _check_exhaustive(check: Checking, step: ir.Step, match: ir.Match, labels: d
             f"not exhaustive: missing {', '.join(missing)}",
             "add the cases or else:",
         )
+
+
+def _known(subject: ir.Value, key: Key, scope: Scope) -> Facts:
+    """What an arm knows of the names: that the subject equals its key."""
+    if isinstance(key, bool):
+        holds, fails = narrowing(subject, scope)
+        return holds if key else fails
+    return narrowing_to(subject, key, scope)
 
 
 def _rest(subject: ir.Value, keys: list[Key], scope: Scope) -> Scope:
