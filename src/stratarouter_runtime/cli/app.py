@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from msgspec import Struct
 
 from stratarouter_runtime.cli import render
+from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.cli.exits import BY_CODE, Exit
 from stratarouter_runtime.errors import StrataError
 
@@ -31,6 +32,9 @@ _CLI: Final = "stratarouter_runtime.cli"
 COMMANDS: Final = (
     Command("validate", f"{_CLI}.validate:validate", "Check flows and report every mistake with its place."),
     Command("graph", f"{_CLI}.graph:graph", "Draw a flow with its types and its worst-case cost."),
+    Command("run", f"{_CLI}.run:run", "Execute a flow durably and print its output."),
+    Command("resume", f"{_CLI}.run:resume", "Go on with an execution that was interrupted."),
+    Command("answer", f"{_CLI}.run:answer", "Answer the question of a waiting execution, and go on with it."),
     Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
     Command(
         "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
@@ -71,7 +75,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Says what went wrong on standard error, never a traceback."""
     try:
         result = build()(
-            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+            [STDIN if each == "-" else each for each in arguments],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
     except StrataError as error:
         return complain(render.error(error), BY_CODE[error.code])

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime import host, settings
+from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 
 
@@ -27,16 +28,8 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     hint: str = ""
 
 
-def doctor(*, store: Path | None = None, json: bool = False) -> int:
-    """Say what this machine offers: versions, cores, memory, disk, encoder.
-
-    Parameters
-    ----------
-    store
-        Where executions are kept; by default what the settings say.
-    json
-        Print one JSON document.
-    """
+def doctor(*, store: Store = None, json: Json = False) -> int:
+    """Say what this machine offers: versions, cores, memory, disk, encoder."""
     found = examine(settings.load(), store)
     sys.stdout.write((msgspec.json.encode(found).decode() if json else report(found)) + "\n")
     return Exit.UNAVAILABLE if any(each.needed and not each.ok for each in found) else Exit.OK

@@ -9,25 +9,22 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from cyclopts import Parameter
 from msgspec import Struct
 
 from stratarouter_runtime import settings
 from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.words import Names, reason, say, spent, step_of, value_text
+from stratarouter_runtime.cli.words import Names, reason, say, step_of, summary, value_text
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.runtime import Journaled, Proof
 from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.wiring import Application, application
-
-Json = Annotated[bool, Parameter(help="Print one JSON document.")]
-Store = Annotated[Path | None, Parameter(help="Where executions are kept; by default what the settings say.")]
 
 T = TypeVar("T")
 
@@ -123,8 +120,8 @@ def proof_text(proof: Proof) -> str:
 def story(journaled: Journaled, names: Names) -> Iterator[str]:
     """The execution in one line, then a line a fact with the seconds since its start, then how it ended."""
     row = journaled.execution
-    yield f"{row.id}  {row.flow}  {row.status}{spent(row.usage) if row.usage else ''}"
-    yield f"plan {row.plan}, started {time_text(row.created)}"
+    yield summary(row)
+    yield f"flow {row.flow}, plan {row.plan}, started {time_text(row.created)}"
     start = journaled.records[0].at if journaled.records else row.created
     for record, event in zip(journaled.records, journaled.events, strict=True):
         step = step_of(event)

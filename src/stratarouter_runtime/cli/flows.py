@@ -6,17 +6,14 @@ Must never know: how findings are shown, stores, or how an agent does its work.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
-from cyclopts import Parameter
 from msgspec import Struct
 
+from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.cli.render import Rejected
-from stratarouter_runtime.errors import InvalidFlow, InvalidInput, InvalidSetting, NotFound
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
 from stratarouter_runtime.ids import AgentName, Digest
-from stratarouter_runtime.ports import Agent
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 from stratarouter_runtime.tcfp.loader import load
@@ -25,12 +22,9 @@ from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
 from stratarouter_runtime.tcfp.text.reading import MAX_BYTES
 from stratarouter_runtime.tcfp.validator import Checked, validate
 
-FlowName: TypeAlias = Annotated[str, Parameter(allow_leading_hyphen=True)]
-"""An argument that names a flow: a path, or `-`."""
-
 
 class Document(Struct, frozen=True):
-    """The text of a flow and what people call it: the path as given, `-` for standard input."""
+    """The text of a flow and what people call it: the path as given."""
 
     name: str
     source: bytes
@@ -55,16 +49,13 @@ class Examined(Struct, frozen=True):
 
 
 def read(name: str) -> Document:
-    """The document of this path, or of standard input for `-`.
+    """The document of this path, or of standard input.
 
-    Raises `NotFound`, `InvalidInput`, `InvalidSetting` for an option that does not exist. Of an oversized file one byte too many is read, so that
+    Raises `NotFound`, `InvalidInput`. Of an oversized file one byte too many is read, so that
     the loader refuses it by its size.
     """
-    if name == "-":
+    if name == STDIN:
         return Document(name, sys.stdin.buffer.read(MAX_BYTES + 1))
-    if name.startswith("-"):
-        # A lone hyphen has to be let through as an argument, and every unknown option with it.
-        raise InvalidSetting(f"unknown option {name}", hint=f"strata --help; for a file, write ./{name}")
     try:
         with Path(name).open("rb") as file:
             return Document(name, file.read(MAX_BYTES + 1))
@@ -97,8 +88,13 @@ def compile_document(document: Document, registry: Registry, router: str = "") -
     try:
         return compile_flow(examined.checked, registry, router)
     except InvalidFlow as error:
-        found = tuple(each for each in error.diagnostics if isinstance(each, Diagnostic))
-        raise Rejected(document.name, document.text, found) from error
+        raise rejected(document, error) from error
+
+
+def rejected(document: Document, error: InvalidFlow) -> Rejected:
+    """The same error, with the text that its diagnostics are about."""
+    found = tuple(each for each in error.diagnostics if isinstance(each, Diagnostic))
+    return Rejected(document.name, document.text, found)
 
 
 def declared(document: Document) -> dict[str, LinkableAgent]:
@@ -112,8 +108,3 @@ def declared(document: Document) -> dict[str, LinkableAgent]:
         name: LinkableAgent(AgentName(name), signature, Digest("0" * 64))
         for name, signature in signatures.items()
     }
-
-
-def at_hand(agents: Mapping[str, Agent]) -> dict[str, LinkableAgent]:
-    """What the compiler needs to know of each agent."""
-    return {name: LinkableAgent(agent.name, agent.signature, agent.digest) for name, agent in agents.items()}

@@ -11,12 +11,12 @@ from stratarouter_runtime.cli import mermaid as mermaid_text
 from stratarouter_runtime.cli import svg as svg_text
 from stratarouter_runtime.cli import tree
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import FlowName, compile_document, declared, read
+from stratarouter_runtime.cli.flows import compile_document, declared, read
 from stratarouter_runtime.cli.outline import outline
 
 
 def graph(
-    flow: FlowName,
+    flow: str,
     /,
     *,
     mermaid: bool = False,

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.cli import render
+from stratarouter_runtime.cli.arguments import Json
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import Examined, FlowName, examine, read
+from stratarouter_runtime.cli.flows import Examined, examine, read
 from stratarouter_runtime.cli.outline import cost
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.tcfp.canonical_form import flow_digest
@@ -30,15 +31,13 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def validate(*flow: FlowName, json: bool = False) -> int:
+def validate(*flow: str, json: Json = False) -> int:
     """Check flows and report every mistake with its place; nothing is run.
 
     Parameters
     ----------
     flow
         Flows in YAML or JSON; - reads standard input.
-    json
-        Print one JSON document.
     """
     if not flow:
         raise InvalidSetting("no flow is named", hint="strata validate FLOW…; - reads standard input")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.projection import checker
@@ -35,8 +36,8 @@ def gather(given: Iterable[str], declared: RecordType, stdin: Callable[[], bytes
 
 
 def _one(given: str, declared: RecordType, stdin: Callable[[], bytes]) -> dict[str, Any]:
-    if given == "-":
-        return _record(stdin(), "standard input")
+    if given == STDIN:
+        return _record(stdin(), STDIN)
     if given.startswith("@"):
         return _record(_read(given[1:]), given[1:])
     name, equals, text = given.partition("=")
@@ -50,10 +51,10 @@ def _one(given: str, declared: RecordType, stdin: Callable[[], bytes]) -> dict[s
         known = [field for field, _ in declared.fields]
         hint = did_you_mean(name, known) or f"the inputs are {', '.join(known) or 'none'}"
         raise InvalidInput(f"--input {name}: the flow has no such input", pointer=f"/{name}", hint=hint)
-    return {name: _value(text, type_)}
+    return {name: value(text, type_)}
 
 
-def _value(text: str, type_: Type) -> Any:
+def value(text: str, type_: Type) -> Any:
     """What `text` stands for: the JSON it is, where that fits the type; else the text itself.
 
     Where neither fits, the JSON: what is wrong inside it is said more exactly.

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state import events
 from stratarouter_runtime.state.events import Event, Failure, Usage
 from stratarouter_runtime.tcfp.plan import Plan
@@ -33,7 +34,8 @@ class Names:
     def of(self, step: str) -> str:
         """What people call the step of this path: `charge`, or `brief[7]` in round 7."""
         path, bracket, rounds = step.partition("[")
-        return self._names.get(path, path) + bracket + rounds
+        undo = "undo: " if path.endswith("/undo") else ""
+        return undo + self._names.get(path, path) + bracket + rounds
 
 
 def say(event: Event) -> str:  # noqa: C901 - one case a fact
@@ -59,8 +61,8 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return _TIMERS[timer]
         case events.CancelRequested(reason=why, by=by):
             return f"cancellation requested{f' by {by}' if by else ''}{f': {why}' if why else ''}"
-        case events.Finished(status=status, failure=failure, usage=usage):
-            return f"{status}{f': {reason(failure)}' if failure else ''}{spent(usage)}"
+        case events.Finished(status=status, failure=failure):
+            return f"{status}{f': {reason(failure)}' if failure else ''}"
 
 
 def step_of(event: Event) -> str | None:
@@ -84,14 +86,26 @@ def reason(failure: Failure) -> str:
 
 def spent(usage: Usage) -> str:
     """What a call really took: ` in 12.0 ms, $0.002, 1,500 tokens`; nothing where nothing was told."""
+    said = total(usage)
+    return f" in {said}" if said else ""
+
+
+def total(usage: Usage) -> str:
+    """Time in agents, dollars and tokens, where there are any: `12.0 ms, $0.002, 1,500 tokens`."""
     tokens = usage.tokens_in + usage.tokens_out
     parts = [
         f"{usage.ms:,.1f} ms" if usage.ms else "",
         f"${usage.usd:.6f}".rstrip("0").rstrip(".") if usage.usd else "",
         f"{tokens:,} tokens" if tokens else "",
     ]
-    said = ", ".join(part for part in parts if part)
-    return f" in {said}" if said else ""
+    return ", ".join(part for part in parts if part)
+
+
+def summary(row: Execution) -> str:
+    """An execution in one line: `exec_… completed after 0.005 s, agents took 2.5 ms, $0.002`."""
+    used = total(row.usage) if row.usage else ""
+    took = f"after {(row.updated - row.created) / 1e6:.3f} s"
+    return f"{row.id} {row.status} {took}{f', agents took {used}' if used else ''}"
 
 
 def value_text(value: object) -> str:

@@ -74,7 +74,7 @@ def test_standard_input_is_a_flow_too(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
     assert app.run(["validate", "-"]) == Exit.OK
-    assert capsys.readouterr().out.startswith("-: ok")
+    assert capsys.readouterr().out.startswith("<standard input>: ok")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.cli.values import LARGEST, gather
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.tcfp.relations import optional
@@ -61,7 +62,7 @@ def test_the_declared_type_decides_what_a_text_means(given: str, value: Any) -> 
 def test_files_and_standard_input_merge_and_the_last_word_wins(tmp_path: Path) -> None:
     path = tmp_path / "in put.json"
     path.write_text('{"n": 1, "text": "from file"}')
-    got = gather([f"@{path}", "-", "n=3"], DECLARED, lambda: b'{"text": "from stdin", "n": 2}')
+    got = gather([f"@{path}", STDIN, "n=3"], DECLARED, lambda: b'{"text": "from stdin", "n": 2}')
     assert got == {"n": 3, "text": "from stdin"}
 
 
@@ -71,7 +72,7 @@ def test_files_and_standard_input_merge_and_the_last_word_wins(tmp_path: Path) -
         ("plain", "neither k=v nor @file nor -"),
         ("txt=5", "the flow has no such input"),
         ("@/no/such/file", "No such file"),
-        ("-", "not JSON"),
+        (STDIN, "not JSON"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_advice(given: str, says: str) -> None:
@@ -88,10 +89,10 @@ def test_an_unknown_input_names_the_nearest() -> None:
 
 
 def test_an_input_that_is_no_object_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="standard input: the input of a flow is a JSON object"):
-        gather(["-"], DECLARED, lambda: b"[1]")
+    with pytest.raises(InvalidInput, match="<standard input>: the input of a flow is a JSON object"):
+        gather([STDIN], DECLARED, lambda: b"[1]")
 
 
 def test_an_oversized_input_is_refused_by_its_size() -> None:
     with pytest.raises(InvalidInput, match=f"at most {LARGEST}"):
-        gather(["-"], DECLARED, lambda: b"1" * (LARGEST + 1))
+        gather([STDIN], DECLARED, lambda: b"1" * (LARGEST + 1))

@@ -1,0 +1,71 @@
+"""`strata bench`: what the runtime reaches here, each figure beside its target and its limit.
+
+Must never know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import msgspec
+import uvloop
+from cyclopts import Parameter
+from msgspec import Struct
+
+from stratarouter_runtime.bench.engine import engine
+from stratarouter_runtime.bench.language import language
+from stratarouter_runtime.bench.measure import Measure
+from stratarouter_runtime.bench.start import start
+from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.host import SyncLatency, cores, describe, sync_latency
+
+
+class Report(Struct, frozen=True):
+    """Everything measured in one run."""
+
+    machine: str
+    cores: int
+    sync: SyncLatency
+    measures: tuple[Measure, ...]
+
+
+def bench(
+    *,
+    folder: Path = Path(),
+    executions: int = 1_000,
+    json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
+) -> int:
+    """Measure the runtime on this machine.
+
+    Parameters
+    ----------
+    folder
+        On whose disk to measure; nothing stays there.
+    executions
+        How many ten-step executions make the measure of throughput.
+    """
+    with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
+        here = Path(name)
+        sync = sync_latency(here, samples=200)
+        measures = (*language(), *uvloop.run(engine(here, executions)), start(here))
+    report = Report(describe(), cores(), sync, measures)
+    sys.stdout.write((msgspec.json.encode(report).decode() if json else _table(report)) + "\n")
+    return Exit.OK
+
+
+def _table(report: Report) -> str:
+    sync = f"a sync takes {report.sync.p50:.0f} µs (p99 {report.sync.p99:.0f} µs)"
+    lines = [f"{report.machine}, {report.cores} cores; {sync}", ""]
+    lines.append(f"{'':<58}{'value':>12}{'target':>13}  {'':6}{'limit':>12}  {'ratio':>6}")
+    for each in report.measures:
+        mark = "ok" if each.reached else "MISSED"
+        value, target, limit = (
+            f"{figure:,.2f} {each.unit}" for figure in (each.value, each.target, each.limit)
+        )
+        lines.append(
+            f"{each.name:<56}{value:>14}{target:>13}  {mark:<6}{limit:>14}{each.ratio:>7.1f}x  {each.against}"
+        )
+    return "\n".join(lines)
