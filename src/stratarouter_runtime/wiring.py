@@ -52,6 +52,13 @@ def open_project(folder: Path) -> Registry:
     return load_project(folder, SystemClock())
 
 
+def open_module(name: str) -> Registry:
+    """The agents of an importable module. Raises `NotFound`, `LinkError`."""
+    from stratarouter_runtime.agents.discovery import load_module  # noqa: PLC0415 - start-up cost
+
+    return load_module(name, SystemClock())
+
+
 @asynccontextmanager
 async def application(
     settings: Settings,

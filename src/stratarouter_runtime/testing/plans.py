@@ -9,6 +9,7 @@ from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.digests import agent_digest
+from stratarouter_runtime.tcfp.ir import Flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent
@@ -17,12 +18,20 @@ from stratarouter_runtime.tcfp.validator import validate
 
 def plan_of(source: str, *, router: str = "scripted") -> Plan:
     """The plan of a flow whose agents all have signatures. Raises `InvalidFlow`."""
+    return compile_flow(_flow(source), declared_agents(source), router)
+
+
+def declared_agents(source: str) -> dict[str, LinkableAgent]:
+    """An agent for each signature that the flow declares. Raises `InvalidFlow`."""
+    return {
+        name: LinkableAgent(AgentName(name), signature, agent_digest(name, "scripted", "1", signature))
+        for name, signature in validate(_flow(source)).agents.items()
+    }
+
+
+def _flow(source: str) -> Flow:
     loaded = load(source)
     if loaded.flow is None:
         mistakes = "; ".join(map(str, loaded.diagnostics))
         raise InvalidFlow(f"the document is no flow: {mistakes}", diagnostics=loaded.diagnostics)
-    registry = {
-        name: LinkableAgent(AgentName(name), signature, agent_digest(name, "scripted", "1", signature))
-        for name, signature in validate(loaded.flow).agents.items()
-    }
-    return compile_flow(loaded.flow, registry, router)
+    return loaded.flow

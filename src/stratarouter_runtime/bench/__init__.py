@@ -1,0 +1,1 @@
+"""What the runtime reaches on this machine, each figure beside the limit of the parts it is made of."""

@@ -1,0 +1,111 @@
+"""What executions cost, durable on a real disk, through everything a user's call goes through.
+
+Must never know: how executions are driven or kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from stratarouter_runtime.bench.flows import chain, fan, fork
+from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.host import sync_latency
+from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId, FlowId
+from stratarouter_runtime.ports import Execution, Store
+from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.settings import load
+from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.tcfp.plan import Plan
+from stratarouter_runtime.wiring import Application, application, open_module
+
+AT_ONCE = 50
+ROW = b'{"t":"returned","step":"7","input":"' + b"0" * 64 + b'","output":{"n":1}}'
+
+
+async def engine(folder: Path, executions: int) -> list[Measure]:
+    """All figures about executions, on a store in `folder`."""
+    registry = open_module("stratarouter_runtime.bench.agents")
+    async with application(load(), registry, store=folder / "bench.db") as app:
+        return [
+            await _throughput(app, executions, 10),
+            await _single(app, folder),
+            await _spread("100-way par and join", app, folder, fork(100), {"n": 1}),
+            await _spread("100-way each and join", app, folder, fan(100), {"ns": list(range(100))}),
+        ]
+
+
+async def _throughput(app: Application, executions: int, steps: int) -> Measure:
+    plan = app.runtime.compile(chain(steps))
+    await _many(app, plan, AT_ONCE)
+    began = perf_counter()
+    await _many(app, plan, executions)
+    rate = executions * steps / (perf_counter() - began)
+    limit = await _rows(app.store, executions * steps // 2)
+    name = f"durable steps a second, {steps}-step flows, {AT_ONCE} at a time"
+    return Measure(name, rate, "/s", 5_000, "more", limit, f"the store's rows a second, {AT_ONCE} writers")
+
+
+async def _many(app: Application, plan: Plan, executions: int) -> None:
+    left = iter(range(executions))
+
+    async def work() -> None:
+        for n in left:
+            done = await app.runtime.execute(StartExecution(plan, {"n": n}, FlowId(plan.name)))
+            assert done.status == "completed", done
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+
+async def _rows(store: Store, rows: int) -> float:
+    """Rows a second that the store takes from as many writers, one row and one wait each."""
+    began = perf_counter()
+    await asyncio.gather(*(_write(store, number, rows // AT_ONCE) for number in range(AT_ONCE)))
+    return rows / (perf_counter() - began)
+
+
+async def _write(store: Store, number: int, rows: int) -> None:
+    name = ExecutionId(f"exec_{number:032x}")
+    plan, flow = Digest("0" * 64), FlowId("bench.rows")
+    await store.create(
+        Execution(name, LOCAL, flow, plan, "completed", 0, 0, 1), [Record(0, 0, ROW, bytes(32))]
+    )
+    for seq in range(1, rows):
+        await store.append(name, [Record(seq, seq, ROW, bytes(32))])
+
+
+async def _single(app: Application, folder: Path) -> Measure:
+    plan = app.runtime.compile(chain(1))
+    syncs = sync_latency(folder, samples=100)
+    times = await _times(app, plan, {"n": 1}, 200)
+    again = sync_latency(folder, samples=100)
+    sync = (syncs.p50 + again.p50) / 2 / 1_000
+    return Measure(
+        "one-step execution, p50",
+        quantile(times, 0.5),
+        "ms",
+        2 * sync + 1.5,
+        "less",
+        2 * sync,
+        f"two syncs of {sync:.2f} ms",
+    )
+
+
+async def _spread(name: str, app: Application, folder: Path, source: str, given: dict[str, Any]) -> Measure:
+    plan = app.runtime.compile(source)
+    sync = sync_latency(folder, samples=100).p50 / 1_000
+    times = await _times(app, plan, given, 30)
+    return Measure(name, quantile(times, 0.5), "ms", 25, "less", 2 * sync, f"two syncs of {sync:.2f} ms")
+
+
+async def _times(app: Application, plan: Plan, given: dict[str, Any], times: int) -> list[float]:
+    """Milliseconds of so many executions, one after the other."""
+    taken = []
+    for _ in range(times):
+        began = perf_counter()
+        done = await app.runtime.execute(StartExecution(plan, given, FlowId(plan.name)))
+        taken.append((perf_counter() - began) * 1_000)
+        assert done.status == "completed", done
+    return taken
