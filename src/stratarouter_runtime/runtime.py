@@ -53,6 +53,7 @@ class StartExecution(Struct, frozen=True):
     seed: str | None = None
     timeout: int | None = None
     parent: ExecutionId | None = None
+    trace: str = ""
 
 
 class Journaled(Struct, frozen=True):
@@ -165,6 +166,7 @@ class Runtime:
             tenant=request.tenant,
             deadline=deadline,
             parent=request.parent,
+            trace=request.trace,
         )
 
     async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:

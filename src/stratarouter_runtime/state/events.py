@@ -46,7 +46,10 @@ NO_USAGE: Final = Usage()
 
 
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
-    """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`."""
+    """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
+
+    `trace` is the id of the distributed trace it belongs to.
+    """
 
     id: str
     plan: Digest
@@ -55,6 +58,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     tenant: Tenant
     deadline: int | None = None
     parent: str | None = None
+    trace: str = ""
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

@@ -1,0 +1,69 @@
+"""The HTTP application: its routes and its middleware, each one visible list.
+
+Must never know: what a handler does, or where the runtime comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.routing import Route, Router
+
+from stratarouter_runtime.api import executions, health, workflows
+from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.exchange import App, Handler, Receive, Request, Scope, Send, Service, respond
+from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
+
+ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
+    ("/api/v1/workflows/execute", {"POST": executions.execute}),
+    ("/api/v1/executions/{id}", {"GET": executions.read}),
+    ("/api/v1/executions/{id}/cancel", {"POST": executions.cancel}),
+    ("/api/v1/executions/{id}/answer", {"POST": executions.answer}),
+    ("/api/v1/executions/{id}/replay", {"POST": executions.replay}),
+    ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
+    ("/api/v1/health", {"GET": health.health}),
+    ("/livez", {"GET": health.live}),
+    ("/readyz", {"GET": health.ready}),
+    ("/problems/{code}", {"GET": health.problem}),
+)
+"""Path -> handler by method. The first that matches answers; the busiest stand first."""
+
+MIDDLEWARE: Final = (Tracing, Problems, LocalHosts, Draining, BodyLimit)
+"""From the outermost to the innermost."""
+
+
+class Resource:
+    """What answers at one path: a handler for each method."""
+
+    def __init__(self, handlers: Mapping[str, Handler], service: Service) -> None:
+        self._handlers = dict(handlers)
+        if "GET" in handlers:
+            self._handlers["HEAD"] = handlers["GET"]
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to its handler. Raises `Refused` for another method."""
+        handler = self._handlers.get(scope["method"])
+        if handler is None:
+            allowed = ", ".join(sorted(self._handlers))
+            raise Refused(
+                "method-not-allowed",
+                f"{scope['method']} is not possible at {scope['path']}",
+                hint=f"possible are: {allowed}",
+                headers=((b"allow", allowed.encode()),),
+            )
+        await respond(await handler(self._service, Request(scope, receive)), send)
+
+
+async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise Refused("not-found", f"there is nothing at {scope['path']}", hint="docs/api.md lists all paths")
+
+
+def create_app(service: Service) -> App:
+    """The application that serves this runtime. It answers `http` scopes only: no lifespan."""
+    routes = [Route(path, Resource(handlers, service)) for path, handlers in ROUTES]
+    app: App = Router(routes, redirect_slashes=False, default=_nowhere)
+    for middleware in reversed(MIDDLEWARE):
+        app = middleware(app, service)
+    return app

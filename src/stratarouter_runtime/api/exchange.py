@@ -1,0 +1,113 @@
+"""One request and its reply, as handlers see them, and what all handlers share.
+
+Thin on purpose: the hot path reads a header or two, one body, and writes one answer. Must
+never know: any route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from stratarouter_runtime.ids import LOCAL, Tenant
+from stratarouter_runtime.ports import Entropy
+from stratarouter_runtime.runtime import Runtime
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TRACE: Final = "strata.trace_id"
+"""The key of the scope that holds the trace id of a request."""
+
+_JSON: Final = (b"content-type", b"application/json")
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class Service:
+    """What handlers share: the runtime, whether it is shutting down, and one lock for deploying."""
+
+    runtime: Runtime
+    entropy: Entropy
+    version: str
+    tenant: Tenant = LOCAL
+    draining: bool = False
+    deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Request:
+    """One HTTP request."""
+
+    __slots__ = ("_receive", "_scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+
+    @property
+    def method(self) -> str:
+        """GET, POST and so on."""
+        return str(self._scope["method"])
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return str(self._scope["path"])
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits: the caller's where a `traceparent` came, else this server's."""
+        return str(self._scope[TRACE])
+
+    def param(self, name: str) -> str:
+        """What stands in the path for `{name}`."""
+        params: Mapping[str, str] = self._scope["path_params"]
+        return params[name]
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header (its name in lower case); several are joined by commas."""
+        found = [value for key, value in self._scope["headers"] if key == name]
+        return b", ".join(found).decode("latin-1") if found else None
+
+    async def body(self) -> bytes:
+        """All of the body. Raises `Refused` where it is larger than the limit."""
+        message = await self._receive()
+        if not message.get("more_body"):
+            return bytes(message.get("body", b""))
+        parts = [message.get("body", b"")]
+        while message.get("more_body"):
+            message = await self._receive()
+            parts.append(message.get("body", b""))
+        return b"".join(parts)
+
+
+class Reply(Struct, frozen=True):
+    """An answer: a record that is encoded as JSON, or bytes; None has no body."""
+
+    body: Any = None
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply]]
+
+
+async def respond(reply: Reply, send: Send) -> None:
+    """Send a reply: encoded once, sent in two messages."""
+    body = b"" if reply.body is None else reply.body
+    headers = [*reply.headers]
+    if not isinstance(body, bytes):
+        body = _ENCODER.encode(body)
+        headers.append(_JSON)
+    if reply.status != 304:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

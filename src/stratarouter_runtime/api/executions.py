@@ -1,0 +1,212 @@
+"""Executing flows over HTTP, and everything about one execution.
+
+Handlers decode, call the runtime, and encode. Must never know: how an execution runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from stratarouter_runtime.api import views
+from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.errors import Refused, refused_at
+from stratarouter_runtime.api.exchange import Reply, Request, Service
+from stratarouter_runtime.api.models import AnswerRequest, CancelRequest, ExecuteRequest, Options
+from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
+from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, derived_execution_id
+from stratarouter_runtime.runtime import SECOND, StartExecution
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.tcfp.plan import Plan
+
+PATIENCE: Final = 60.0
+"""Seconds an answer is waited for where the request does not say."""
+
+GRACE: Final = 1.0
+"""Seconds more than its own limit that an execution gets to tell that it ran out of time."""
+
+_KEY: Final = re.compile(r"[ -~]{1,255}")
+_WAIT: Final = re.compile(r"wait=(\d{1,9})")
+
+
+class Manner(Struct, frozen=True):
+    """How long the caller wants to wait, in seconds; `applied` is the preference that said so."""
+
+    patience: float
+    applied: str = ""
+
+
+async def execute(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/workflows/execute`: 200 when finished within the wait, 202 otherwise.
+
+    An execution that failed is a result, and 200 too.
+    """
+    body = await read_json(request, ExecuteRequest)
+    manner = _manner(body.options, request.header(b"prefer"))
+    key = _key(request)
+    known = None if key is None else await _known(service, key)
+    if known is not None and known.flow != body.workflow_id:
+        message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
+        raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
+    plan = await _plan(service, body, known)
+    execution = await _start(service, request, body, plan, key)
+    if known is not None and known.status not in views.FINISHED:
+        raise _in_flight(known)
+    row = await service.runtime.wait(execution, manner.patience)
+    return await _outcome(service, request, row, plan, manner)
+
+
+async def read(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/executions/{id}`: the execution with its steps."""
+    found = await service.runtime.journal(ExecutionId(request.param("id")), service.tenant)
+    plan = await service.runtime.plan(found.execution.plan)
+    return Reply(views.journaled(found, plan, request.trace_id))
+
+
+async def cancel(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/cancel`: 202 once the wish is durable; undoing takes its time."""
+    body = await read_json(request, CancelRequest, optional=True)
+    row = await _own(service, request)
+    await service.runtime.cancel(row.id, body.reason, body.by)
+    return await _accepted(service, request, row.id)
+
+
+async def answer(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/answer`: 202 once the answer is durable."""
+    body = await read_json(request, AnswerRequest)
+    row = await _own(service, request)
+    try:
+        await service.runtime.answer(row.id, body.step, body.value, body.by)
+    except InvalidInput as error:
+        pointer = f"/value{error.pointer}"
+        raise refused_at(pointer, error.code, error.message, error.hint or "") from error
+    return await _accepted(service, request, row.id)
+
+
+async def replay(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/replay`: whether every decision can be derived again."""
+    row = await _own(service, request)
+    return Reply(views.proof(await service.runtime.replay(row.id, service.tenant)))
+
+
+async def _own(service: Service, request: Request) -> Execution:
+    return await service.runtime.find(ExecutionId(request.param("id")), service.tenant)
+
+
+async def _accepted(service: Service, request: Request, execution: ExecutionId) -> Reply:
+    row = await service.runtime.find(execution, service.tenant)
+    return Reply(views.execution(row, request.trace_id), 202, (_location(execution),))
+
+
+# The parts of executing.
+
+
+async def _known(service: Service, key: str) -> Execution | None:
+    """The execution that this key stands for already."""
+    try:
+        return await service.runtime.find(derived_execution_id(service.tenant, key))
+    except NotFound:
+        return None
+
+
+async def _plan(service: Service, body: ExecuteRequest, known: Execution | None) -> Plan:
+    """The plan to run: the pinned one, that of the first request with this key, or what is deployed."""
+    if body.options.plan is not None:
+        return await _pinned(service, Digest(body.options.plan), body.workflow_id)
+    if known is not None:
+        return await service.runtime.plan(known.plan)
+    _, plan = await service.runtime.deployed(service.tenant, FlowId(body.workflow_id))
+    return plan
+
+
+async def _pinned(service: Service, digest: Digest, flow: str) -> Plan:
+    deployed, plan = await service.runtime.deployed(service.tenant, FlowId(flow))
+    if deployed.plan == digest:
+        return plan
+    try:
+        return await service.runtime.plan(digest)
+    except NotFound:
+        raise refused_at(
+            "/options/plan",
+            "invalid-request",
+            f"no plan {digest[:12]}… is kept here",
+            f"the plan of '{flow}' that runs now is {deployed.plan}",
+        ) from None
+
+
+async def _start(
+    service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str | None
+) -> ExecutionId:
+    options = body.options
+    try:
+        return await service.runtime.start(
+            StartExecution(
+                plan=plan,
+                input=body.input,
+                flow=FlowId(body.workflow_id),
+                tenant=service.tenant,
+                key=key,
+                seed=None if options.seed is None else str(options.seed),
+                timeout=None if options.timeout_seconds is None else int(options.timeout_seconds * SECOND),
+                trace=request.trace_id,
+            )
+        )
+    except Conflict as error:
+        if key is None:
+            raise
+        raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
+
+
+def _in_flight(known: Execution) -> Refused:
+    return Refused(
+        "in-flight",
+        f"execution {known.id} was started with this key and is {known.status}",
+        hint=f"ask for it: GET {_path(known.id)}",
+        headers=(_location(known.id),),
+    )
+
+
+async def _outcome(service: Service, request: Request, row: Execution, plan: Plan, manner: Manner) -> Reply:
+    routing = views.routing((await service.runtime.journal(row.id)).events) if plan.router else ()
+    answer = views.execution(row, request.trace_id, routing)
+    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
+    if row.status in views.FINISHED:
+        return Reply(answer, 200, applied)
+    return Reply(answer, 202, (_location(row.id), *applied))
+
+
+def _manner(options: Options, prefer: str | None) -> Manner:
+    """How long to wait: what the body says, unless the `Prefer` header (RFC 7240) says less."""
+    limit = PATIENCE if options.timeout_seconds is None else options.timeout_seconds + GRACE
+    manner = Manner(0.0 if options.mode == "async" else limit)
+    for preference in () if prefer is None else prefer.lower().split(","):
+        wanted = preference.strip()
+        wait = _WAIT.fullmatch(wanted)
+        if wanted == "respond-async":
+            manner = Manner(0.0, "respond-async")
+        elif wait is not None and int(wait[1]) <= manner.patience:
+            manner = Manner(float(wait[1]), wanted)
+    return manner
+
+
+def _key(request: Request) -> str | None:
+    key = request.header(b"idempotency-key")
+    if key is not None and _KEY.fullmatch(key) is None:
+        raise Refused(
+            "malformed-request",
+            "the Idempotency-Key is not 1 to 255 printable ASCII characters",
+            hint="a UUID is a good key",
+        )
+    return key
+
+
+def _path(execution: ExecutionId) -> str:
+    return f"/api/v1/executions/{execution}"
+
+
+def _location(execution: ExecutionId) -> tuple[bytes, bytes]:
+    return (b"location", _path(execution).encode())

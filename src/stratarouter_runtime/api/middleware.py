@@ -1,0 +1,167 @@
+"""What every request passes before a handler sees it: cheap refusals first.
+
+Each is a small ASGI application around the next one; `app.MIDDLEWARE` is their order. Must
+never know: any route.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
+from stratarouter_runtime.api.exchange import TRACE, App, Message, Receive, Scope, Send, Service
+
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of a body; what arrives beyond it is not kept."""
+
+_LOG: Final = logging.getLogger(__name__)
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
+_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+_LOCAL: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of this name, in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+class Tracing:
+    """Gives a request its ids: those the caller sent (`traceparent`, `X-Request-Id`), else new ones.
+
+    Both go back with every answer, the trace as `traceresponse`.
+    """
+
+    def __init__(self, app: App, service: Service) -> None:
+        self._app = app
+        self._entropy = service.entropy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request, and the answer after it."""
+        drawn = self._entropy.seed()
+        trace = _matched(_TRACEPARENT, header(scope, b"traceparent"), 1) or drawn
+        request = _matched(_REQUEST_ID, header(scope, b"x-request-id"), 0) or f"req_{drawn}"
+        scope[TRACE] = trace
+        names = [
+            (b"x-request-id", request.encode()),
+            (b"traceresponse", f"00-{trace}-{drawn[:16]}-01".encode()),
+        ]
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *names]
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+class Problems:
+    """Answers every exception as a problem document; a defect is logged with its traceback."""
+
+    def __init__(self, app: App, _service: Service) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, whatever happens."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            refused = refusal(error)
+            if KINDS[refused.code].status == 500:
+                _LOG.error("%s %s (trace %s)", scope["method"], scope["path"], scope[TRACE], exc_info=error)
+            if begun:
+                raise
+            status, headers, body = rendered(refused, scope["path"], scope[TRACE])
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+class LocalHosts:
+    """Answers for the names of this machine only.
+
+    A page on the web can have its own name resolve to the loopback address; its requests
+    then reach this server, which asks nobody for a key, but they carry that name.
+    """
+
+    def __init__(self, app: App, _service: Service) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what was meant for this machine."""
+        host = header(scope, b"host")
+        if host is not None and _matched(_LOCAL, host, 0) is None:
+            raise Refused(
+                "misdirected",
+                "this server answers on the loopback address only",
+                hint="use http://127.0.0.1 or http://localhost with the server's port",
+            )
+        await self._app(scope, receive, send)
+
+
+class Draining:
+    """While the server shuts down, answers questions but takes no new work."""
+
+    def __init__(self, app: App, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may still be done."""
+        if self._service.draining and scope["method"] not in {"GET", "HEAD"}:
+            raise Refused(
+                "draining",
+                "the server is shutting down and takes no new work",
+                hint="send the same request again; with an Idempotency-Key it is done once",
+            )
+        await self._app(scope, receive, send)
+
+
+class BodyLimit:
+    """Counts the bytes of a body as they arrive, and stops at the limit."""
+
+    def __init__(self, app: App, _service: Service) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on bodies within the limit."""
+        stated = header(scope, b"content-length")
+        if stated is not None and len(stated) < 20 and int(stated) > MAX_BODY:
+            raise _too_large()
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > MAX_BODY:
+                raise _too_large()
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _too_large() -> Refused:
+    return Refused(
+        "body-too-large",
+        f"the body has more than {MAX_BODY} bytes",
+        hint="hand over large data by reference, or in parts",
+        headers=((b"connection", b"close"),),
+    )
+
+
+def _matched(pattern: re.Pattern[str], value: bytes | None, group: int) -> str | None:
+    found = pattern.fullmatch(value.decode("latin-1")) if value is not None else None
+    return found[group] if found else None

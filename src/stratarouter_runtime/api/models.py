@@ -1,0 +1,215 @@
+"""What goes over the wire: the bodies of requests and answers, as records.
+
+The names and shapes are the contract of the API and are documented in docs/api.md. Money
+is a decimal string, time RFC 3339 in UTC, durations are milliseconds. A field that is
+UNSET is left out. Must never know: how an answer comes about.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from stratarouter_runtime.ports import Status
+
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3600)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+Text: TypeAlias = Annotated[str, Meta(max_length=1000)]
+Hash: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+# Requests. An unknown field is refused, so that a slip never passes silently.
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to execute. `enable_cache` is accepted; while there is no cache the answer says `bypass`."""
+
+    enable_cache: bool = True
+    timeout_seconds: Seconds | None = None
+    mode: Literal["wait", "async"] = "wait"
+    seed: Annotated[str, Meta(min_length=1, max_length=64)] | int | None = None
+    plan: Hash | None = None
+
+
+class ExecuteRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /api/v1/workflows/execute`."""
+
+    workflow_id: Name
+    input: Any = field(default_factory=dict)
+    options: Options = Options()
+
+
+class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /api/v1/executions/{id}/cancel`; the body may be left out."""
+
+    reason: Text = ""
+    by: Text = ""
+
+
+class AnswerRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /api/v1/executions/{id}/answer`: the step, by its path or its name, and the value."""
+
+    step: Text
+    value: Any
+    by: Text = ""
+
+
+# Answers.
+
+
+class Cost(Struct, frozen=True):
+    """What was spent: US dollars as a decimal string, and tokens."""
+
+    usd: str = "0"
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Latency(Struct, frozen=True):
+    """Milliseconds: in all, before it was admitted, in agents (summed), and the rest."""
+
+    total_ms: float
+    queue_ms: float
+    agents_ms: float
+    engine_ms: float
+
+
+class Cache(Struct, frozen=True):
+    """Whether the answer came from the cache."""
+
+    outcome: Literal["hit", "miss", "bypass"] = "bypass"
+
+
+class Error(Struct, frozen=True):
+    """A failure: the kind a flow can catch, and the step that raised it.
+
+    `data` is what the flow gave its own kind of error; the errors of single steps leave it out.
+    """
+
+    kind: str
+    message: str
+    step: str
+    data: Any = UNSET
+
+
+class Routing(Struct, frozen=True):
+    """One decision of a route: who was chosen, by what, and the similarities in written order."""
+
+    step: str
+    agent: str
+    by: Literal["rule", "meaning", "else"]
+    rule: int | None
+    scores: tuple[float, ...]
+
+
+class Question(Struct, frozen=True):
+    """What a step asks for; labelled parts of `show` are redacted."""
+
+    type: str
+    sender: str = field(name="from")
+    until: str
+    show: Any
+
+
+class Step(Struct, frozen=True):
+    """One step as the journal tells it; labelled parts of `output` are redacted."""
+
+    path: str
+    name: str
+    agent: str | None
+    attempts: int
+    status: Literal["running", "waiting", "completed", "failed", "timed_out", "cancelled"]
+    ms: float
+    cost: Cost
+    question: Question | UnsetType = UNSET
+    output: Any = UNSET
+    error: Error | UnsetType = UNSET
+
+
+class ExecutionAnswer(Struct, frozen=True):
+    """An execution: the answer to executing, and, with its steps and times, to asking for it."""
+
+    execution_id: str
+    workflow_id: str
+    plan: str
+    status: Status
+    cache: Cache
+    coalesced: bool
+    cost: Cost
+    latency: Latency
+    routing: tuple[Routing, ...]
+    trace_id: str
+    output: Any = UNSET
+    error: Error | UnsetType = UNSET
+    created: str | UnsetType = UNSET
+    updated: str | UnsetType = UNSET
+    records: int | UnsetType = UNSET
+    steps: tuple[Step, ...] | UnsetType = UNSET
+
+
+class ProofAnswer(Struct, frozen=True):
+    """What a replay found. `link` is the head of the hash chain of the journal."""
+
+    execution_id: str
+    plan: str
+    records: int
+    link: str
+    reproducible: bool
+    divergence: str | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
+
+
+class Worst(Struct, frozen=True):
+    """The worst case of one execution of a flow, as the checker computed it."""
+
+    steps: int
+    attempts: int
+    usd: str
+    tokens: int
+
+
+class WorkflowAnswer(Struct, frozen=True):
+    """A deployed flow: what runs now, and the text its author wrote."""
+
+    workflow_id: str
+    plan: str
+    flow: str
+    flow_digest: str
+    effect: str
+    agents: tuple[str, ...]
+    worst_case: Worst
+    created: str
+    source: str
+
+
+class HealthAnswer(Struct, frozen=True):
+    """Whether the server does its work, and of which version it is."""
+
+    status: Literal["ok", "draining"]
+    version: str
+
+
+class Misplaced(Struct, frozen=True, omit_defaults=True):
+    """One mistake in what was sent: a JSON Pointer into it, and for flows line and column."""
+
+    pointer: str
+    detail: str
+    code: str = ""
+    severity: str = ""
+    line: int = 0
+    column: int = 0
+    hint: str = ""
+
+
+class Problem(Struct, frozen=True):
+    """RFC 9457. Every answer of 400 and above is one of these, with all of these fields."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    trace_id: str
+    errors: tuple[Misplaced, ...] = ()
+    hint: str = ""

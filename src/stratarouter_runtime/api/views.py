@@ -1,0 +1,255 @@
+"""Executions as answers: rows, journals and proofs in the shapes of the API.
+
+Pure functions from records to records. Must never know: requests, or the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from stratarouter_runtime.api.models import (
+    Cache,
+    Cost,
+    Error,
+    ExecutionAnswer,
+    Latency,
+    ProofAnswer,
+    Question,
+    Routing,
+    Step,
+)
+from stratarouter_runtime.state.events import (
+    NO_USAGE,
+    Answered,
+    Asked,
+    Chosen,
+    Dispatched,
+    Failed,
+    Returned,
+    Scored,
+    Started,
+    TimerFired,
+)
+from stratarouter_runtime.tcfp.plan import Ask, Call
+from stratarouter_runtime.tcfp.times import time_text
+from stratarouter_runtime.tcfp.values import checker, redact
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.runtime import Journaled, Proof
+    from stratarouter_runtime.state.events import Event, Failure, Usage
+    from stratarouter_runtime.tcfp.plan import Op, Plan
+    from stratarouter_runtime.tcfp.types import Type
+
+FINISHED: Final = frozenset({"completed", "failed", "cancelled", "timed_out"})
+
+_BYPASS: Final = Cache()
+_NOTHING: Final = Cost()
+
+
+def execution(row: Execution, trace: str, routing: tuple[Routing, ...] = ()) -> ExecutionAnswer:
+    """An execution as the store lists it."""
+    usage = row.usage or NO_USAGE
+    return ExecutionAnswer(
+        execution_id=row.id,
+        workflow_id=row.flow,
+        plan=row.plan,
+        status=row.status,
+        cache=_BYPASS,
+        coalesced=False,
+        cost=cost(usage),
+        latency=_latency(row, usage),
+        routing=routing,
+        trace_id=trace,
+        output=row.output if row.status == "completed" else UNSET,
+        error=UNSET if row.failure is None else _error(row.failure),
+    )
+
+
+def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
+    """An execution with its steps; its trace is the one it was started under."""
+    row, started = found.execution, found.events[0]
+    own = started.trace if isinstance(started, Started) else ""
+    return replace(
+        execution(row, own or trace, routing(found.events)),
+        created=time_text(row.created),
+        updated=time_text(row.updated),
+        records=len(found.records),
+        steps=steps(plan, found.events, finished=row.status in FINISHED),
+    )
+
+
+def routing(events: Iterable[Event]) -> tuple[Routing, ...]:
+    """Every decision of a route, in the order they were taken."""
+    return tuple(
+        Routing(each.step, each.agent, each.by, each.rule, each.scores)
+        for each in events
+        if isinstance(each, Chosen)
+    )
+
+
+def proof(found: Proof) -> ProofAnswer:
+    """What a replay found."""
+    return ProofAnswer(
+        execution_id=found.execution,
+        plan=found.plan,
+        records=found.records,
+        link=found.link,
+        reproducible=found.reproducible,
+        divergence=found.divergence or UNSET,
+        hint=found.hint or UNSET,
+    )
+
+
+def cost(usage: Usage) -> Cost:
+    """What was spent."""
+    if usage is NO_USAGE:
+        return _NOTHING
+    return Cost(usd(usage.usd), usage.tokens_in, usage.tokens_out)
+
+
+def usd(amount: float) -> str:
+    """US dollars as a decimal string, to the billionth: `0.0021`."""
+    text = f"{amount:.9f}".rstrip("0").rstrip(".")
+    return "0" if text in {"", "-0"} else text
+
+
+def _latency(row: Execution, usage: Usage) -> Latency:
+    """Agents at work at once may add up to more than the whole: the engine's part is never negative."""
+    total = (row.updated - row.created) / 1000
+    return Latency(
+        total_ms=total,
+        queue_ms=0.0,
+        agents_ms=round(usage.ms, 3),
+        engine_ms=round(max(0.0, total - usage.ms), 3),
+    )
+
+
+def _error(failure: Failure) -> Error:
+    return Error(failure.kind, failure.message, failure.step, failure.data)
+
+
+# Steps.
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the journal has told of one step so far."""
+
+    path: str
+    op: Op
+    agent: str | None
+    status: Literal["running", "waiting", "completed", "failed", "timed_out", "cancelled"] = "running"
+    attempts: int = 1
+    ms: float = 0.0
+    usd: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    question: Question | UnsetType = UNSET
+    output: Any = UNSET
+    error: Error | UnsetType = UNSET
+
+    def spend(self, usage: Usage) -> None:
+        self.ms += usage.ms
+        self.usd += usage.usd
+        self.tokens_in += usage.tokens_in
+        self.tokens_out += usage.tokens_out
+
+    def step(self, *, finished: bool) -> Step:
+        open_ = self.status in {"running", "waiting"}
+        _, bracket, rounds = self.path.partition("[")
+        return Step(
+            path=self.path,
+            name=self.op.name + bracket + rounds,
+            agent=self.agent,
+            attempts=self.attempts,
+            status="cancelled" if finished and open_ else self.status,
+            ms=round(self.ms, 3),
+            cost=Cost(usd(self.usd), self.tokens_in, self.tokens_out),
+            question=self.question if self.status == "waiting" and not finished else UNSET,
+            output=self.output if self.status == "completed" else UNSET,
+            error=self.error if self.status in {"failed", "timed_out"} else UNSET,
+        )
+
+
+def steps(plan: Plan, events: Iterable[Event], *, finished: bool) -> tuple[Step, ...]:
+    """The steps that reach outside, in the order they began, as the journal tells them.
+
+    Where the execution has `finished`, a step without an end was cancelled.
+    """
+    ops = {op.path: op for op in plan.ops}
+    tallies: dict[str, _Tally] = {}
+    for event in events:
+        path: str | None = getattr(event, "step", None)
+        op = None if path is None else ops.get(path.partition("[")[0])
+        if path is None or op is None:
+            continue
+        tally = tallies.get(path)
+        if tally is None:
+            if isinstance(event, TimerFired):
+                continue
+            does = op.does
+            agent = plan.agents[does.agent].name if isinstance(does, Call) else None
+            tally = tallies[path] = _Tally(path, op, agent)
+        _tell(tally, event, plan)
+    return tuple(tally.step(finished=finished) for tally in tallies.values())
+
+
+def _tell(tally: _Tally, event: Event, plan: Plan) -> None:
+    """Add one fact of a step to its tally."""
+    tally.attempts = max(tally.attempts, getattr(event, "attempt", 1))
+    match event:
+        case Dispatched() | Scored():
+            tally.status = "running"
+        case Chosen():
+            tally.status, tally.agent = "running", event.agent
+        case Returned():
+            tally.spend(event.usage)
+            tally.status, tally.output = "completed", _shown(_output_type(tally, plan), event.output)
+        case Failed():
+            tally.spend(event.usage)
+            tally.status, tally.error = "failed", replace(_error(event.failure), data=UNSET)
+        case Asked():
+            tally.status, tally.question = "waiting", _question(tally.op, event)
+        case Answered():
+            assert isinstance(tally.op.does, Ask)
+            tally.status, tally.output = "completed", _shown(tally.op.does.answer.type, event.value)
+        case TimerFired():
+            _tell_time(tally, event)
+        case _:
+            pass
+
+
+def _tell_time(tally: _Tally, fired: TimerFired) -> None:
+    does = tally.op.does
+    if fired.timer == "retry":
+        tally.status = "running"
+    elif isinstance(does, Ask) and (does.sleep or does.otherwise is not None) and fired.timer == "ask":
+        tally.status = "completed"
+    elif fired.timer in {"attempt", "ask"}:
+        tally.status = "timed_out"
+        tally.error = Error("timeout", "it ran out of time", tally.path)
+
+
+def _question(op: Op, asked: Asked) -> Question:
+    does = op.does
+    assert isinstance(does, Ask)
+    show = None if does.show is None else _shown(does.show.type, asked.show)
+    return Question(asked.type, asked.sender, time_text(asked.until), show)
+
+
+def _output_type(tally: _Tally, plan: Plan) -> Type | None:
+    for agent in plan.agents:
+        if agent.name == tally.agent:
+            return agent.output.type
+    return None
+
+
+def _shown(type_: Type | None, value: Any) -> Any:
+    """A journaled value, which is in JSON form, with its labelled parts redacted."""
+    return UNSET if type_ is None else redact(type_, checker(type_).project(value))
