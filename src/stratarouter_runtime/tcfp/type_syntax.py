@@ -121,6 +121,7 @@ class _Text:
         self._column = column
         self._depth = 0
         self._next = 0
+        self._symbol = ""
         self._advance()
 
     def whole(self) -> Type:
@@ -132,7 +133,7 @@ class _Text:
 
     def _advance(self) -> str:
         """Step to the next token; returns the one stepped over."""
-        over = getattr(self, "_symbol", "")
+        over = self._symbol
         found = _TOKEN.match(self._text, self._next)
         if found is None or found.lastgroup is None:
             rest = self._text[self._next :].lstrip()

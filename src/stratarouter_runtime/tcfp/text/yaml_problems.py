@@ -71,14 +71,13 @@ _PLAIN: Final[tuple[tuple[str, str, str], ...]] = (
 def explain(error: yaml.YAMLError, text: str) -> Problem:
     """A syntax error in plain words."""
     if isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        line, column = _place(text, error.position)
         return Problem(
             line, column, "a control character", "remove it, or write it as \\x.. in double quotes"
         )
-    mark = _mark(error, text)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    if mark and text[mark.index : mark.index + 1] == "\t":
+    index = _culprit(error, text)
+    line, column = _place(text, index)
+    if text[index : index + 1] == "\t":
         return Problem(line, column, "a tab where no tab may stand", "indent with spaces")
     said = f"{getattr(error, 'problem', None) or error}"
     for part, message, hint in _PLAIN:
@@ -87,11 +86,16 @@ def explain(error: yaml.YAMLError, text: str) -> Problem:
     return Problem(line, column, f"this is no YAML: {said}", "check indentation and quotes")
 
 
-def _mark(error: yaml.YAMLError, text: str) -> yaml.Mark | None:
-    """Where the mistake is: for what is never closed, where it was opened."""
-    at = getattr(error, "problem_mark", None)
-    opened = getattr(error, "context_mark", None)
-    return opened if opened and (at is None or not text[at.index :].strip()) else at
+def _culprit(error: yaml.YAMLError, text: str) -> int:
+    """The index of the mistake: for what is never closed, of where it was opened."""
+    last = len(text.rstrip()) - 1
+    marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+    places = [mark.index for mark in marks if mark is not None and mark.index <= last]
+    return int(places[0]) if places else last
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 # An unquoted expression where a value can stand: after a key, a dash, a bracket or a comma.
