@@ -15,9 +15,9 @@ from stratarouter_runtime.tcfp.expressions.checked import (
     Recording,
     Select,
     Typed,
-    kinds,
     unreachable,
 )
+from stratarouter_runtime.tcfp.expressions.kinds import kinds
 from stratarouter_runtime.tcfp.expressions.reporting import Reporter
 from stratarouter_runtime.tcfp.relations import join, labels_of, options_of
 from stratarouter_runtime.tcfp.types import (
@@ -72,7 +72,7 @@ def as_map(typed: Typed) -> Typed:
 
 def check_field(report: Reporter, node: syntax.Field, target: Typed) -> Typed:
     """`target.name`."""
-    stop = unreachable(target) or (None if kinds(target.type) == {"json"} else _null(report, node, target))
+    stop = unreachable(target) or report.no_null(node.offset, ((node.target, target),))
     if stop:
         return stop
     type_ = select(target.type, node.name)
@@ -82,10 +82,6 @@ def check_field(report: Reporter, node: syntax.Field, target: Typed) -> Typed:
     if value is not None:
         return Apply("get", (target, Constant(node.name, STRING)), value)
     return _no_field(report, node.name, node.offset, target.type)
-
-
-def _null(report: Reporter, node: syntax.Field | syntax.Index, target: Typed) -> Typed | None:
-    return report.no_null(node.offset, ((node.target, target),))
 
 
 def _no_field(report: Reporter, name: str, offset: int, type_: Type) -> Typed:
@@ -98,9 +94,7 @@ def _no_field(report: Reporter, name: str, offset: int, type_: Type) -> Typed:
 
 def check_index(report: Reporter, node: syntax.Index, target: Typed, key: Typed) -> Typed:
     """`target[key]`: an element of a list, a value of a map, or a field named by a literal."""
-    stop = unreachable(target, key) or (
-        None if kinds(target.type) == {"json"} else _null(report, node, target)
-    )
+    stop = unreachable(target, key) or report.no_null(node.offset, ((node.target, target),))
     if stop:
         return stop
     if isinstance(key, Constant) and isinstance(key.value, str):

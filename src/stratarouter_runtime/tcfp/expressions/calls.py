@@ -17,11 +17,10 @@ from stratarouter_runtime.tcfp.expressions.checked import (
     Default,
     Typed,
     constant,
-    kinds,
     unreachable,
 )
 from stratarouter_runtime.tcfp.expressions.functions import FUNCTIONS, Signature
-from stratarouter_runtime.tcfp.expressions.operators import mixed_numbers
+from stratarouter_runtime.tcfp.expressions.kinds import MIXED, kinds, mixed_numbers
 from stratarouter_runtime.tcfp.expressions.parser import MACROS
 from stratarouter_runtime.tcfp.expressions.reporting import Reporter
 from stratarouter_runtime.tcfp.expressions.strings import pattern
@@ -127,7 +126,5 @@ def _or_value(report: Reporter, node: syntax.Call, given: tuple[Typed, ...]) -> 
     value, otherwise = given
     if mixed_numbers(value.type, otherwise.type):
         message = f"no {show(value.type)} or {show(otherwise.type)}"
-        return report.add(
-            "E213", node.offset, message, "types never mix int and float: write 2.0 or double(n)"
-        )
+        return report.add("E213", node.offset, message, MIXED)
     return Default(value, otherwise, join(without_null(value.type), otherwise.type))

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from stratarouter_runtime.tcfp.types import BOOL, NEVER, UNKNOWN, EnumType, Primitive, Type, UnknownType
+from stratarouter_runtime.tcfp.types import BOOL, NEVER, UNKNOWN, Type, UnknownType
 
 PythonOperator: TypeAlias = Literal["+", "-", "*", "==", "!=", "<", "<=", ">", ">=", "in", "is", "is not"]
 
@@ -49,7 +49,8 @@ class Select(Struct, frozen=True):
 class Apply(Struct, frozen=True):
     """A call of `library.<function>`. Arguments whose positions are `charged` are paid for first.
 
-    `budget` says that the function counts visits itself, and takes the budget as first argument.
+    `fails` says that it may raise for another reason than a bound; `budget` that the
+    function counts visits itself, and takes the budget as its first argument.
     """
 
     function: str
@@ -183,43 +184,10 @@ def parts(node: Typed) -> tuple[Typed, ...]:  # noqa: C901 - one case a kind of 
 
 
 def fails(node: Typed) -> bool:
-    """Whether evaluating the node may raise; a loop may, since it is charged."""
-    if isinstance(node, Loop) or (isinstance(node, Apply) and (node.fails or node.charged or node.budget)):
-        return True
-    return any(fails(part) for part in parts(node))
+    """Whether evaluating the node may raise what `&&` and `||` absorb: not that a bound is exceeded."""
+    return (isinstance(node, Apply) and node.fails) or any(fails(part) for part in parts(node))
 
 
 def constant(node: Typed) -> bool:
     """Whether the node reads nothing of the environment."""
     return not isinstance(node, Slot) and all(constant(part) for part in parts(node))
-
-
-def kinds(type_: Type) -> frozenset[str]:
-    """The kinds of value a type has: names of primitives, `list`, `map`, `record`; enums are strings."""
-    if isinstance(type_, Primitive):
-        return _PRIMITIVE_KINDS[type_.name]
-    if isinstance(type_, EnumType):
-        return _STRING
-    name = type(type_).__name__
-    if name == "UnionType":
-        return frozenset().union(*(kinds(option) for option in type_.options))  # type: ignore[union-attr]
-    return frozenset({name.removesuffix("Type").lower()})
-
-
-_STRING = frozenset({"string"})
-_PRIMITIVE_KINDS = {
-    name: frozenset({name})
-    for name in (
-        "bool",
-        "int",
-        "float",
-        "string",
-        "bytes",
-        "time",
-        "duration",
-        "file",
-        "json",
-        "null",
-        "never",
-    )
-}

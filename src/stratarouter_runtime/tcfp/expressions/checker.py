@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.expressions import syntax
-from stratarouter_runtime.tcfp.expressions.access import as_map, check_field, check_index, elements, values
+from stratarouter_runtime.tcfp.expressions.access import (
+    CONVERT,
+    as_map,
+    check_field,
+    check_index,
+    elements,
+    values,
+)
 from stratarouter_runtime.tcfp.expressions.calls import check_call
 from stratarouter_runtime.tcfp.expressions.checked import (
     UNTYPED,
@@ -20,11 +27,11 @@ from stratarouter_runtime.tcfp.expressions.checked import (
     Recording,
     Slot,
     Typed,
-    kinds,
     unreachable,
 )
+from stratarouter_runtime.tcfp.expressions.kinds import MIXED, kinds, labels, mixed_numbers, outer_labels
 from stratarouter_runtime.tcfp.expressions.narrowing import facts_of
-from stratarouter_runtime.tcfp.expressions.operators import check_binary, check_unary, labels, mixed_numbers
+from stratarouter_runtime.tcfp.expressions.operators import check_binary, check_unary
 from stratarouter_runtime.tcfp.expressions.reporting import Reporter
 from stratarouter_runtime.tcfp.expressions.scope import LOCAL, Scope
 from stratarouter_runtime.tcfp.expressions.syntax import Node
@@ -43,8 +50,6 @@ from stratarouter_runtime.tcfp.types import (
     record,
     show,
 )
-
-_MIXED = "types never mix int and float: write 2.0 or double(n)"
 
 
 def literal_type(value: bool | float | str | bytes | None) -> Type:  # noqa: FBT001 - a value, not a switch
@@ -141,7 +146,7 @@ class Checker:
             return self._report.add("E213", node.test.offset, f"? needs a bool, not {show(test.type)}")
         if mixed_numbers(then.type, otherwise.type):
             message = f"no {show(then.type)} or {show(otherwise.type)}"
-            return self._report.add("E213", node.offset, message, _MIXED)
+            return self._report.add("E213", node.offset, message, MIXED)
         return Choose(test, then, otherwise, join(then.type, otherwise.type))
 
     def _list(self, node: syntax.ListLiteral, scope: Scope) -> Typed:
@@ -149,7 +154,7 @@ class Checker:
         for item, written in zip(items, node.items, strict=True):
             if mixed_numbers(items[0].type, item.type):
                 message = f"no list of {show(items[0].type)} and {show(item.type)}"
-                return self._report.add("E213", written.offset, message, _MIXED)
+                return self._report.add("E213", written.offset, message, MIXED)
         return listing(items)
 
     def _macro(self, node: syntax.Macro, scope: Scope) -> Typed:
@@ -157,7 +162,8 @@ class Checker:
         stop = unreachable(items) or self._report.no_null(node.offset, ((node.target, items),))
         item = self._item(items.type)
         if stop is None and item is None:
-            stop = self._report.add("E215", node.offset, f"{show(items.type)} is neither list nor map")
+            hint = CONVERT if "json" in kinds(items.type) else ""
+            stop = self._report.add("E215", node.offset, f"{show(items.type)} is neither list nor map", hint)
         if stop or item is None:
             return stop or UNTYPED
         number = self.loops
@@ -197,14 +203,15 @@ class Checker:
         stop = unreachable(body)
         if isinstance(stop, Constant):
             return stop
+        carried = outer_labels(items.type)
         match node.kind:
             case "map":
-                type_: Type = ListType(body.type, items.type.labels)
+                type_: Type = ListType(body.type, carried)
             case "filter":
                 narrowed = item if over_map else self._kept(node, item)
-                type_ = ListType(narrowed, items.type.labels)
+                type_ = ListType(narrowed, carried)
             case _:
-                type_ = labelled(BOOL, labels(items, body))
+                type_ = labelled(BOOL, carried | labels(body))
         return Loop(node.kind, items, over_map, number, where, body, type_)
 
     def _kept(self, node: syntax.Macro, item: Type) -> Type:

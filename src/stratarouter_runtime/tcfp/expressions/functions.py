@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.tcfp.expressions.access import elements
-from stratarouter_runtime.tcfp.expressions.checked import kinds
+from stratarouter_runtime.tcfp.expressions.kinds import kinds, outer_labels
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.types import BOOL, FLOAT, INT, NEVER, STRING, ListType, Type, labelled
 
@@ -82,7 +82,7 @@ def _gather(result: Type) -> Callable[[Arguments], Type]:
 
 def _size(given: Arguments) -> Type:
     """A size tells of the list or string, not of what the elements hold."""
-    return labelled(INT, given[0].labels)
+    return labelled(INT, outer_labels(given[0]))
 
 
 def _same(given: Arguments) -> Type:
@@ -95,7 +95,7 @@ def _item(given: Arguments) -> Type:
 
 def _flat(given: Arguments) -> Type:
     inner = elements(given[0]) or NEVER
-    return ListType(elements(inner) or NEVER, given[0].labels)
+    return ListType(elements(inner) or NEVER, outer_labels(given[0]))
 
 
 def _string(name: str, run: str, result: Type, *rest: Parameter, **more: bool | int) -> tuple[str, Signature]:
@@ -109,7 +109,7 @@ def _list_of(kind: str) -> Parameter:
 def _total(given: Arguments) -> Type:
     """The sum of no elements is the int 0."""
     item = _item(given)
-    return labelled(INT, given[0].labels) if item == NEVER else item
+    return labelled(INT, outer_labels(given[0])) if item == NEVER else item
 
 
 def _ordered_lists(run: str, result: Callable[[Arguments], Type]) -> tuple[Signature, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics
 from stratarouter_runtime.tcfp.expressions import syntax
 from stratarouter_runtime.tcfp.expressions.checked import UNTYPED, Typed
+from stratarouter_runtime.tcfp.expressions.kinds import kinds
 from stratarouter_runtime.tcfp.expressions.syntax import Node
 from stratarouter_runtime.tcfp.ir import Where
 from stratarouter_runtime.tcfp.relations import nullable
@@ -36,9 +37,12 @@ class Reporter:
         return self.add("E212", offset, f"{show(type_)} may be null here", hint)
 
     def no_null(self, offset: int, operands: tuple[tuple[Node, Typed], ...]) -> Typed | None:
-        """E212 for the first of `operands` that may be null, or None where none may."""
+        """E212 for the first of `operands` that may be null, or None where none may.
+
+        Of json, null is the least to be said: that it has to be converted is for the caller to say.
+        """
         for node, typed in operands:
-            if nullable(typed.type):
+            if nullable(typed.type) and kinds(typed.type) != {"json"}:
                 return self.null(offset, node, typed.type)
         return None
 
