@@ -12,12 +12,17 @@ BASE = "unix"
 
 
 class Disk(apsw.VFS):
-    """All files opened while it is the default; `fault` is raised by every write, or every sync."""
+    """All files opened while it is the default.
+
+    A fault is raised by every write, by every sync, or by every write to the database file
+    itself, which only checkpoints do.
+    """
 
     def __init__(self, name: str) -> None:
         self.syncs = 0
         self.write_fault: apsw.Error | None = None
         self.sync_fault: apsw.Error | None = None
+        self.checkpoint_fault: apsw.Error | None = None
         super().__init__(name, BASE, makedefault=True)
 
     @override
@@ -28,12 +33,15 @@ class Disk(apsw.VFS):
 class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
+        self._main = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB)
         super().__init__(BASE, name, flags)
 
     @override
     def xWrite(self, data: bytes, offset: int) -> None:
         if self._disk.write_fault is not None:
             raise self._disk.write_fault
+        if self._main and self._disk.checkpoint_fault is not None:
+            raise self._disk.checkpoint_fault
         super().xWrite(data, offset)
 
     @override

@@ -19,6 +19,7 @@ from tests.unit.storage.disks import Disk, between
 
 from stratarouter_runtime.errors import Conflict, StoreError, StoreFull, StoreLocked, StoreUnavailable
 from stratarouter_runtime.storage.sqlite import SqliteStore, open_readonly, open_store
+from stratarouter_runtime.storage.sqlite.writer import LOG_PAGES
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = "tests.unit.storage"
@@ -145,16 +146,19 @@ async def test_a_failing_disk_fails_every_waiter_and_loses_nothing(
 
 
 async def test_a_failing_checkpoint_fails_nobody(store: SqliteStore, disk: Disk) -> None:
+    assert store._writer is not None
     await store.create(row(1), records(0))
-    writer = store._writer
-    assert writer is not None
-    writer._checkpoint_at = 0
+    disk.checkpoint_fault = apsw.FullError("no room")
+    store._writer._checkpoint_at = 0
     await store.append(name(1), records(1))
-    disk.write_fault = apsw.FullError("no room")
-    with pytest.raises(StoreFull):
-        await store.append(name(1), records(2))
-    disk.write_fault = None
     await store.append(name(1), records(2))
+    assert store._writer._checkpoint_at > LOG_PAGES
+    disk.checkpoint_fault = None
+    store._writer._checkpoint_at = 0
+    await store.append(name(1), records(3))
+    await store.append(name(1), records(4))
+    assert store._writer._checkpoint_at == LOG_PAGES
+    assert await store.read(name(1)) == records(0, 1, 2, 3, 4)
 
 
 async def test_a_disk_that_fails_to_the_end_does_not_hinder_closing(disk: Disk, tmp_path: Path) -> None:

@@ -49,9 +49,15 @@ def open_reader(path: Path) -> apsw.Connection:
         try:
             return _open_reader(path, "mode=ro")
         except (apsw.CantOpenError, apsw.ReadOnlyError):
-            if not path.exists() or Path(f"{path}-wal").exists():
+            if _has_log(path):
                 raise
             return _open_reader(path, "mode=ro&immutable=1")
+
+
+def _has_log(path: Path) -> bool:
+    """Whether there is more to the store than the file itself."""
+    log = Path(f"{path}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _open_reader(path: Path, how: str) -> apsw.Connection:

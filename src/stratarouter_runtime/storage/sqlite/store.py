@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class SqliteStore(Store):
-    """A store in one file. Without a writer it only reads. Used from one event loop."""
+    """A store in one file. Without a writer it only reads. Used from one event loop at a time."""
 
     def __init__(
         self, path: Path, reader: Reader, writer: Writer | None = None, ownership: Ownership | None = None
@@ -157,7 +157,7 @@ def open_store(path: Path) -> SqliteStore:
 
 def open_readonly(path: Path) -> SqliteStore:
     """Read a store, also while another process owns it; raises like `open_store`."""
-    if not path.exists():
+    if not path.is_file():
         raise StoreUnavailable(f"there is no store {path}", hint="name the file of an existing store")
     return SqliteStore(path, Reader(path))
 

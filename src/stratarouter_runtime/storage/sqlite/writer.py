@@ -55,7 +55,7 @@ class _Outcome:
 
 
 class Writer:
-    """Owns the writing connection. Used from one event loop."""
+    """Owns the writing connection. Used from one event loop at a time."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection
@@ -186,10 +186,10 @@ class Writer:
 
 
 def _take(backlog: deque[_Request]) -> list[_Request]:
-    """The next batch: at least one write, about `BATCH` rows."""
+    """The next batch: at least one write, about `BATCH` rows, all waited for on one loop."""
     batch = [backlog.popleft()]
-    rows = batch[0].rows
-    while backlog and rows + backlog[0].rows <= BATCH:
+    rows, loop = batch[0].rows, batch[0].future.get_loop()
+    while backlog and rows + backlog[0].rows <= BATCH and backlog[0].future.get_loop() is loop:
         batch.append(backlog.popleft())
         rows += batch[-1].rows
     return batch

@@ -1,0 +1,89 @@
+"""The group committer: the queue's bound, faults of single writes, the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.conformance.backends import name, records, row
+
+from stratarouter_runtime.errors import NotFound, StoreUnavailable
+from stratarouter_runtime.storage.sqlite.connection import open_writer
+from stratarouter_runtime.storage.sqlite.transaction import REMEMBERED, Head, Transaction
+from stratarouter_runtime.storage.sqlite.writer import QUEUE, Writer
+from stratarouter_runtime.storage.sqlite.writes import append, create
+
+
+@pytest.fixture
+async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
+    opened = Writer(open_writer(tmp_path / "store.db"), tmp_path / "store.db")
+    yield opened
+    await opened.close()
+
+
+async def test_a_full_queue_makes_callers_wait(writer: Writer) -> None:
+    most = 0
+
+    def count(transaction: Transaction) -> None:
+        nonlocal most
+        most = max(most, QUEUE - writer._room._value)
+
+    await asyncio.gather(*[writer.submit(count) for _ in range(3 * QUEUE)])
+    assert most == QUEUE
+    assert writer._room._value == QUEUE
+
+
+async def test_those_who_wait_for_room_are_refused_when_the_store_closes(writer: Writer) -> None:
+    tasks = [asyncio.create_task(writer.submit(lambda transaction: 1)) for _ in range(QUEUE + 10)]
+    await asyncio.sleep(0)
+    await writer.close()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert outcomes[:QUEUE] == [1] * QUEUE
+    assert {type(outcome) for outcome in outcomes[QUEUE:]} == {StoreUnavailable}
+
+
+async def test_a_write_that_breaks_the_transaction_fails_alone_and_is_undone(writer: Writer) -> None:
+    def broken(transaction: Transaction) -> None:
+        create(row(9), records(0))(transaction)
+        raise ZeroDivisionError
+
+    outcomes = await asyncio.gather(
+        writer.submit(create(row(1), records(0))),
+        writer.submit(broken),
+        writer.submit(append(name(1), records(1), None)),
+        writer.submit(append(name(9), records(1), None)),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [bool, ZeroDivisionError, type(None), NotFound]
+
+
+async def test_heads_are_not_remembered_without_end(writer: Writer) -> None:
+    def crowd(transaction: Transaction) -> int:
+        for number in range(REMEMBERED + 1):
+            transaction.remember(name(number + 10), Head(number, 1))
+        return len(transaction._heads)
+
+    await writer.submit(create(row(1), records(0)))
+    assert await writer.submit(crowd) == REMEMBERED + 2
+    await writer.submit(append(name(1), records(1), None))
+    assert await writer.submit(lambda transaction: list(transaction._heads)) == [name(1)]
+
+
+def test_a_loop_that_ended_holds_nobody_up(tmp_path: Path) -> None:
+    async def leave() -> Writer:
+        writer = Writer(open_writer(tmp_path / "store.db"), tmp_path / "store.db")
+        task = asyncio.create_task(writer.submit(create(row(1), records(0))))
+        await asyncio.sleep(0)
+        task.cancel()
+        return writer
+
+    writer = asyncio.run(leave())
+
+    async def go_on() -> bool:
+        taken = await writer.submit(create(row(1), records(0)))
+        await writer.close()
+        return taken
+
+    assert asyncio.run(go_on()) is False
