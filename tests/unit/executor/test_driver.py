@@ -1,0 +1,297 @@
+"""The driver on a real event loop, over stores in memory that can fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, StoreFull
+from stratarouter_runtime.executor.calls import Shell
+from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.executor.plans import Plans
+from stratarouter_runtime.ids import ExecutionId, FlowId
+from stratarouter_runtime.observability.fanout import Fanout
+from stratarouter_runtime.ports import Scorer, Store
+from stratarouter_runtime.runtime import Runtime, StartExecution
+from stratarouter_runtime.state.events import Failure, Returned
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.system import SystemClock, SystemEntropy
+from stratarouter_runtime.testing.agents import Answer, ScriptedAgent, called, scripted
+from stratarouter_runtime.testing.plans import declared_agents
+from stratarouter_runtime.testing.stores import FailingStore
+
+CHAIN = """
+tcfp: "1.0"
+flow: chain
+agents:
+  a: {in: {n: int}, out: {n: int}, effect: pure}
+  b: {in: {n: int}, out: {n: int}, effect: effect}
+in: {n: int}
+out: {n: int}
+do:
+  - {id: x, call: a, with: {n: =n}}
+  - {id: y, call: b, with: {n: =x.n}}
+  - {id: z, call: a, with: {n: =y.n}}
+return: =z
+"""
+
+ASKING = """
+tcfp: "1.0"
+flow: asking
+in: {n: int}
+out: {ok: bool}
+do:
+  - {id: q, ask: {ok: bool}, time: 1h}
+return: =q
+"""
+
+
+class NoScorer(Scorer):
+    @property
+    @override
+    def identity(self) -> str:
+        return "none"
+
+    @override
+    async def score(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        raise AssertionError("nothing here routes by meaning")
+
+
+class Rig:
+    """A runtime over a store, with scripted agents."""
+
+    def __init__(self, source: str, store: Store, scripts: Mapping[str, Answer]) -> None:
+        self.agents: list[ScriptedAgent] = scripted(declared_agents(source), scripts)
+        registry, clock = Registry(self.agents), SystemClock()
+        self.driver = Driver(Shell(registry, NoScorer(), clock), store, Fanout())
+        self.runtime = Runtime(
+            store=store,
+            plans=Plans(store),
+            driver=self.driver,
+            registry=registry,
+            router=lambda: "none",
+            clock=clock,
+            entropy=SystemEntropy(),
+        )
+        self.plan = self.runtime.compile(source)
+
+    def request(self, n: int = 1, key: str | None = None, timeout: int | None = None) -> StartExecution:
+        return StartExecution(self.plan, {"n": n}, FlowId(self.plan.name), key=key, timeout=timeout)
+
+
+def add(amount: int) -> Answer:
+    return lambda call: {"n": call.input["n"] + amount}
+
+
+@asynccontextmanager
+async def rig(source: str = CHAIN, store: Store | None = None, **scripts: Answer) -> AsyncIterator[Rig]:
+    names = declared_agents(source)
+    usual = {name: add(1) for name in names}
+    made = Rig(source, store or MemoryStore(), usual | scripts)
+    yield made
+    await made.driver.drain(0.1)
+
+
+async def hang(*_: object) -> Any:
+    await asyncio.Event().wait()
+
+
+async def test_an_execution_runs_to_its_end_and_its_row_says_so() -> None:
+    async with rig() as it:
+        done = await it.runtime.execute(it.request(1))
+        assert (done.status, done.output) == ("completed", {"n": 4})
+        assert done.records == 6
+        assert (await it.runtime.replay(done.id)).reproducible
+        assert it.driver.active == []
+
+
+async def test_key_and_seed_are_those_of_the_step_whatever_the_attempt() -> None:
+    source = CHAIN.replace("call: a, with: {n: =n}", "call: a, with: {n: =n}, retry: {max: 1}")
+
+    def flaky(call: Any) -> Any:
+        return Failure("agent.unavailable") if call.attempt == 1 else {"n": 1}
+
+    async with rig(source, a=flaky, b=add(0)) as it:
+        await it.runtime.execute(it.request())
+        first, second, *_ = it.agents[0].calls
+        assert (first.attempt, second.attempt) == (1, 2)
+        assert (first.key, first.seed) == (second.key, second.seed)
+
+
+async def test_the_same_key_means_the_same_execution_and_another_body_is_refused() -> None:
+    async with rig() as it:
+        first = await it.runtime.execute(it.request(1, key="k"))
+        again = await it.runtime.execute(it.request(1, key="k"))
+        assert first == again
+        assert called(it.agents) == 3
+        with pytest.raises(Conflict, match="used for another request"):
+            await it.runtime.start(it.request(2, key="k"))
+
+
+async def test_an_input_that_does_not_fit_starts_nothing() -> None:
+    async with rig() as it:
+        with pytest.raises(InvalidInput, match="does not fit chain"):
+            await it.runtime.start(StartExecution(it.plan, {"n": "one"}, FlowId("chain")))
+        assert called(it.agents) == 0
+
+
+async def test_a_timeout_of_the_caller_ends_the_execution() -> None:
+    async with rig(a=hang) as it:
+        done = await it.runtime.execute(it.request(timeout=20_000))
+        assert (done.status, done.failure and done.failure.kind) == ("timed_out", "limit.time")
+
+
+async def test_waiting_no_longer_than_the_caller_has_patience() -> None:
+    async with rig(a=hang) as it:
+        row = await it.runtime.execute(it.request(), patience=0.02)
+        assert row.status == "running"
+
+
+async def test_an_agent_that_returns_the_wrong_type_fails_its_step_and_nothing_of_it_is_journaled() -> None:
+    async with rig(a=lambda _: {"n": "much" * 100}) as it:
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert done.failure.kind == "agent.invalid_output"
+        journaled = await it.runtime.journal(done.id)
+        assert not any(isinstance(event, Returned) for event in journaled.events)
+
+
+async def test_an_agent_that_is_missing_or_of_another_version_is_unavailable() -> None:
+    store = MemoryStore()
+    async with rig(store=store) as it:
+        plan = it.plan
+    async with rig(ASKING, store=store) as other:
+        request = StartExecution(plan, {"n": 1}, FlowId("chain"))
+        done = await other.runtime.execute(request)
+        assert done.failure is not None
+        assert done.failure.kind == "agent.unavailable"
+        assert "no agent named 'a'" in done.failure.message
+
+
+async def test_a_question_waits_survives_its_process_and_takes_one_answer() -> None:
+    store = MemoryStore()
+    async with rig(ASKING, store=store) as it:
+        row = await it.runtime.execute(it.request())
+        assert row.status == "waiting"
+    async with rig(ASKING, store=store) as it:
+        with pytest.raises(InvalidInput, match="the answer does not fit"):
+            await it.runtime.answer(row.id, "q", {"ok": "yes"})
+        with pytest.raises(InvalidState, match="no single step 'w' waits"):
+            await it.runtime.answer(row.id, "w", {"ok": True})
+        await it.runtime.answer(row.id, "q", {"ok": True}, "me")
+        done = await it.runtime.wait(row.id)
+        assert (done.status, done.output) == ("completed", {"ok": True})
+        with pytest.raises(InvalidState, match="has finished"):
+            await it.runtime.answer(row.id, "q", {"ok": False})
+
+
+async def test_cancel_ends_an_execution_durably() -> None:
+    async with rig(a=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0)
+        await it.runtime.cancel(execution, "no longer needed")
+        done = await it.runtime.wait(execution)
+        assert done.status == "cancelled"
+        assert done.failure is not None
+        assert done.failure.message == "no longer needed"
+
+
+async def test_draining_lets_calls_answer_begins_nothing_and_recovery_goes_on() -> None:
+    store = MemoryStore()
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(call: Any) -> Any:
+        reached.set()
+        await go.wait()
+        return {"n": call.input["n"] + 1}
+
+    async with rig(store=store, a=slow) as it:
+        execution = await it.runtime.start(it.request())
+        await reached.wait()
+        draining = asyncio.create_task(it.driver.drain(5.0))
+        await asyncio.sleep(0)
+        go.set()
+        await draining
+        with pytest.raises(InvalidState, match="shutting down"):
+            await it.runtime.start(it.request())
+        row = await it.runtime.find(execution)
+        assert row.status == "running"
+    async with rig(store=store) as it:
+        recovery = await it.runtime.recover()
+        assert recovery.resumed == (execution,)
+        done = await it.runtime.wait(execution)
+        assert (done.status, done.output) == ("completed", {"n": 4})
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("write", range(4))
+async def test_a_store_that_fails_at_any_write_loses_nothing_and_runs_no_recorded_step_again(
+    write: int,
+    late: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    store = FailingStore(write, StoreFull("no room"), late=late)
+    async with rig(store=store) as it:
+        with pytest.raises(StoreFull, match="no room"):
+            await it.runtime.execute(it.request(1, key="k"))
+        kept = len(await store.read(ExecutionId(it.runtime._id(it.request(1, key="k")))))
+        before = called(it.agents)
+    store.mend()
+    async with rig(store=store) as it:
+        await it.runtime.recover()
+        done = await it.runtime.execute(it.request(1, key="k"))
+        assert done.status in {"completed", "failed"}
+        if done.status == "failed":  # the guarded call was under way: whether it took effect is not known
+            assert done.failure is not None
+            assert "whether it took effect is not known" in done.failure.message
+            assert before in {1, 2}
+        else:
+            assert done.output == {"n": 4}
+            assert before + called(it.agents) <= 4
+        assert done.records >= kept
+        assert (await it.runtime.replay(done.id)).reproducible
+
+
+async def test_a_call_with_side_effects_that_was_under_way_is_not_made_again() -> None:
+    store = MemoryStore()
+    async with rig(store=store, b=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.02)
+        assert len(it.agents[1].calls) == 1
+    async with rig(store=store) as it:
+        await it.runtime.recover()
+        done = await it.runtime.wait(execution)
+        assert len(it.agents[1].calls) == 0
+        assert done.failure is not None
+        assert "whether it took effect is not known" in done.failure.message
+
+
+async def test_a_pure_call_that_was_under_way_is_made_again_with_the_same_key() -> None:
+    store = MemoryStore()
+    async with rig(store=store, a=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.02)
+        (before,) = it.agents[0].calls
+    async with rig(store=store) as it:
+        await it.runtime.recover()
+        done = await it.runtime.wait(execution)
+        assert done.output == {"n": 4}
+        assert it.agents[0].calls[0].key == before.key
+
+
+async def test_an_execution_that_cannot_be_taken_up_holds_up_no_other() -> None:
+    store = MemoryStore()
+    async with rig(store=store, a=hang) as it:
+        bad = await it.runtime.start(it.request(1))
+        good = await it.runtime.start(it.request(2))
+    store._records[bad].clear()
+    async with rig(store=store) as it:
+        recovery = await it.runtime.recover()
+        assert recovery.resumed == (good,)
+        assert [(execution, error.code) for execution, error in recovery.left] == [(bad, "journal-mismatch")]
+        assert (await it.runtime.wait(good)).output == {"n": 5}
