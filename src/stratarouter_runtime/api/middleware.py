@@ -12,6 +12,7 @@ from typing import Final
 
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
 from stratarouter_runtime.api.exchange import TRACE, App, Message, Receive, Scope, Send, Service
+from stratarouter_runtime.errors import InvalidState
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body; what arrives beyond it is not kept."""
@@ -64,8 +65,9 @@ class Tracing:
 class Problems:
     """Answers every exception as a problem document; a defect is logged with its traceback."""
 
-    def __init__(self, app: App, _service: Service) -> None:
+    def __init__(self, app: App, service: Service) -> None:
         self._app = app
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens."""
@@ -79,7 +81,8 @@ class Problems:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            refused = refusal(error)
+            late = isinstance(error, InvalidState) and self._service.draining
+            refused = draining() if late else refusal(error)
             if KINDS[refused.code].status == 500:
                 _LOG.error("%s %s (trace %s)", scope["method"], scope["path"], scope[TRACE], exc_info=error)
             if begun:
@@ -121,11 +124,7 @@ class Draining:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may still be done."""
         if self._service.draining and scope["method"] not in {"GET", "HEAD"}:
-            raise Refused(
-                "draining",
-                "the server is shutting down and takes no new work",
-                hint="send the same request again; with an Idempotency-Key it is done once",
-            )
+            raise draining()
         await self._app(scope, receive, send)
 
 
@@ -151,6 +150,15 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+def draining() -> Refused:
+    """The refusal of work while the server shuts down."""
+    return Refused(
+        "draining",
+        "the server is shutting down and takes no new work",
+        hint="send the same request again; with an Idempotency-Key it is done once",
+    )
 
 
 def _too_large() -> Refused:

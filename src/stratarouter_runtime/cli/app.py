@@ -40,6 +40,7 @@ COMMANDS: Final = (
         "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
     ),
     Command("ps", f"{_CLI}.executions:ps", "List executions, newest first."),
+    Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
     Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, embedder."),
 )
 

@@ -1,0 +1,138 @@
+"""`strata serve`: the flows and agents of a project behind HTTP, until a signal comes.
+
+Puts the parts together and prints where they answer. Must never know: routes, or how an
+execution is driven.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import Parameter
+from msgspec.structs import replace
+
+from stratarouter_runtime import settings
+from stratarouter_runtime.api.app import create_app
+from stratarouter_runtime.api.exchange import Service
+from stratarouter_runtime.api.server import bind, url
+from stratarouter_runtime.api.server import serve as serve_http
+from stratarouter_runtime.api.workflows import check_id
+from stratarouter_runtime.cli.arguments import Store
+from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.flows import Document, read, rejected
+from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.ids import LOCAL, FlowId
+from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.wiring import PATIENCE, Application, application, open_project
+
+if TYPE_CHECKING:
+    import socket
+
+    from stratarouter_runtime.runtime import Runtime
+
+FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
+"""Where the flows of a project stand; those at its root come first."""
+
+
+def serve(
+    project: Path = Path(),
+    /,
+    *,
+    port: Annotated[
+        int | None, Parameter(help="By default what the settings say; 0 is any free one.")
+    ] = None,
+    store: Store = None,
+) -> int:
+    """Serve the flows and agents of a project over HTTP.
+
+    Parameters
+    ----------
+    project
+        The folder with agents.py or agents.yaml, and flow.yaml or flows/*.yaml.
+    """
+    if not project.is_dir():
+        raise NotFound(f"no folder {project}", hint="name the folder that holds agents.py and the flows")
+    configured = settings.load()
+    chosen = replace(
+        configured, port=configured.port if port is None else port, store=store or configured.store
+    )
+    _log(chosen.log_level)
+    with bind(chosen.host, chosen.port) as listener:
+        _run(_session(chosen, project, listener))
+    return Exit.OK
+
+
+async def _session(chosen: settings.Settings, project: Path, listener: socket.socket) -> None:
+    registry = open_project(project)
+    async with application(chosen, registry) as app:
+        flows = [await _deploy(app.runtime, read(str(path))) for path in _flows(project)]
+        twice = sorted({flow for flow in flows if flows.count(flow) > 1})
+        if twice:
+            raise InvalidFlow(
+                f"several flows of {project} are named {', '.join(twice)}", hint="a label names one flow"
+            )
+        recovered = await app.runtime.recover()
+        for execution, error in recovered.left:
+            sys.stderr.write(f"left as it is: {execution}: {error.message}\n")
+        line = (
+            f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
+            f"store: {chosen.store}; taken up again: {len(recovered.resumed)}\n"
+        )
+        await _serve(app, listener, line)
+
+
+async def _serve(app: Application, listener: socket.socket, line: str) -> None:
+    service = Service(app.runtime, SystemEntropy(), version("stratarouter-runtime"))
+
+    def ready() -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+    async def drain() -> None:
+        sys.stderr.write("stopping: calls under way may finish; once more to exit now\n")
+        service.draining = True
+        await app.driver.drain(PATIENCE)
+
+    await serve_http(create_app(service), listener, ready=ready, drain=drain)
+
+
+def _flows(project: Path) -> Iterator[Path]:
+    for pattern in FLOWS:
+        yield from sorted(path for path in project.glob(pattern) if path.is_file())
+
+
+async def _deploy(runtime: Runtime, document: Document) -> FlowId:
+    """Deploy a flow under its label; what is deployed already stays as it is."""
+    try:
+        plan = runtime.compile(document.source)
+    except InvalidFlow as error:
+        raise rejected(document, error) from error
+    flow = check_id(plan.name)
+    try:
+        deployed, _ = await runtime.deployed(LOCAL, flow)
+        if deployed.plan == plan.digest and deployed.source == document.text:
+            return flow
+    except NotFound:
+        pass
+    await runtime.deploy(LOCAL, flow, document.text)
+    return flow
+
+
+def _run(session: Coroutine[Any, Any, None]) -> None:
+    import uvloop  # noqa: PLC0415 - start-up: only the server wants another loop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(session)
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
