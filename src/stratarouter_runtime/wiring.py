@@ -103,7 +103,7 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
 def _open_scorer(settings: Settings) -> Scorer:
     """Opened when something routes: numpy and the model are nothing a flow without routes should wait for."""
     from stratarouter_runtime.bridge.batching import BatchedEncoder  # noqa: PLC0415 - start-up cost
-    from stratarouter_runtime.bridge.encoder import open_encoder  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.bridge.scorer import CosineScorer  # noqa: PLC0415 - start-up cost
 
     return CosineScorer(BatchedEncoder(open_encoder(settings.encoder, folder=settings.encoder_path)))

@@ -13,12 +13,12 @@ from msgspec import Struct
 from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.cli.render import Rejected
 from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
-from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
+from stratarouter_runtime.tcfp.standins import stand_ins
 from stratarouter_runtime.tcfp.text.reading import MAX_BYTES
 from stratarouter_runtime.tcfp.validator import Checked, validate
 
@@ -98,13 +98,6 @@ def rejected(document: Document, error: InvalidFlow) -> Rejected:
 
 
 def declared(document: Document) -> dict[str, LinkableAgent]:
-    """Stand-ins for the agents whose signatures the flow itself declares: enough to see a plan.
-
-    Plans made with them have no digest that another plan could have.
-    """
+    """Stand-ins for the agents whose signatures the flow itself declares: enough to see a plan."""
     checked = examine(document).checked
-    signatures = {} if checked is None else checked.agents
-    return {
-        name: LinkableAgent(AgentName(name), signature, Digest("0" * 64))
-        for name, signature in signatures.items()
-    }
+    return {} if checked is None else stand_ins(checked)

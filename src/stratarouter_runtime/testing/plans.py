@@ -6,13 +6,12 @@ For tests of flows and of the core. Must never know: how agents are implemented.
 from __future__ import annotations
 
 from stratarouter_runtime.errors import InvalidFlow
-from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.compiler import compile_flow
-from stratarouter_runtime.tcfp.digests import agent_digest
 from stratarouter_runtime.tcfp.ir import Flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent
+from stratarouter_runtime.tcfp.standins import stand_ins
 from stratarouter_runtime.tcfp.validator import validate
 
 
@@ -23,10 +22,7 @@ def plan_of(source: str, *, router: str = "scripted") -> Plan:
 
 def declared_agents(source: str) -> dict[str, LinkableAgent]:
     """An agent for each signature that the flow declares. Raises `InvalidFlow`."""
-    return {
-        name: LinkableAgent(AgentName(name), signature, agent_digest(name, "scripted", "1", signature))
-        for name, signature in validate(_flow(source)).agents.items()
-    }
+    return stand_ins(validate(_flow(source)))
 
 
 def _flow(source: str) -> Flow:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from stratarouter_runtime.bridge import minilm as module
 from stratarouter_runtime.bridge.batching import BatchedEncoder
-from stratarouter_runtime.bridge.encoder import ENCODERS, Encoder, open_encoder
+from stratarouter_runtime.bridge.choice import ENCODERS, open_encoder
+from stratarouter_runtime.bridge.encoder import Encoder
 from stratarouter_runtime.bridge.scorer import CosineScorer
 from stratarouter_runtime.errors import InvalidSetting
 
@@ -71,7 +72,7 @@ def test_the_identity_names_the_dimension_and_what_kind_it_is(encoder: Encoder) 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
 def test_another_process_gives_the_same_vectors(encoder: Encoder, hash_seed: str) -> None:
     code = (
-        "import json, sys; from stratarouter_runtime.bridge.encoder import open_encoder;"
+        "import json, sys; from stratarouter_runtime.bridge.choice import open_encoder;"
         "name, texts = json.loads(sys.argv[1]); print(open_encoder(name).encode(texts).tobytes().hex())"
     )
     name = "lexical" if encoder.identity.startswith("lexical") else "minilm"

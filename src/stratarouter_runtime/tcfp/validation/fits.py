@@ -28,7 +28,7 @@ from stratarouter_runtime.tcfp.types import (
     show,
 )
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
-from stratarouter_runtime.tcfp.validation.labels import accepted
+from stratarouter_runtime.tcfp.labels import accepted
 
 
 class Receiver(Struct, frozen=True):

@@ -1,0 +1,38 @@
+"""The one place where an encoder is chosen by name.
+
+The choice is the operator's and explicit: another encoder means other distances, so
+nothing here falls back from one to another by itself. Must never know: who asks, or
+what is routed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from stratarouter_runtime.bridge.encoder import Encoder
+from stratarouter_runtime.errors import InvalidSetting
+
+EncoderName: TypeAlias = Literal["minilm", "lexical"]
+ENCODERS: Final[tuple[EncoderName, ...]] = ("minilm", "lexical")
+
+
+def open_encoder(name: str, *, folder: Path | None = None) -> Encoder:
+    """The encoder of this name; raises `InvalidSetting` where it is unknown or not installed.
+
+    `folder` is where `minilm` finds its `model.onnx` and `tokenizer.json`, instead of in the
+    packages of the extra `embed`. Nothing heavy is loaded before the first text.
+    """
+    match name:
+        case "minilm":
+            from stratarouter_runtime.bridge.minilm import MiniLM, find_files  # noqa: PLC0415 - start-up cost
+
+            return MiniLM(find_files(folder))
+        case "lexical":
+            from stratarouter_runtime.bridge.lexical import HashedNgrams  # noqa: PLC0415 - start-up cost
+
+            return HashedNgrams()
+        case _:
+            raise InvalidSetting(
+                f"there is no encoder '{name}'", hint=f"choose one of: {', '.join(ENCODERS)}"
+            )
