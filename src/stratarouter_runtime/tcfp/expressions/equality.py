@@ -27,7 +27,7 @@ from stratarouter_runtime.tcfp.expressions.kinds import (
     outer_labels,
 )
 from stratarouter_runtime.tcfp.expressions.reporting import Reporter
-from stratarouter_runtime.tcfp.relations import comparable, is_null, join, nullable, options_of, without_null
+from stratarouter_runtime.tcfp.relations import comparable, is_null, nullable, options_of, without_null
 from stratarouter_runtime.tcfp.types import BOOL, NULL, EnumType, RecordType, Type, labelled, record, show
 
 
@@ -66,16 +66,17 @@ def _as(typed: Typed, other: Type) -> Typed:
 
 
 def _never_equal(report: Reporter, offset: int, operator: str, a: Type, b: Type) -> Typed | None:
-    if mixed_numbers(a, b) and not comparable(_without(a), _without(b)):
+    if mixed_numbers(a, b) and not _share_others(a, b):
         return report.add("E213", offset, f"no {show(a)} {operator} {show(b)}", MIXED)
     if comparable(a, b):
         return None
     return report.add("E216", offset, f"{show(a)} can never equal {show(b)}", _nearest(a, b))
 
 
-def _without(type_: Type) -> Type:
-    """The type without numbers."""
-    return join(*(of for of in options_of(type_) if not kinds(of) <= NUMBERS))
+def _share_others(a: Type, b: Type) -> bool:
+    """Whether the types can be equal by other values than numbers."""
+    rest = [[of for of in options_of(type_) if not kinds(of) <= NUMBERS] for type_ in (a, b)]
+    return any(comparable(left, right) for left in rest[0] for right in rest[1])
 
 
 def _nearest(a: Type, b: Type) -> str:

@@ -224,8 +224,15 @@ def _check_bounds(root: Node) -> None:
     pending: list[tuple[Node, int, int, int]] = [(root, 1, 1, 0)]
     while pending:
         node, depth, nodes, macros = pending.pop()
-        if depth > MAX_DEPTH or nodes > MAX_NODES_DEEP:
+        if depth > MAX_DEPTH:
             raise _too_deep(node.offset)
+        if nodes > MAX_NODES_DEEP:
+            raise SyntaxProblem(
+                node.offset,
+                f"more than {MAX_NODES_DEEP} operators in a row",
+                "name a part in a let step",
+                "E204",
+            )
         inner = macros + isinstance(node, syntax.Macro)
         if inner > MAX_MACROS:
             raise SyntaxProblem(
