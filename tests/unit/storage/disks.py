@@ -15,7 +15,7 @@ class Disk(apsw.VFS):
     """All files opened while it is the default.
 
     A fault is raised by every write, by every sync, or by every write to the database file
-    itself, which only checkpoints do.
+    itself, which only checkpoints do. `log_room` is the length to which the log may grow.
     """
 
     def __init__(self, name: str) -> None:
@@ -23,6 +23,7 @@ class Disk(apsw.VFS):
         self.write_fault: apsw.Error | None = None
         self.sync_fault: apsw.Error | None = None
         self.checkpoint_fault: apsw.Error | None = None
+        self.log_room: int | None = None
         super().__init__(name, BASE, makedefault=True)
 
     @override
@@ -34,6 +35,7 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
         self._main = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB)
+        self._log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
         super().__init__(BASE, name, flags)
 
     @override
@@ -42,6 +44,9 @@ class _File(apsw.VFSFile):
             raise self._disk.write_fault
         if self._main and self._disk.checkpoint_fault is not None:
             raise self._disk.checkpoint_fault
+        room = self._disk.log_room
+        if self._log and room is not None and offset + len(data) > room:
+            raise apsw.FullError("the log may not grow")
         super().xWrite(data, offset)
 
     @override

@@ -38,6 +38,12 @@ def victim(path: Path, drivers: int) -> Iterator[tuple[subprocess.Popen[bytes], 
             child.kill()
 
 
+def log_size(store: SqliteStore) -> int:
+    """Bytes of the write-ahead log; 0 where there is none."""
+    log = Path(f"{store.path}-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
 @pytest.fixture
 def disk() -> Iterator[Disk]:
     with between() as disk:
@@ -172,6 +178,18 @@ async def test_a_disk_that_fails_to_the_end_does_not_hinder_closing(disk: Disk, 
     await again.close()
 
 
+async def test_a_long_log_does_not_fill_the_disk(store: SqliteStore, disk: Disk) -> None:
+    """What is full when the log may not grow has room again when the log begins anew."""
+    await store.create(row(1), records(0))
+    for seq in range(1, 20):
+        await store.append(name(1), [record(seq, bytes(2_000))])
+    disk.log_room = log_size(store)
+    for seq in range(20, 60):
+        await store.append(name(1), [record(seq, bytes(2_000))])
+    assert log_size(store) == disk.log_room
+    assert len(await store.read(name(1))) == 60
+
+
 async def test_a_store_that_may_not_grow_is_full_until_it_may(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     command = [sys.executable, "-m", f"{SCRIPTS}.cramped", str(path)]
@@ -185,12 +203,6 @@ async def test_a_store_that_may_not_grow_is_full_until_it_may(tmp_path: Path) ->
 
 
 # Growth.
-
-
-def log_size(store: SqliteStore) -> int:
-    """Bytes of the write-ahead log; 0 where there is none."""
-    log = Path(f"{store.path}-wal")
-    return log.stat().st_size if log.exists() else 0
 
 
 async def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:

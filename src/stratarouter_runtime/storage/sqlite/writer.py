@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
 
-from stratarouter_runtime.errors import StoreError, StoreUnavailable, StrataError
+from stratarouter_runtime.errors import StoreError, StoreFull, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.sqlite.faults import translated
 from stratarouter_runtime.storage.sqlite.transaction import Transaction
 
@@ -139,15 +139,21 @@ class Writer:
                 backlog.extend(handed)
         return True
 
-    def _write(self, batch: Sequence[_Request]) -> list[_Outcome]:
+    def _write(self, batch: Sequence[_Request], *, again: bool = True) -> list[_Outcome]:
         """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
         try:
             return self._commit(batch)
         except Exception as error:  # noqa: BLE001  the thread must outlive whatever a write does
+            # Translated first: rolling back would change what the system said last.
+            fault = self._fault(error)
             with suppress(apsw.Error):
                 self._transaction.roll_back()
+            if again and isinstance(fault, StoreFull):
+                # The log's own pages are room too, once they have been moved into the file.
+                self._checkpoint()
+                return self._write(batch, again=False)
             if len(batch) == 1 or _concerns_all(error):
-                return [_Outcome(error=self._fault(error)) for _ in batch]
+                return [_Outcome(error=_own(fault)) for _ in batch]
         return [outcome for request in batch for outcome in self._write([request])]
 
     def _commit(self, batch: Sequence[_Request]) -> list[_Outcome]:
@@ -163,7 +169,6 @@ class Writer:
             return _Outcome(error=error)
 
     def _fault(self, error: Exception) -> Exception:
-        """An error of its own for each waiter, since a raised one gathers tracebacks."""
         if isinstance(error, apsw.Error):
             return translated(error, self._path, self._connection.system_errno)
         return error
@@ -196,4 +201,9 @@ def _take(backlog: deque[_Request]) -> list[_Request]:
 
 
 def _concerns_all(error: Exception) -> bool:
-    return isinstance(error, apsw.Error | StoreError) and not isinstance(error, OWN_FAULTS)
+    return isinstance(error, apsw.Error) and not isinstance(error, OWN_FAULTS)
+
+
+def _own(fault: Exception) -> Exception:
+    """An error for one waiter alone, since a raised one gathers tracebacks."""
+    return type(fault)(fault.message, hint=fault.hint) if isinstance(fault, StoreError) else fault
