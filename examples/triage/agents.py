@@ -106,15 +106,10 @@ async def gauge(message: Message) -> Mood:
     return mood_of(text)
 
 
-# Answering: `about` is what a message is compared with.
+# Answering: what each is about, and so what a message is compared with, stands in the flow.
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="delivery of a parcel: where it is, tracking, courier, shipping time and cost, late, lost or missing packages",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def delivery(message: Message, facts: Facts) -> Reply:
     """Trace the orders named, or ask for one."""
     if not facts.orders:
@@ -130,12 +125,7 @@ async def delivery(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="payments and charges: invoices, receipts, tax, credit card, bank transfer, being charged wrongly or too much",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def billing(message: Message, facts: Facts) -> Reply:
     """Have the amounts checked, or the papers sent."""
     if facts.amounts:
@@ -149,12 +139,7 @@ async def billing(message: Message, facts: Facts) -> Reply:
     return answer(message, facts, "Our accounts team looks at it and writes to you.", "ask accounts")
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="refunds: asking for money back, reimbursement, refund that has not arrived",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def refund(message: Message, facts: Facts) -> Reply:
     """Promise to look for the money; the largest sum is what it is about."""
     if not facts.amounts:
@@ -168,12 +153,7 @@ async def refund(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="returning or exchanging an item: return policy, return label, wrong item or size, sending it back",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def returns(message: Message, facts: Facts) -> Reply:
     """Send a label, and say until when it is good where the day of delivery is known."""
     whole = [day for day in facts.dates if len(day) == len("2026-01-31")]
@@ -189,12 +169,7 @@ async def returns(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="customer account and login: password, user name, verification code, email address and profile details",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def account(message: Message, facts: Facts) -> Reply:
     """Offer a link, or take it from there where somebody else got in."""
     if mood_of(message.text).priority == "high":
@@ -213,12 +188,7 @@ async def account(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="technical problems: the app crashes, the website shows an error, a bug, a device or download does not work",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def technical(message: Message, facts: Facts) -> Reply:
     """Look for the codes, or ask for what was on the screen."""
     if facts.codes:
@@ -236,12 +206,7 @@ async def technical(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="subscription or membership: plan, upgrade, pause, renewal, cancelling the contract",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def subscription(message: Message, facts: Facts) -> Reply:
     """Confirm from when a change counts."""
     since = f"from {spoken(facts.dates[0])}" if facts.dates else "from the end of the month"
@@ -250,15 +215,7 @@ async def subscription(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about=(
-        "questions about the goods we sell - furniture, kitchen and household appliances, electronics, clothes, shoes, "
-        "food, outdoor and sports gear: size, weight, material, what it works with, whether it is in stock"
-    ),
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def product(message: Message, facts: Facts) -> Reply:
     """Pass on what is asked, with the measures that are given."""
     measures = re.findall(r"\b\d+(?:[.,]\d+)? ?(?:cm|mm|m|kg|g|l|w|watts?|degrees)\b", message.text.lower())
@@ -266,24 +223,14 @@ async def product(message: Message, facts: Facts) -> Reply:
     return answer(message, facts, says, "ask the buyers")
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="complaint of an angry customer: terrible service, rude staff, nobody answers, wants a manager",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def complaint(message: Message, facts: Facts) -> Reply:
     """Apologise, and promise a call as soon as the tone asks for."""
     when = "today" if mood_of(message.text).tone == "angry" else "within two days"
     return answer(message, facts, f"We are sorry. The head of our service calls you {when}.", f"call {when}")
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about="personal data and privacy: data protection, deleting my data, consent, newsletters and marketing emails",
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def privacy(message: Message, facts: Facts) -> Reply:
     """Delete or disclose, as the message asks."""
     wants = "delete" if re.search(r"\b(delete|erase|remove|stop|off)\b", message.text.lower()) else "disclose"
@@ -295,15 +242,7 @@ async def privacy(message: Message, facts: Facts) -> Reply:
     )
 
 
-@agent(
-    effect="pure",
-    stable=True,
-    cost=WRITER,
-    about=(
-        "anything that has nothing to do with the shop: small talk, jokes, the weather, sports, "
-        "general knowledge, job applications"
-    ),
-)
+@agent(effect="pure", stable=True, cost=WRITER)
 async def handover(message: Message, facts: Facts) -> Reply:
     """Say that a person will read it."""
     return answer(message, facts, "A person of our team reads it and answers you.", "answer by hand")
