@@ -30,6 +30,7 @@ class Command(Struct, frozen=True):
 _CLI: Final = "stratarouter_runtime.cli"
 
 COMMANDS: Final = (
+    Command("demo", f"{_CLI}.demo:demo", "Answer a support inbox, and kill the worker half way."),
     Command("validate", f"{_CLI}.validate:validate", "Check flows and report every mistake with its place."),
     Command("graph", f"{_CLI}.graph:graph", "Draw a flow with its types and its worst-case cost."),
     Command("run", f"{_CLI}.run:run", "Execute a flow durably and print its output."),
@@ -41,7 +42,8 @@ COMMANDS: Final = (
     ),
     Command("ps", f"{_CLI}.executions:ps", "List executions, newest first."),
     Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
-    Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, embedder."),
+    Command("bench", f"{_CLI}.bench:bench", "Measure the runtime on this machine."),
+    Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, encoder."),
 )
 
 
@@ -55,8 +57,8 @@ def build() -> App:
         default_parameter=Parameter(negative=(), show_default=_worth_showing),
         suppress_keyboard_interrupt=False,
     )
-    for command in COMMANDS:
-        app.command(command.target, name=command.name, help=command.help)
+    for order, command in enumerate(COMMANDS):
+        app.command(command.target, name=command.name, help=command.help, sort_key=order)
     return app
 
 

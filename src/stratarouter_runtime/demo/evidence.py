@@ -123,15 +123,15 @@ def _unfinished(row: Execution | None) -> bool:
 async def _routed_right(
     app: Application, messages: Sequence[Message], accepted: Mapping[str, str]
 ) -> list[bool]:
-    """For each message whose route is known, and known to the flow: was it taken?"""
-    expected = {message.id: message.route for message in messages if message.route is not None}
+    """For each message whose expected route is an agent of the flow: was it taken?"""
+    expected = {message.id: message.route for message in messages}
     right = []
-    for execution, message in accepted.items():
-        if message not in expected:
-            continue
-        journaled = await app.runtime.journal(ExecutionId(execution))
-        chosen = [event.agent for event in journaled.events if isinstance(event, Chosen)]
-        right.append(expected[message] in chosen)
+    for row in await app.store.search(limit=ALL):
+        message = accepted.get(row.id, "")
+        journaled = await app.runtime.journal(row.id)
+        plan = await app.runtime.plan(journaled.execution.plan)
+        if expected.get(message) in {agent.name for agent in plan.agents}:
+            right.append(expected[message] in [e.agent for e in journaled.events if isinstance(e, Chosen)])
     return right
 
 

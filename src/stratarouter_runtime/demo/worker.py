@@ -64,7 +64,7 @@ async def answer(
 ) -> None:
     """One message: the key makes a second start the same execution, so nothing is answered twice."""
     async with places:
-        given = {"id": message.id, "subject": message.subject, "text": message.text}
+        given = {"message": {"id": message.id, "subject": message.subject, "text": message.text}}
         seed = f"{work.seed}/{message.id}"
         request = StartExecution(plan, given, FlowId(plan.name), key=f"inbox/{message.id}", seed=seed)
         execution = await app.runtime.start(request)

@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from typing_extensions import override
+
 from stratarouter_runtime.canonical import MAX_INTEGER, escape
 from stratarouter_runtime.tcfp.times import canonical_duration, canonical_time
 
@@ -46,6 +48,10 @@ class Misfit(Exception):
         self.pointer = pointer
         self.message = message
         self.hint = hint
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.message}" if self.pointer else self.message
 
     def below(self, token: str | int) -> None:
         """Note that the value stands in a container, under this key or index."""
