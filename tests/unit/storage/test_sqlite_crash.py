@@ -151,14 +151,20 @@ async def test_a_failing_disk_fails_every_waiter_and_loses_nothing(
         await store.append(name(1), records(2))
 
 
-async def test_a_failing_checkpoint_fails_nobody(store: SqliteStore, disk: Disk) -> None:
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [(apsw.FullError("no room"), range(1)), (apsw.IOError("broken"), range(LOG_PAGES, LOG_PAGES + 50))],
+)
+async def test_a_failing_checkpoint_fails_nobody_and_is_made_up_for(
+    store: SqliteStore, disk: Disk, fault: apsw.Error, again: range
+) -> None:
     assert store._writer is not None
     await store.create(row(1), records(0))
-    disk.checkpoint_fault = apsw.FullError("no room")
+    disk.checkpoint_fault = fault
     store._writer._checkpoint_at = 0
     await store.append(name(1), records(1))
     await store.append(name(1), records(2))
-    assert store._writer._checkpoint_at > LOG_PAGES
+    assert store._writer._checkpoint_at in again
     disk.checkpoint_fault = None
     store._writer._checkpoint_at = 0
     await store.append(name(1), records(3))

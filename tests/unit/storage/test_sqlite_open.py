@@ -244,6 +244,22 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
         open_store(tmp_path / "file" / "store.db")
 
 
+@pytest.mark.parametrize(
+    ("errno", "kind"),
+    [(28, StoreFull), (122, StoreFull), (30, StoreReadOnly), (13, StoreReadOnly), (5, StoreUnavailable)],
+)
+def test_what_keeps_the_lock_file_from_being_made_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, errno: int, kind: type[StoreError]
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno, os.strerror(errno))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(kind) as caught:
+        open_store(path)
+    assert caught.value.hint
+
+
 # Without the right to write.
 
 

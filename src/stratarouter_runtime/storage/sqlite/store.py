@@ -20,7 +20,7 @@ from stratarouter_runtime.state.events import Failure, Record, Usage
 from stratarouter_runtime.storage.rules import check_size, unknown
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.connection import open_writer
-from stratarouter_runtime.storage.sqlite.faults import read_only
+from stratarouter_runtime.storage.sqlite.faults import NO_ROOM, full, read_only
 from stratarouter_runtime.storage.sqlite.lock import Ownership
 from stratarouter_runtime.storage.sqlite.reader import Reader
 from stratarouter_runtime.storage.sqlite.sql import statement
@@ -171,6 +171,8 @@ def _own(path: Path) -> Ownership:
     except OSError as error:
         if error.errno == EROFS:
             raise read_only(path) from error
+        if error.errno in NO_ROOM:
+            raise full(path) from error
         raise StoreUnavailable(
             f"the store {path} cannot be opened: {error.strerror}", hint="name a file in a folder of yours"
         ) from error

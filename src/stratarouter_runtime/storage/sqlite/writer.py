@@ -181,13 +181,16 @@ class Writer:
         """Move the log into the file, as far as readers let it.
 
         A failure is not lost: the next commit meets its cause. What could not be moved is tried
-        again when the log has grown once more, not at every commit.
+        again when the log has grown once more, not at every commit; but where there was no room,
+        at the first commit that finds some, before the log takes it all.
         """
-        self._checkpoint_at = self._log_pages + LOG_PAGES
-        with suppress(apsw.Error):
+        try:
             pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if pages == moved:
-                self._checkpoint_at = LOG_PAGES
+        except apsw.Error as error:
+            full = isinstance(self._fault(error), StoreFull)
+            self._checkpoint_at = 0 if full else self._log_pages + LOG_PAGES
+        else:
+            self._checkpoint_at = LOG_PAGES if pages == moved else pages + LOG_PAGES
 
 
 def _take(backlog: deque[_Request]) -> list[_Request]:
