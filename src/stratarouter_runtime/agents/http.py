@@ -29,6 +29,7 @@ from stratarouter_runtime.agents.failures import (
 from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
+from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.values import to_json
@@ -98,6 +99,12 @@ class HttpAgent(Agent):
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
+        started = self._clock.now()
+        reply = await self._reply(call)
+        usage = Usage(ms=(self._clock.now() - started) / 1000)
+        return AgentReply(reply.output, reply.failure, usage)
+
+    async def _reply(self, call: AgentCall) -> AgentReply:
         patience = self._patience(call)
         try:
             async with asyncio.timeout(patience / 1e6):
@@ -126,7 +133,7 @@ class HttpAgent(Agent):
             headers={**self._endpoint.headers, **_headers(call)},
         ) as response:
             body = await self._read(response)
-            return body if isinstance(body, AgentReply) else self._reply(response, body)
+            return body if isinstance(body, AgentReply) else self._read_status(response, body)
 
     def _connected(self) -> AsyncClient:
         if self._client is None:
@@ -150,7 +157,7 @@ class HttpAgent(Agent):
                 return too_large(f"more than {self._endpoint.max_output:,} bytes", self._endpoint.max_output)
         return bytes(body)
 
-    def _reply(self, response: Response, body: bytes) -> AgentReply:
+    def _read_status(self, response: Response, body: bytes) -> AgentReply:
         status = response.status_code
         if 200 <= status < 300:
             return self._output(body)

@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from stratarouter_runtime.bridge.batching import BatchedEncoder
 from stratarouter_runtime.ports import Scorer
+from stratarouter_runtime.routing.choose import PLACES
 
 _TABLES: Final = 256
-_PLACES: Final = 6
 
 Matrix = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class CosineScorer(Scorer):
         asked = (await self._encoder.encode([query])).astype(np.float64)
         # Row by row and in double precision: a matrix product may sum in another order for
         # another number of candidates, and a score must not depend on its neighbours.
-        scores = (table * asked).sum(axis=1).round(_PLACES) + 0.0
+        scores = (table * asked).sum(axis=1).round(PLACES) + 0.0
         return tuple(scores.tolist())
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from stratarouter_runtime.agents.http import Endpoint, HttpAgent
 from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
-from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import BYTES, STRING, record
 
@@ -68,7 +68,7 @@ async def test_the_input_goes_out_as_json_with_the_step_key() -> None:
         return response(200, {"n": "1"})
 
     reply = await ask(answer, headers={"x-api-key": "t"})
-    assert reply == AgentReply(output={"n": "1"})
+    assert reply == AgentReply(output={"n": "1"}, usage=Usage())
     (request,) = seen
     assert request.method == "POST"
     assert orjson.loads(request.content) == {"text": "a", "scan": "AP8="}
@@ -217,3 +217,76 @@ def test_version_changes_the_digest_and_address_does_not() -> None:
         return HttpAgent(AgentName("pay"), SIGNATURE, Endpoint(url, version=version), At()).digest
 
     assert digest("https://a.test", "1") == digest("https://b.test", "1") != digest("https://a.test", "2")
+
+
+# Over a real connection.
+
+
+async def served(answer: bytes, call: AgentCall = CALL, *, repeat: bool = False) -> tuple[AgentReply, bytes]:
+    """What the agent makes of these bytes from a socket, and the request that the socket saw."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        try:
+            writer.write(answer)
+            while repeat:
+                writer.write(b"190\r\n" + b" " * 400 + b"\r\n")
+                await writer.drain()
+            await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    agent = HttpAgent(
+        AgentName("pay"), SIGNATURE, Endpoint(f"http://127.0.0.1:{port}/pay", max_output=1_000), At()
+    )
+    async with server:
+        reply = await agent.call(call)
+        await agent.close()
+    return reply, seen[0]
+
+
+async def test_a_service_answers_over_a_socket_whatever_proxies_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    reply, request = await served(b'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"n":"1"}')
+    assert reply.output == {"n": "1"}
+    assert request.startswith(b"POST /pay HTTP/1.1\r\n")
+    assert b"idempotency-key: " + CALL.key.encode() in request.lower()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"", "agent.unavailable"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "agent.unavailable"),
+        (b"no such protocol\r\n\r\n", "agent.unavailable"),
+        (b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n", "agent.refused"),
+    ],
+    ids=["hangs-up", "hangs-up-half-way", "no-http", "redirects"],
+)  # fmt: skip
+async def test_a_service_that_misbehaves_is_a_failure(answer: bytes, kind: str) -> None:
+    reply, _ = await served(answer)
+    assert reply.failure is not None
+    assert reply.failure.kind == kind
+
+
+async def test_an_endless_answer_is_cut_off() -> None:
+    reply, _ = await served(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", repeat=True)
+    assert reply.failure is not None
+    assert reply.failure.kind == "agent.invalid_output"
+
+
+async def test_nobody_there_is_unavailability() -> None:
+    agent = HttpAgent(AgentName("pay"), SIGNATURE, Endpoint("http://127.0.0.1:9/pay"), At())
+    reply = await agent.call(CALL)
+    await agent.close()
+    assert reply.failure is not None
+    assert reply.failure.kind == "agent.unavailable"
+    assert "http://127.0.0.1:9/pay cannot be reached: ConnectError" in reply.failure.message
