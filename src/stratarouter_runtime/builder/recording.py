@@ -80,25 +80,28 @@ def agent_name(agent: object) -> str:
     return ref.name
 
 
-def value(given: Any) -> ir.Value:
-    """What a step was given, as a written value."""
+def value(given: Any, at: ir.Where | None = None) -> ir.Value:  # noqa: C901 - one case a kind of value
+    """What a step was given, as a written value; `at` is the line that gives it."""
+    at = at or here()
     match given:
         case Proxy():
-            return ir.Expression(source_of(given))
-        case None | bool() | int():
-            return ir.Constant(given)
+            return ir.Expression(source_of(given), at)
+        case None | bool():
+            return ir.Constant(given, at)
+        case int():
+            return ir.Constant(int(given), at)
         case float():
-            return ir.Constant(literals.finite(given))
+            return ir.Constant(literals.finite(given), at)
         case str() if type(given) is str:
-            return ir.Constant(given)
+            return ir.Constant(given, at)
         case list() | tuple():
-            return ir.ListValue(tuple(value(item) for item in given))
+            return ir.ListValue(tuple(value(item, at) for item in given), at)
         case dict():
-            return ir.RecordValue(tuple((_name(name), value(item)) for name, item in given.items()))
+            return ir.RecordValue(tuple((_name(name), value(item, at)) for name, item in given.items()), at)
         case bytes():
-            return ir.Expression(literals.source(given, str))
+            return ir.Expression(literals.source(given, str), at)
         case _:
-            return value(literals.plain(given))
+            return value(literals.plain(given), at)
 
 
 def body(function: Callable[..., Any] | Any, *arguments: Any) -> ir.Step:
