@@ -15,6 +15,7 @@ from stratarouter_runtime.tcfp.canonical_form import flow_digest
 from stratarouter_runtime.tcfp.flattening import flatten
 from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
 from stratarouter_runtime.tcfp.registry import Registry, link
+from stratarouter_runtime.tcfp.validation import kinds
 from stratarouter_runtime.tcfp.validator import Checked, validate
 from stratarouter_runtime.tcfp.values import checker
 
@@ -81,9 +82,18 @@ def _plan_digest(own: Digest, agents: tuple[LinkedAgent, ...], router: str) -> D
     return canonical.digest_bytes("\n".join(parts).encode(), canonical.PLAN)
 
 
+def _needs(checked: Checked) -> ir.Needs:
+    """The hosts and tools of all its agents; a flow itself takes neither CPU nor memory worth asking for."""
+    every = [signature.needs for signature in checked.agents.values()]
+    return ir.Needs(
+        hosts=tuple(sorted({host for needs in every for host in needs.hosts})),
+        tools=tuple(sorted({tool for needs in every for tool in needs.tools})),
+    )
+
+
 def _raises(checked: Checked) -> tuple[str, ...]:
     """The own kinds a caller has to reckon with: those listed, and those found."""
-    return tuple(sorted({*checked.flow.raises, *(checked.escaping & checked.errors.keys())}))
+    return tuple(sorted({*checked.flow.raises, *kinds.own(checked.escaping)}))
 
 
 def _signature(checked: Checked, raises: tuple[str, ...]) -> ir.Signature:
@@ -99,6 +109,7 @@ def _signature(checked: Checked, raises: tuple[str, ...]) -> ir.Signature:
         errors=raises,
         about=flow.about,
         tags=flow.tags,
+        needs=_needs(checked),
         cost=ir.Cost(round(checked.worst.usd, 9), checked.worst.tokens),
         time=None if limits is None else limits.time,
     )

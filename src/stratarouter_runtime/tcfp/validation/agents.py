@@ -63,6 +63,7 @@ def check_signature(check: Checking, signature: ir.Signature, at: Where) -> None
         )
     for index, kind in enumerate(signature.errors):
         if kind not in check.errors and not kinds.reserved(kind):
+            check.strange.add(kind)
             hint = did_you_mean(kind, check.errors) or "declare it, with the type of its data, under errors:"
             check.add("E320", check.at(at, "errors", index), f"unknown error kind '{kind}'", hint)
     _check_semantic(check, signature, at)

@@ -97,9 +97,13 @@ class Checking:
         self.unknown: set[str] = set()
         """Agents about which a diagnostic has been given, and nothing is known."""
         self.errors: dict[str, Type] = {}
+        self.strange: set[str] = set()
+        """Kinds of errors of which it has been said that nobody knows them."""
         self.used: set[str] = set()
         """Agents that a step calls or may choose."""
         self.routes = False
+        self.long: list[tuple[Where, int]] = []
+        """Waits and limits above what a host allows without being asked, in µs, with their places."""
         self._check_step = check_step
 
     def step(self, step: ir.Step, place: Place) -> Step:

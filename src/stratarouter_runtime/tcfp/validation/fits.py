@@ -12,6 +12,7 @@ from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics, did_you_mean
 from stratarouter_runtime.tcfp.expressions import compile_value
 from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.labels import accepted
 from stratarouter_runtime.tcfp.plan import Code
 from stratarouter_runtime.tcfp.types import (
     BOOL,
@@ -28,7 +29,6 @@ from stratarouter_runtime.tcfp.types import (
     show,
 )
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
-from stratarouter_runtime.tcfp.labels import accepted
 
 
 class Receiver(Struct, frozen=True):
@@ -116,7 +116,7 @@ class _Fit:
         if not relations.is_null(type_) and relations.assignable(relations.without_null(type_), target):
             hint = "test it first (x != null ? … : …) or use orValue()"
             return [Problem("E310", at, f"{path}: {show(type_)} may be null here", hint)]
-        return [Problem("E310", at, misfit, _advice(type_, target))]
+        return [Problem("E310", at, misfit, advice(type_, target))]
 
     def _refused(self, type_: Type) -> str:
         """What limits around this place keep from leaving the flow."""
@@ -188,7 +188,7 @@ def _part(type_: Type, name: str) -> Type:
             return UNKNOWN
 
 
-def _advice(type_: Type, target: Type) -> str:
+def advice(type_: Type, target: Type) -> str:
     """What to do about a value that does not fit, where that is plain."""
     if relations.is_null(type_):
         return f"a value of type {show(target)} is required"

@@ -122,10 +122,13 @@ def _check_return(check: Checking, outcome: Outcome, place: Place, output: Type)
 
 def _check_raises(check: Checking, body: Step) -> None:
     """W322: own kinds that may escape without the flow saying so."""
-    unsaid = {kind for kind in body.facts.raises if kind in check.errors} - set(check.flow.raises)
-    for kind in sorted(unsaid):
+    for kind in sorted(kinds.own(body.facts.raises) - check.strange - set(check.flow.raises)):
         at = origin(body, kind).source.at
-        hint = "add it to raises:, or catch it"
+        hint = (
+            "add it to raises:, or catch it"
+            if kind in check.errors
+            else "declare it under errors: and raises:, or catch it"
+        )
         check.add("W322", at, f"'{kind}' may leave the flow, and is not listed in raises", hint)
 
 
@@ -161,5 +164,4 @@ def _check_whole(check: Checking, outcome: Outcome) -> None:
         policy.check_steps(check, at, None, worst)
     else:
         policy.check_limits(check, limits, worst)
-    if worst.time is not None and (limits is None or limits.time is None):
-        policy.check_time(check, at, worst.time)
+    policy.check_time(check, limits, at, worst.time)

@@ -59,6 +59,11 @@ def selected(patterns: Iterable[str], kinds: Iterable[str]) -> Kinds:
     return frozenset(kind for kind in kinds if any(selects(pattern, kind) for pattern in wanted))
 
 
+def own(kinds: Kinds) -> Kinds:
+    """Those that are not built in."""
+    return kinds - BUILT_IN - {ANYTHING}
+
+
 def reserved(kind: str) -> bool:
     """Whether a flow may not declare this kind: it is built in, or of a built-in family."""
     return kind in BUILT_IN or kind.partition(".")[0] in FAMILIES

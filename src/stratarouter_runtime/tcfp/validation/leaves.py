@@ -10,10 +10,23 @@ from typing import Final
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.plan import Code
-from stratarouter_runtime.tcfp.types import NEVER, NULL, STRING, UNKNOWN, Type, labelled, show
+from stratarouter_runtime.tcfp.types import (
+    NEVER,
+    NULL,
+    STRING,
+    UNKNOWN,
+    EnumType,
+    ListType,
+    MapType,
+    Primitive,
+    RecordType,
+    Type,
+    labelled,
+    show,
+)
 from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
-from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, given, misfits, report
+from stratarouter_runtime.tcfp.validation.fits import Receiver, advice, compiled, given, misfits, report
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, raised_by
 from stratarouter_runtime.tcfp.validation.routes import check_route
 from stratarouter_runtime.tcfp.validation.tree import Facts
@@ -60,11 +73,33 @@ def _let(check: Checking, step: ir.Step, let: ir.Let, place: Place) -> Outcome:
         return Outcome(tree.Let(code, None), code.type, Facts(raises=raises, worst=bounds.INSTANT), "let")
     wanted = check.resolve(let.type, check.at(step.at, "type"))
     wanted = labelled(wanted, relations.labels_of(code.type) - relations.labels_of(wanted))
-    if not relations.comparable(code.type, wanted):
-        check.add("E310", check.whole(let.value), f"let: {show(code.type)} can never be {show(wanted)}")
+    if not _convertible(code.type, wanted):
+        check.add(
+            "E310",
+            check.whole(let.value),
+            f"let: {show(code.type)} can never be {show(wanted)}",
+            advice(code.type, wanted),
+        )
     if not relations.assignable(code.type, wanted):
         raises |= kinds.CONVERSION
     return Outcome(tree.Let(code, wanted), wanted, Facts(raises=raises, worst=bounds.INSTANT), "let")
+
+
+def _convertible(a: Type, b: Type) -> bool:
+    """Whether any value of `a` can pass for one of `b`; parts are left to the run."""
+    return any(_passes(left, right) for left in relations.options_of(a) for right in relations.options_of(b))
+
+
+def _passes(a: Type, b: Type) -> bool:
+    match a, b:
+        case ((EnumType() | Primitive(name="string")), Primitive(name="time" | "duration" | "bytes")):
+            return True
+        case RecordType(), (RecordType() | MapType() | Primitive(name="file")):
+            return True
+        case (ListType(), ListType()) | (MapType(), MapType() | RecordType()):
+            return True
+        case _:
+            return relations.comparable(a, b)
 
 
 def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
@@ -76,14 +111,14 @@ def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
     otherwise: Code | None = None
     if ask.otherwise is not None:
         otherwise = given(check, ask.otherwise, place, wanted, Receiver("else"))
-    policy.check_time(check, check.at(step.at, "time"), ask.time)
+    policy.note_time(check, check.at(step.at, "time"), ask.time)
     raises = raised_by(show_, otherwise) | (kinds.TIMED if otherwise is None else kinds.NONE)
     does = tree.Ask(wanted, ask.time, ask.sender or "", show_, otherwise, sleep=False)
     return Outcome(does, wanted, Facts(raises=raises, worst=bounds.waiting(ask.time)), "ask")
 
 
 def _sleep(check: Checking, step: ir.Step, sleep: ir.Sleep) -> Outcome:
-    policy.check_time(check, check.at(step.at, "sleep"), sleep.time)
+    policy.note_time(check, check.at(step.at, "sleep"), sleep.time)
     does = tree.Ask(NULL, sleep.time, "", None, None, sleep=True)
     return Outcome(does, NULL, Facts(worst=bounds.waiting(sleep.time)), "sleep")
 
@@ -103,6 +138,7 @@ def _fail(check: Checking, step: ir.Step, fail: ir.Fail, place: Place) -> Outcom
 
 def _unknown_kind(check: Checking, step: ir.Step, kind: str) -> None:
     at = check.at(step.at, "fail")
+    check.strange.add(kind)
     if kinds.reserved(kind):
         check.add(
             "E320", at, f"'{kind}' is raised by the runtime only", "declare a kind of your own under errors:"

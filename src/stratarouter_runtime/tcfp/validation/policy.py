@@ -30,7 +30,7 @@ def raised_by_limits(limits: ir.Limits | None) -> Kinds:
 
 
 def check_limits(check: Checking, limits: ir.Limits | None, worst: Worst) -> None:
-    """Hold a worst case against the limits of its own scope: E350, W351, W352."""
+    """Hold a worst case against the limits of its own scope: E350, W351."""
     if limits is None:
         return
     check_steps(check, limits.at, limits.steps, worst)
@@ -39,7 +39,7 @@ def check_limits(check: Checking, limits: ir.Limits | None, worst: Worst) -> Non
     if limits.tokens is not None and worst.tokens > limits.tokens:
         _over(check, check.at(limits.at, "tokens"), f"{worst.tokens} tokens", f"{limits.tokens} tokens")
     if limits.time is not None:
-        check_time(check, check.at(limits.at, "time"), limits.time)
+        note_time(check, check.at(limits.at, "time"), limits.time)
 
 
 def check_steps(check: Checking, at: Where, limit: int | None, worst: Worst) -> None:
@@ -54,15 +54,26 @@ def check_steps(check: Checking, at: Where, limit: int | None, worst: Worst) -> 
         )
 
 
-def check_time(check: Checking, at: Where, time: int) -> None:
-    """W352 for what may take more than an hour."""
+def note_time(check: Checking, at: Where, time: int) -> None:
+    """Remember a written time of more than an hour: `check_time` may need to point at it."""
     if time > HOUR:
-        check.add(
-            "W352",
-            at,
-            f"may take {time / HOUR:.3g} hours; above 1 hour the host has to permit it",
-            "lower the time, or ask the operator",
-        )
+        check.long.append((at, time))
+
+
+def check_time(check: Checking, limits: ir.Limits | None, at: Where, worst: int | None) -> None:
+    """W352 where the whole flow may take more than an hour; told at what makes it so long."""
+    if limits is not None and limits.time is not None:
+        found = [(check.at(limits.at, "time"), limits.time)]
+    else:
+        found = check.long or ([] if worst is None else [(at, worst)])
+    for place, time in found:
+        if time > HOUR:
+            check.add(
+                "W352",
+                place,
+                f"may take {time / HOUR:.3g} hours; above 1 hour the host has to permit it",
+                "lower the time, or ask the operator",
+            )
 
 
 def check_needs(check: Checking, name: str, signature: ir.Signature, place: Place, at: Where) -> None:
