@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.conformance.backends import ANN, name, record, records, row
+from tests.conformance.backends import name, record, records, row
 
 from stratarouter_runtime.errors import (
     StoreError,
@@ -24,10 +24,7 @@ from stratarouter_runtime.errors import (
 )
 from stratarouter_runtime.storage.sqlite import connection as opening
 from stratarouter_runtime.storage.sqlite import open_readonly, open_store
-from stratarouter_runtime.storage.sqlite.connection import APPLICATION
-from stratarouter_runtime.storage.sqlite.faults import translated
 from stratarouter_runtime.storage.sqlite.lock import Ownership
-from stratarouter_runtime.storage.sqlite.sql import migrations, statement
 
 NOBODY = 65_534
 
@@ -310,93 +307,3 @@ def test_a_file_that_may_not_be_written_in_a_folder_that_may(filled: Path) -> No
         finally:
             if root:
                 os.seteuid(0)
-
-
-# Schema and statements.
-
-
-def test_an_older_schema_is_brought_up_to_date_by_its_owner_only(
-    filled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    newer = (*migrations(), "ALTER TABLE plans ADD COLUMN note TEXT")
-    monkeypatch.setattr(opening, "migrations", lambda: newer)
-    with pytest.raises(StoreVersion, match="schema 1, this runtime reads 2"):
-        open_readonly(filled)
-    opening.open_writer(filled).close()
-    raw = apsw.Connection(str(filled))
-    assert raw.pragma("user_version") == 2
-    assert raw.pragma("application_id") == APPLICATION
-    assert raw.execute("SELECT count(*) FROM plans WHERE note IS NULL").get == 0
-    raw.close()
-
-
-def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = (*migrations(), "DROP TABLE plans", "nonsense")
-    monkeypatch.setattr(opening, "migrations", lambda: newer)
-    with pytest.raises(StoreUnavailable, match="nonsense"):
-        opening.open_writer(filled)
-    raw = apsw.Connection(str(filled))
-    assert raw.pragma("user_version") == 1
-    assert raw.execute("SELECT count(*) FROM plans").get == 0
-    raw.close()
-
-
-@pytest.mark.parametrize(
-    ("query", "index"),
-    [
-        (statement("head"), "sqlite_autoindex_executions_1"),
-        (statement("read"), "records_of_execution"),
-        (f"{statement('listed')} {statement('find')}", "sqlite_autoindex_executions_1"),
-        (f"{statement('listed')} {statement('newest')}", "executions_by_age"),
-        (f"{statement('listed')} WHERE tenant = :tenant {statement('newest')}", "executions_of_tenant"),
-        (f"{statement('listed')} {statement('unfinished')}", "executions_unfinished"),
-    ],
-)
-def test_no_query_walks_a_table_or_sorts(filled: Path, query: str, index: str) -> None:
-    """What is asked at every step, or of a million executions, must come out of an index."""
-    raw = apsw.Connection(str(filled))
-    wanted = {"id": "x", "after": 0, "tenant": ANN, "limit": 10}
-    steps = [str(step[3]) for step in raw.execute(f"EXPLAIN QUERY PLAN {query}", wanted)]
-    raw.close()
-    assert any(index in step for step in steps)
-    assert not [step for step in steps if "TEMP B-TREE" in step or ("SCAN" in step and "INDEX" not in step)]
-
-
-def test_every_sql_file_is_packaged() -> None:
-    assert len(migrations()) == 1
-    with pytest.raises(KeyError):
-        statement("nothing")
-
-
-@pytest.mark.parametrize(
-    ("error", "errno", "kind"),
-    [
-        (apsw.FullError(), 0, StoreFull),
-        (apsw.IOError(), 28, StoreFull),
-        (apsw.IOError(), 27, StoreFull),
-        (apsw.IOError(), 122, StoreFull),
-        (apsw.IOError(), 5, StoreUnavailable),
-        (apsw.CantOpenError(), 28, StoreFull),
-        (apsw.CantOpenError(), 2, StoreUnavailable),
-        (apsw.ReadOnlyError(), 0, StoreReadOnly),
-        (apsw.PermissionsError(), 0, StoreReadOnly),
-        (apsw.BusyError(), 0, StoreLocked),
-        (apsw.LockedError(), 0, StoreLocked),
-        (apsw.NotADBError(), 0, StoreUnavailable),
-        (apsw.CorruptError(), 0, StoreUnavailable),
-        (apsw.SQLError(), 0, StoreUnavailable),
-    ],
-)
-def test_every_error_of_sqlite_means_something(
-    path: Path, error: apsw.Error, errno: int, kind: type[StoreError]
-) -> None:
-    meant = translated(error, path, errno)
-    assert type(meant) is kind
-    assert str(path) in meant.message
-    assert meant.hint
-
-
-def test_importing_the_store_opens_nothing() -> None:
-    """The statements are read when first needed: `--help` does not pay for them."""
-    code = "import sys, stratarouter_runtime.storage.sqlite.sql as s; sys.exit(s._statements.cache_info().currsize)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  our own line
