@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "src" / "stratarouter_runtime"
+
+PYTHON: Final = sys.executable
 
 
 def modules() -> list[Path]:

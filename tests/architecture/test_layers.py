@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run import-linter over the package under `folder / "src"`."""
     script = f"import sys; sys.path.insert(0, {str(folder / 'src')!r}); from importlinter.cli import lint_imports_command as c; c()"
     return subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", script, "--no-cache", "--no-logo"],
+        [source.PYTHON, "-c", script, "--no-cache", "--no-logo"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -47,8 +46,11 @@ PLANTED = [
     ("routing/planted.py", "from pathlib import Path", "no clock"),
     ("builder/planted.py", "import random", "no clock"),
     ("api/planted.py", "import apsw", "The library apsw"),
-    ("tcfp/planted.py", "from stratarouter_runtime.tcfp import planted_too", "circle"),
+    ("tcfp/types.py", "from stratarouter_runtime.tcfp import relations", "circle"),
     ("cli/planted.py", "import yaml", "The library yaml"),
+    ("executor/planted.py", "import stratarouter_runtime.storage.sqlite.store", "rows below"),
+    ("cli/planted.py", "import stratarouter_runtime.storage.memory", "names back-ends"),
+    ("cli/planted.py", "import uvicorn", "starlette and uvicorn"),
     ("executor/planted.py", "import cyclopts", "The library cyclopts"),
     ("agents/planted.py", "import onnxruntime", "libraries of the encoder"),
 ]
@@ -60,7 +62,7 @@ PLANTED = [
 def test_a_planted_violation_is_found(copy: Path, module: str, text: str, contract: str) -> None:
     path = copy / "src" / "stratarouter_runtime" / module
     before = path.read_text() if path.exists() else None
-    path.write_text(f'"""Planted."""\n{text}\n')
+    path.write_text(f"{before or ''}\n{text}\n")
     try:
         done = lint(copy)
     finally:

@@ -73,9 +73,9 @@ def _quiet(_: str) -> None:
 
 
 def _table(found: Evidence) -> str:
-    accuracy = f"{found.routed_right} of {found.routed}"
+    accuracy = "not known: no message names a route of this flow"
     if found.routed:
-        accuracy += f" ({found.routed_right / found.routed:.1%})"
+        accuracy = f"{found.routed_right} of {found.routed} ({found.routed_right / found.routed:.1%})"
     rows = [
         ("executions finished", f"{found.completed} of {found.messages}"),
         ("executions lost", f"{found.lost}"),
@@ -83,7 +83,7 @@ def _table(found: Evidence) -> str:
         ("steps run twice", f"{found.repeated}, all in flight when the worker was killed"),
         ("routed as expected", accuracy),
         ("latency p50, p99", f"{found.p50_ms:g} ms, {found.p99_ms:g} ms"),
-        ("cost", f"{found.usd:.4f} usd, as the agents declare it"),
+        ("cost", f"{found.usd:.4f} usd"),
         ("replays reproducible", f"{found.reproducible} of {found.replays}"),
         ("took", f"{found.seconds:g} s, both starts of the worker included"),
     ]

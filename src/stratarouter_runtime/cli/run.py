@@ -33,12 +33,12 @@ from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.events import Asked
 from stratarouter_runtime.tcfp.plan import Ask, Plan
 from stratarouter_runtime.tcfp.types import RecordType
-from stratarouter_runtime.wiring import Application, application, open_project
+from stratarouter_runtime.wiring import Application, application, open_module, open_project
 
 T = TypeVar("T")
 
-Project: TypeAlias = Annotated[
-    Path | None, Parameter(help="The folder with agents.py or agents.yaml; by default that of the flow.")
+Agents: TypeAlias = Annotated[
+    str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")
 ]
 Inputs: TypeAlias = Annotated[
     tuple[str, ...],
@@ -51,7 +51,7 @@ def run(
     /,
     *,
     input_: Inputs = (),
-    agents: Project = None,
+    agents: Agents = None,
     seed: str | None = None,
     store: Store = None,
     json: Json = False,
@@ -66,7 +66,7 @@ def run(
         What the run draws its randomness from; by default a new one.
     """
     document = read(flow)
-    folder = agents or (Path() if flow == STDIN else Path(flow).parent)
+    folder = Path() if flow == STDIN else Path(flow).parent
 
     async def start(app: Application) -> int:
         try:
@@ -79,18 +79,16 @@ def run(
         request = StartExecution(plan=plan, input=given, flow=FlowId(plan.name), seed=seed)
         return await _drive(app, plan, app.runtime.start(request), json=json)
 
-    return _session(store, open_project(folder), start)
+    return _session(store, _agents(agents, folder), start)
 
 
-def resume(execution: str, /, *, agents: Project = None, store: Store = None, json: Json = False) -> int:
+def resume(execution: str, /, *, agents: Agents = None, store: Store = None, json: Json = False) -> int:
     """Go on with an execution that was interrupted, where its journal ends.
 
     Parameters
     ----------
     execution
         The id of an execution.
-    agents
-        The folder with agents.py or agents.yaml; by default the working directory.
     """
     wanted = ExecutionId(execution)
 
@@ -103,7 +101,7 @@ def resume(execution: str, /, *, agents: Project = None, store: Store = None, js
 
         return await _drive(app, plan, resumed(), json=json)
 
-    return _session(store, open_project(agents or Path()), go_on)
+    return _session(store, _agents(agents, Path()), go_on)
 
 
 def answer(
@@ -113,7 +111,7 @@ def answer(
     /,
     *,
     by: str = "",
-    agents: Project = None,
+    agents: Agents = None,
     store: Store = None,
     json: Json = False,
 ) -> int:
@@ -129,8 +127,6 @@ def answer(
         The value: JSON where that fits the type asked for, else the text itself.
     by
         Who answers; kept in the journal.
-    agents
-        The folder with agents.py or agents.yaml; by default the working directory.
     """
     wanted = ExecutionId(execution)
 
@@ -143,7 +139,18 @@ def answer(
 
         return await _drive(app, plan, answered(), json=json)
 
-    return _session(store, open_project(agents or Path()), tell)
+    return _session(store, _agents(agents, Path()), tell)
+
+
+def _agents(named: str | None, folder: Path) -> Registry:
+    """The agents of the folder or module that is named, or else of `folder`."""
+    if named is None or Path(named).is_dir():
+        return open_project(folder if named is None else Path(named))
+    if "/" in named or named.endswith(".py"):
+        raise NotFound(
+            f"no folder {named}", hint="--agents names the folder that agents.py is in, or a module"
+        )
+    return open_module(named)
 
 
 def _session(store: Path | None, registry: Registry, work: Callable[[Application], Awaitable[int]]) -> int:

@@ -1,0 +1,117 @@
+"""What the documents name exists, and what exists is named in the documents."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.architecture import source
+
+from stratarouter_runtime import settings
+from stratarouter_runtime.cli.app import COMMANDS
+from stratarouter_runtime.cli.exits import BY_CODE
+from stratarouter_runtime.tcfp.expressions.functions import FUNCTIONS
+from stratarouter_runtime.tcfp.expressions.parser import MACROS
+from stratarouter_runtime.tcfp.types import PRIMITIVES
+from stratarouter_runtime.tcfp.validation.kinds import BUILT_IN
+
+DOCS = source.ROOT / "docs"
+README = (source.ROOT / "README.md").read_text(encoding="utf-8")
+LANGUAGE = (DOCS / "tcfp.md").read_text(encoding="utf-8")
+COMMAND_LINE = (DOCS / "cli.md").read_text(encoding="utf-8")
+PICTURE = (source.ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def raised_codes() -> set[str]:
+    """Every code of a diagnostic that stands in the code."""
+    written = (path.read_text(encoding="utf-8") for path in source.modules())
+    return {code for text in written for code in re.findall(r'"([EW]\d{3})"', text)}
+
+
+def test_the_reference_has_every_diagnostic_and_no_other() -> None:
+    rows = re.findall(r"^\| ([EW]\d{3}) \|", LANGUAGE, re.MULTILINE)
+    assert sorted(rows) == sorted(raised_codes())
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *MACROS, "orValue"}))
+def test_the_reference_has_every_function(name: str) -> None:
+    assert re.search(rf"`(\w\.)?{name}\(", LANGUAGE)
+
+
+@pytest.mark.parametrize("kind", sorted(BUILT_IN))
+def test_the_reference_has_every_built_in_kind_of_error(kind: str) -> None:
+    assert f"`{kind}`" in LANGUAGE
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_the_reference_has_every_type(name: str) -> None:
+    assert re.search(rf"^\|[^|]*`{name}`", LANGUAGE, re.MULTILINE)
+
+
+def test_the_command_line_has_every_command_and_no_other() -> None:
+    headings = re.findall(r"^### `strata (\w+)", COMMAND_LINE, re.MULTILINE)
+    assert sorted(headings) == sorted(command.name for command in COMMANDS)
+
+
+@pytest.mark.parametrize("code", sorted(BY_CODE))
+def test_the_command_line_has_every_error_with_its_exit_code(code: str) -> None:
+    assert re.search(rf"^\| {BY_CODE[code].value} \|.*`{code}`", COMMAND_LINE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("setting", settings.SOURCES, ids=lambda setting: setting.key)
+def test_the_command_line_has_every_setting_with_its_default(setting: settings.Source) -> None:
+    default = getattr(settings.Settings(), setting.field)
+    row = rf"^\| `{re.escape(setting.key)}` \| `{setting.variable}` \|(.*?)\|"
+    found = re.search(row, COMMAND_LINE, re.MULTILINE)
+    assert found is not None
+    assert found.group(1).strip("` ") == ("" if default is None else str(default))
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    named = set(re.findall(r"(?:\./strata|`strata) (\w+)", README))
+    assert named - {command.name for command in COMMANDS} <= {"test", "check"}
+    assert named
+
+
+def test_the_first_flow_of_the_readme_says_what_the_readme_says(tmp_path: Path) -> None:
+    (flow,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (promised,) = re.findall(r"```\n(greet\.yaml:.*?)```", README, re.DOTALL)
+    (tmp_path / "greet.yaml").write_text(flow.replace("+ name", "+ nmae"))
+    said = _strata(tmp_path, "validate", "greet.yaml")
+    assert said.startswith(promised)
+    (tmp_path / "greet.yaml").write_text(flow)
+    assert _strata(tmp_path, "validate", "greet.yaml").startswith("greet.yaml: ok")
+    assert (
+        _strata(tmp_path, "run", "greet.yaml", "--input", "name=ann", "--input", "loud=true")
+        == '"HELLO, ANN!"\n'
+    )
+
+
+def _strata(folder: Path, *arguments: str) -> str:
+    command = [source.PYTHON, "-m", "stratarouter_runtime", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout  # noqa: S603 - ours
+
+
+@pytest.mark.parametrize(
+    "document", [*source.ROOT.glob("*.md"), *DOCS.rglob("*.md")], ids=lambda path: path.name
+)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(#([^)]+)\)", LANGUAGE))
+def test_every_link_inside_the_reference_leads_to_a_heading(link: str) -> None:
+    headings = re.findall(r"^#+ (.*)$", LANGUAGE, re.MULTILINE)
+    assert link in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_picture_has_every_package() -> None:
+    children = {
+        path.stem
+        for path in source.PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert {name for name in children - {"__init__"} if not re.search(rf"\b{name}\b", PICTURE)} == set()
