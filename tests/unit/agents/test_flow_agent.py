@@ -26,6 +26,14 @@ async def call_with(status: Status, **ended: object) -> AgentReply:
     return await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
 
 
+def test_a_flow_is_an_agent_like_any_other() -> None:
+    async def run(_child: ExecutionId, _call: AgentCall) -> Execution:
+        raise NotImplementedError
+
+    agent = FlowAgent(AgentName("sub"), SIGNATURE, KEY, run)
+    assert (agent.name, agent.signature, agent.digest) == ("sub", SIGNATURE, KEY)
+
+
 async def test_the_output_of_the_flow_is_the_output_of_the_agent() -> None:
     assert await call_with("completed", output="b", usage=SPENT) == AgentReply(output="b", usage=SPENT)
 

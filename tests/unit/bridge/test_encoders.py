@@ -172,3 +172,14 @@ async def test_no_candidates_have_no_scores() -> None:
     scorer = CosineScorer(BatchedEncoder(open_encoder("lexical")))
     assert await scorer.score("x", []) == ()
     scorer.close()
+
+
+async def test_tables_that_are_not_used_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratarouter_runtime.bridge.scorer._TABLES", 2)
+    scorer = CosineScorer(BatchedEncoder(open_encoder("lexical")))
+    first = await scorer.score("a b", ["a b"])
+    for text in ("c d", "e f", "g h"):
+        await scorer.score("a b", [text])
+    assert len(scorer._tables) == 2
+    assert await scorer.score("a b", ["a b"]) == first == (1.0,)
+    scorer.close()
