@@ -7,11 +7,11 @@ tree, reporting mistakes), `codegen` (typed tree to one Python code object), `li
 
 from __future__ import annotations
 
+from stratarouter_runtime.tcfp.expressions.compiling import compile_value, narrowing, narrowing_to
 from stratarouter_runtime.tcfp.expressions.lexer import SyntaxProblem
 from stratarouter_runtime.tcfp.expressions.library import ExpressionFailed
 from stratarouter_runtime.tcfp.expressions.parser import parse
 from stratarouter_runtime.tcfp.expressions.scope import NO_FACTS, Binding, Facts, Scope
-from stratarouter_runtime.tcfp.expressions.values import compile_value, narrowing, narrowing_to
 
 __all__ = [
     "NO_FACTS",

@@ -61,7 +61,7 @@ def _instead(name: str) -> str:
         return "now() and random() do not exist: use run.started or run.seed"
     if name in MACROS:
         return f"write list.{name}(x, …)"
-    return _INSTEAD.get(name) or did_you_mean(name, [*FUNCTIONS, *MACROS, "orValue"])
+    return _INSTEAD.get(name) or did_you_mean(name, [*FUNCTIONS, *sorted(MACROS), "orValue"])
 
 
 def _signature(

@@ -48,7 +48,6 @@ _GLOBALS: Final[dict[str, Any]] = {
     for name, function in vars(module).items()
     if callable(function) and getattr(function, "__module__", "") == module.__name__ and name[0] != "_"
 }
-_GLOBALS["pattern"] = None
 
 
 class TooDeep(Exception):
