@@ -92,22 +92,21 @@ def _parse(body: bytes) -> Any:
 
 def _members(value: Any) -> int:
     """How many members all objects in it have; refuses what is too deep, and integers too large."""
-    count, level, depth = 0, [value], 0
+    count, depth, level = 0, 0, [value]
     while level:
         depth += 1
         below: list[Any] = []
         for node in level:
             kind = type(node)
-            if kind is dict:
-                count += len(node)
-                below.extend(node.values())
-            elif kind is list:
-                below.extend(node)
+            if kind is dict or kind is list:
+                if depth > MAX_DEPTH:
+                    raise _too_deep()
+                if kind is dict:
+                    count += len(node)
+                below.extend(node.values() if kind is dict else node)
             elif kind is int and not -MAX_INTEGER <= node <= MAX_INTEGER:
                 _refuse_integer()
         level = below
-        if depth > MAX_DEPTH + 1:
-            raise _too_deep()
     return count
 
 

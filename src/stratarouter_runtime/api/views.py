@@ -213,7 +213,8 @@ def _tell(tally: _Tally, event: Event, plan: Plan) -> None:
             tally.status, tally.output = "completed", _shown(_output_type(tally, plan), event.output)
         case Failed():
             tally.spend(event.usage)
-            tally.status, tally.error = "failed", replace(_error(event.failure), data=UNSET)
+            tally.status = "failed"
+            tally.error = Error(event.failure.kind, event.failure.message, tally.path)
         case Asked():
             tally.status, tally.question = "waiting", _question(tally.op, event)
         case Answered():

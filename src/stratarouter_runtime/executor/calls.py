@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.ports import AgentCall, Agents, Clock, Scorer
@@ -61,7 +62,9 @@ def idempotency_key(execution: str, step: StepPath) -> Digest:
 def _fact(command: CallAgent, reply: AgentReply) -> Event:
     usage = reply.usage or NO_USAGE
     if reply.failure is not None:
-        return Failed(command.step, command.input_digest, reply.failure, command.attempt, usage)
+        # An agent does not know which step called it, and a flow that was called names its own.
+        failure = replace(reply.failure, step=command.step)
+        return Failed(command.step, command.input_digest, failure, command.attempt, usage)
     checker = command.agent.output
     try:
         output = to_json(checker.type, checker.project(reply.output))
