@@ -70,6 +70,11 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> Sett
     return Settings(**fields)
 
 
+def variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """The environment, for documents that name variables of it: the headers of declared services."""
+    return environment
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))

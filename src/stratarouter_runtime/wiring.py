@@ -20,6 +20,7 @@ from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.settings import variables
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
@@ -49,7 +50,7 @@ def open_project(folder: Path) -> Registry:
     """
     from stratarouter_runtime.agents.discovery import load_project  # noqa: PLC0415 - start-up cost
 
-    return load_project(folder, SystemClock())
+    return load_project(folder, SystemClock(), variables())
 
 
 def open_module(name: str) -> Registry:
