@@ -8,6 +8,7 @@ import yaml
 
 from stratarouter_runtime.ids import Digest, StepPath
 from stratarouter_runtime.tcfp import ir
+from stratarouter_runtime.tcfp.canonical_expressions import expression_form
 from stratarouter_runtime.tcfp.canonical_form import (
     agent_digest,
     call_key,
@@ -15,9 +16,21 @@ from stratarouter_runtime.tcfp.canonical_form import (
     flow_form,
     signature_form,
     step_key,
+    type_form,
 )
 from stratarouter_runtime.tcfp.loader import load
-from stratarouter_runtime.tcfp.types import INT, NULL, STRING, Ref, record
+from stratarouter_runtime.tcfp.types import (
+    INT,
+    NULL,
+    STRING,
+    UNKNOWN,
+    ListType,
+    MapType,
+    Ref,
+    Type,
+    labelled,
+    record,
+)
 
 FLOW = """
 tcfp: "1.0"
@@ -75,6 +88,8 @@ do:
     data: { why: too many }
 return: { reply: =r.out, parts: =parts, n: =n }
 """
+
+A = ["name", "in/a"]
 
 
 def read(source: str) -> ir.Flow:
@@ -204,6 +219,22 @@ def test_a_macro_inside_of_a_macro_keeps_its_own_element() -> None:
     assert outer != inner
 
 
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("[a[0], -a[1]]", ["list", ["[]", A, 0], ["-", ["[]", A, 1]]]),
+        ("{y: 1, x: null}", ["{}", {"x": None, "y": 1}]),
+        ("a == [] ? 1.0 : 0.5", ["?", ["==", A, ["list"]], {"float": 1}, {"float": "0.5"}]),
+        ("!a.exists(b, b > 1)", ["!", ["exists", A, None, [">", ["name", "macro/0"], 1]]]),
+        ("a.map(b, b > 1, b)", ["map", A, [">", ["name", "macro/0"], 1], ["name", "macro/0"]]),
+        ("size(a)", ["call", "size", None, A]),
+        ("nowhere.x", [".", ["name", "unknown/nowhere"], "x"]),
+    ],
+)
+def test_an_expression_is_its_tree(source: str, form: Any) -> None:
+    assert expression_form(source, {"a": "in/a"}) == form
+
+
 def test_large_ints_and_bytes_have_a_form() -> None:
     head = "tcfp: \"1.0\"\nflow: f\nin: {}\nout: json\ndo: [{ let: '=%s' }]\n"
     forms = [flow_form(read(head % source))["do"][0]["let"]["="] for source in ("9007199254740993", 'b"hi"')]
@@ -217,6 +248,18 @@ def test_union_aliases_are_resolved_flat() -> None:
 
 
 SIGNATURE = ir.Signature(record({"a": INT}), STRING)
+
+
+@pytest.mark.parametrize(
+    ("type_", "form"),
+    [
+        (MapType(ListType(INT)), {"map": {"list": "int"}}),
+        (UNKNOWN, "?"),
+        (labelled(STRING, frozenset({"b", "a"})), {"labels": ["a", "b"], "of": "string"}),
+    ],
+)
+def test_a_type_is_its_structure(type_: Type, form: Any) -> None:
+    assert type_form(type_) == form
 
 
 def test_defaults_of_a_signature_are_left_out() -> None:

@@ -232,6 +232,61 @@ def test_a_schema_that_runs_away_is_refused() -> None:
         from_schema({"$ref": "#/$defs/d0", "$defs": {**doubled, "d30": {}}})
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        (TEXT, NUMBER, True),
+        ({"type": "null"}, {"type": "boolean"}, True),
+        ({"type": "array"}, {"type": "object"}, True),
+        ({"enum": ["a"]}, {"enum": ["b"]}, True),
+        ({"enum": ["a"]}, {"enum": ["a", "b"]}, False),
+        ({"enum": ["a"]}, TEXT, False),
+        (TEXT, {"type": "string", "format": "date-time"}, False),
+        (NUMBER, {"type": "number"}, False),
+        ({"type": "object"}, {"x-tcfp-type": "file"}, False),
+        (True, TEXT, False),
+        (False, TEXT, True),
+    ],
+)
+def test_exactly_one_is_at_most_one_where_kinds_differ(one: Any, other: Any, apart: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert (from_schema({"oneOf": [one, other]}).leftovers == ()) == apart
+
+
+@pytest.mark.parametrize(
+    ("parts", "type_", "leftovers"),
+    [
+        ([{"type": "object"}, {"type": "object", "properties": {}}], record({}), ()),
+        ([True, TEXT], STRING, ()),
+        ([TEXT, False], NEVER, ()),
+        ([{"type": ["string", "null"]}, TEXT], STRING, ()),
+        ([TEXT, NUMBER], STRING, ("/allOf/1",)),
+        (
+            [
+                {"type": "object", "properties": {"a": TEXT}, "required": ["a"]},
+                {"type": "object", "properties": {"a": NUMBER}, "required": ["a"]},
+            ],
+            record({"a": STRING}),
+            ("/allOf/1",),
+        ),
+    ],
+)
+def test_what_applies_together_is_the_narrower(
+    parts: list[Any], type_: Type, leftovers: tuple[str, ...]
+) -> None:
+    mapped = from_schema({"allOf": parts})
+    assert (mapped.type, mapped.leftovers) == (type_, leftovers)
+
+
+@pytest.mark.parametrize(
+    ("constant", "type_"),
+    [(1, INT), (1.5, FLOAT), ([], ListType(JSON)), ({}, MapType(JSON)), (True, BOOL)],
+)
+def test_a_constant_that_no_enum_holds_is_of_its_kind(constant: Any, type_: Type) -> None:
+    for words in (["integer", "number", "array", "object", "boolean"], None):
+        schema = {"const": constant} if words is None else {"const": constant, "type": words}
+        assert (from_schema(schema).type, from_schema(schema).leftovers) == (type_, ("/const",))
+
+
 def test_a_tag_keeps_records_apart() -> None:
     def tagged(tag: str) -> Any:
         return {"type": "object", "properties": {"kind": {"const": tag}}, "required": ["kind"]}
