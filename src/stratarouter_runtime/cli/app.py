@@ -6,6 +6,7 @@ a command needs. Must never know: what a command does.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -83,6 +84,7 @@ def run(arguments: Sequence[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
+        sys.stdout.flush()
     except StrataError as error:
         return complain(render.error(error), BY_CODE[error.code])
     except CycloptsError as error:
@@ -90,12 +92,16 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads our output has seen enough; what is still buffered has nowhere to go.
-        sys.stdout = None
-        return Exit.OK
+        return hushed()
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return complain(render.internal(error), Exit.UNAVAILABLE)
     return result if isinstance(result, int) else Exit.OK
+
+
+def hushed() -> Exit:
+    """Whoever reads our output has seen enough: what is still buffered, and what follows, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
 
 
 def complain(text: str, code: Exit) -> Exit:

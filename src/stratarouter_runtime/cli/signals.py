@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -51,14 +49,3 @@ def _listen(told: asyncio.Future[int]) -> None:
 
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, hear, number)
-
-
-@contextmanager
-def flushed() -> Iterator[None]:
-    """Make sure that what was printed is out, even where the reader has gone."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at its end, and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
