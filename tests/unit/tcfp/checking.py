@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.ids import AgentName
@@ -12,7 +13,7 @@ from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
-from stratarouter_runtime.tcfp.types import show
+from stratarouter_runtime.tcfp.types import Type, show
 from stratarouter_runtime.tcfp.validation.tree import Checked, Do, Step
 from stratarouter_runtime.tcfp.validator import validate
 
@@ -84,6 +85,12 @@ def registry_of(of: ir.Flow) -> dict[str, LinkableAgent]:
         name: LinkableAgent(AgentName(name), signature, digest(name))
         for name, signature in validate(of).agents.items()
     }
+
+
+def linkable(name: str, takes: Type, gives: Type, **rest: Any) -> LinkableAgent:
+    """A pure agent at hand that says what it is about."""
+    signature = ir.Signature(takes, gives, **{"effect": "pure", "about": name, **rest})
+    return LinkableAgent(AgentName(name), signature, digest(name))
 
 
 def plan_of(text: str, router: str = "test-scorer") -> Plan:

@@ -96,7 +96,7 @@ class _Fit:
             case ir.RecordValue(), RecordType() as record:
                 return self._record(value, type_, record, path)
             case ir.RecordValue(), MapType() as mapping:
-                return self._mapping(value, type_, mapping, path)
+                return self._mapping(value, mapping, path)
             case ir.ListValue(), ListType() as list_:
                 return self._list(value, list_, path)
             case ir.RecordValue() | ir.ListValue(), UnionType() as union:
@@ -158,19 +158,24 @@ class _Fit:
             did_you_mean(name, names) or (f"fields: {', '.join(names)}" if names else "write {}"),
         )
 
-    def _mapping(self, value: ir.RecordValue, type_: Type, target: MapType, path: str) -> list[Problem]:
+    def _mapping(self, value: ir.RecordValue, target: MapType, path: str) -> list[Problem]:
         return [
             problem
             for name, part in value.fields
-            for problem in self.problems(part, _part(type_, name), target.value, f"{path}.{name}")
+            for problem in self._alone(part, target.value, f"{path}.{name}")
         ]
 
     def _list(self, value: ir.ListValue, target: ListType, path: str) -> list[Problem]:
-        found: list[Problem] = []
-        for index, item in enumerate(value.items):
-            type_ = compile_value(item, self._place.scope, Diagnostics(), target.item).type
-            found += self.problems(item, type_, target.item, f"{path}[{index}]")
-        return found
+        return [
+            problem
+            for index, item in enumerate(value.items)
+            for problem in self._alone(item, target.item, f"{path}[{index}]")
+        ]
+
+    def _alone(self, value: ir.Value, target: Type, path: str) -> list[Problem]:
+        """A part whose own type the join of all parts has swallowed; its mistakes are told already."""
+        type_ = compile_value(value, self._place.scope, Diagnostics(), target).type
+        return self.problems(value, type_, target, path)
 
     def _union(self, value: ir.Value, type_: Type, target: UnionType, path: str) -> list[Problem]:
         every = [self.problems(value, type_, option, path) for option in target.options]
@@ -179,13 +184,7 @@ class _Fit:
 
 def _part(type_: Type, name: str) -> Type:
     """The type of a field of a written record."""
-    match type_:
-        case RecordType():
-            return type_.field(name) or UNKNOWN
-        case MapType():
-            return type_.value
-        case _:
-            return UNKNOWN
+    return (type_.field(name) or UNKNOWN) if isinstance(type_, RecordType) else UNKNOWN
 
 
 def advice(type_: Type, target: Type) -> str:
