@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.ports import Entropy
 from stratarouter_runtime.runtime import Runtime
@@ -78,15 +79,20 @@ class Request:
         return b", ".join(found).decode("latin-1") if found else None
 
     async def body(self) -> bytes:
-        """All of the body. Raises `Refused` where it is larger than the limit."""
-        message = await self._receive()
-        if not message.get("more_body"):
-            return bytes(message.get("body", b""))
-        parts = [message.get("body", b"")]
-        while message.get("more_body"):
+        """All of the body.
+
+        Raises `Refused` where it is larger than the limit, or the caller left before its end:
+        half a document may well be a document, but not the one that was meant.
+        """
+        parts: list[bytes] = []
+        more = True
+        while more:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused("request-timeout", "the connection was closed before the body had arrived")
             parts.append(message.get("body", b""))
-        return b"".join(parts)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Reply(Struct, frozen=True):

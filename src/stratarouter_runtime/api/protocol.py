@@ -110,11 +110,18 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse("request-timeout", f"the {self._armed} did not arrive within {seconds:g} s")
 
     def _refuse(self, code: str, detail: str) -> None:
-        """Answer in place of the application, and hang up."""
-        self._disarm()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
+        """Answer in place of the application, where its answer has not begun, and hang up."""
+        if self._unanswered:
             status, headers, body = rendered(Refused(code, detail), "", "")
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
             self.transport.write(b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body]))
+        self._disarm()
         self.transport.close()
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether the next response on the wire belongs to the request that is arriving."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        return self._due == "body" and not self.pipeline and not cycle.response_started
