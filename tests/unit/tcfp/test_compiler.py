@@ -10,6 +10,7 @@ from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.tcfp import plan as ops
 from stratarouter_runtime.tcfp.compiler import compile_document, compile_flow
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
+from stratarouter_runtime.tcfp.expressions import ExpressionFailed
 from stratarouter_runtime.tcfp.plan import NONE, Environment, Plan
 from stratarouter_runtime.tcfp.types import show
 from stratarouter_runtime.tcfp.validator import validate
@@ -313,6 +314,16 @@ def shape(plan: Plan) -> list[object]:
         )
         for op in plan.ops
     ]
+
+
+def test_what_fails_first_does_not_depend_on_the_order_of_keys() -> None:
+    plan = steps_of("- let: { b: =1 / (n - n), a: [{ z: '=many[n]', c: =n }] }")
+    env: Environment = ([{}, None, [], None, 5, "", ""],)
+    for one in (plan, compile_document(plan.document)):
+        let = one.ops[1].does
+        assert isinstance(let, ops.Let)
+        with pytest.raises(ExpressionFailed, match="no element 5"):
+            let.value.run(env)
 
 
 def test_floats_stay_floats_on_their_way_through_the_document() -> None:

@@ -54,7 +54,23 @@ class Problem(Struct, frozen=True):
 
 def compiled(check: Checking, value: ir.Value, place: Place) -> Code:
     """The value, compiled with the names of this place."""
-    return compile_value(value, place.scope, check.diagnostics)
+    return compile_value(ordered(value), place.scope, check.diagnostics)
+
+
+def ordered(value: ir.Value) -> ir.Value:
+    """The value with the fields of its records by name: what fails first must not depend on how keys are written."""
+    match value:
+        case ir.RecordValue():
+            fields = tuple((name, ordered(part)) for name, part in sorted(value.fields, key=_name))
+            return value if fields == value.fields else ir.RecordValue(fields, value.at)
+        case ir.ListValue():
+            return ir.ListValue(tuple(ordered(item) for item in value.items), value.at)
+        case _:
+            return value
+
+
+def _name(field: tuple[str, ir.Value]) -> str:
+    return field[0]
 
 
 def condition(check: Checking, value: ir.Value, place: Place, what: str) -> Code:
@@ -64,7 +80,7 @@ def condition(check: Checking, value: ir.Value, place: Place, what: str) -> Code
 
 def given(check: Checking, value: ir.Value, place: Place, target: Type, receiver: Receiver) -> Code:
     """The value, compiled and held against the type it is given for."""
-    code = compile_value(value, place.scope, check.diagnostics, target)
+    code = compile_value(ordered(value), place.scope, check.diagnostics, target)
     report(check, misfits(check, value, place, code.type, target, receiver))
     return code
 

@@ -18,7 +18,7 @@ from stratarouter_runtime.tcfp.validation.context import Checking, Frame, Place,
 from stratarouter_runtime.tcfp.validation.fits import Receiver, misfits, report
 from stratarouter_runtime.tcfp.validation.outcome import Outcome
 from stratarouter_runtime.tcfp.validation.steps import check_step
-from stratarouter_runtime.tcfp.validation.tree import Checked, Do, Handler, Step
+from stratarouter_runtime.tcfp.validation.tree import Checked, Do, Step, origin
 
 RUN = record({"id": STRING, "seed": STRING, "started": TIME})
 """What a flow may know of its own run."""
@@ -130,29 +130,6 @@ def _check_raises(check: Checking, body: Step) -> None:
             else "declare it under errors: and raises:, or catch it"
         )
         check.add("W322", at, f"'{kind}' may leave the flow, and is not listed in raises", hint)
-
-
-def origin(step: Step, kind: str) -> Step:
-    """The innermost step from which the kind escapes first, in the order of the text."""
-    for inner in children(step):
-        if kind in inner.facts.raises:
-            return origin(inner, kind)
-    return step
-
-
-def children(step: Step) -> list[Step]:
-    """The steps whose errors may become this step's, its handlers included."""
-    does = step.does
-    inner = list(does.steps) if isinstance(does, Do) else []
-    inner += [branch for _, branch in getattr(does, "branches", ())]
-    inner += [arm for _, arm in getattr(does, "arms", ())]
-    inner += [
-        one
-        for one in (getattr(does, "otherwise", None), getattr(does, "body", None))
-        if isinstance(one, Step)
-    ]
-    handlers: tuple[Handler, ...] = step.catch
-    return inner + [handler.body for handler in handlers]
 
 
 def _check_whole(check: Checking, outcome: Outcome) -> None:

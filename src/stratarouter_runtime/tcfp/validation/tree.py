@@ -181,3 +181,31 @@ class Checked(Struct, frozen=True):
     def ok(self) -> bool:
         """Whether there is no diagnostic of severity error."""
         return all(found.severity != "error" for found in self.diagnostics)
+
+
+def children(step: Step) -> tuple[Step, ...]:
+    """The steps whose errors may become this step's: those inside of it, and its handlers."""
+    return (*_inside(step.does), *(handler.body for handler in step.catch))
+
+
+def _inside(does: Operator) -> tuple[Step, ...]:
+    match does:
+        case Do():
+            return does.steps
+        case Match():
+            arms = tuple(arm for _, arm in does.arms)
+            return arms if does.otherwise is None else (*arms, does.otherwise)
+        case Par() | Race():
+            return tuple(branch for _, branch in does.branches)
+        case Each() | Loop():
+            return (does.body,)
+        case _:
+            return ()
+
+
+def origin(step: Step, kind: str) -> Step:
+    """The innermost step from which an error of this kind comes, the first in the order of the text."""
+    for inner in children(step):
+        if kind in inner.facts.raises:
+            return origin(inner, kind)
+    return step
