@@ -197,7 +197,15 @@ def _choice(order: tuple[Type, ...]) -> Project:
 def _tagged(name: str, options: dict[str, RecordType]) -> Project:
     shape = [(name, _enum(EnumType(tuple(sorted(options)))), False)]
     projects = {member: checker(option).project for member, option in options.items()}
-    return lambda value: projects[scalars.fields(value, shape)[name]](value)
+
+    def project(value: Any) -> Any:
+        try:
+            chosen = projects[value[name]]
+        except (KeyError, TypeError):
+            chosen = projects[scalars.fields(value, shape)[name]]
+        return chosen(value)
+
+    return project
 
 
 def _fits_none(order: tuple[Type, ...], value: Any) -> Misfit:

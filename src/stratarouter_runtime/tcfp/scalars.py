@@ -37,6 +37,7 @@ _KINDS: Final = (
     (dict, "an object"),
     ((list, tuple), "list"),
 )
+_WORDS: Final = frozenset({bool, type(None)})
 _is_hash: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 
 
@@ -169,7 +170,29 @@ def _file_size(value: Any) -> Any:
 
 def json_value(value: Any) -> Any:
     """Any JSON value, at most `MAX_DEPTH` deep."""
-    return _any(value, MAX_DEPTH)
+    try:
+        return _quick(value, MAX_DEPTH)
+    except Misfit:
+        # Once more with care: it was unusual, or wrong, and then the place has to be told.
+        return _any(value, MAX_DEPTH)
+
+
+def _quick(value: Any, depth: int) -> Any:
+    """What `_any` gives for plain values; raises a bare `Misfit` for anything out of the ordinary."""
+    kind = type(value)
+    if kind is str and value.isascii():
+        return value
+    if kind in _WORDS:
+        return value
+    if kind is int and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if kind is float and isfinite(value):
+        return value
+    if depth and kind is list:
+        return [_quick(item, depth - 1) for item in value]
+    if depth and kind is dict and all(type(key) is str and key.isascii() for key in value):
+        return {key: _quick(value[key], depth - 1) for key in sorted(value)}
+    raise Misfit("")
 
 
 def _any(value: Any, depth: int) -> Any:

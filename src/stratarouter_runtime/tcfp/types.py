@@ -3,7 +3,8 @@
 Eleven primitives and five ways to build: list, map, enum, record, union. Every
 type carries the labels of the values it describes. Records are structural;
 fields and enum members are kept sorted, so equal types are equal objects by `==`
-whatever the order they were written in. Rules between types are in `relations`;
+whatever the order they were written in; hashes are kept, as types are keys of many
+caches. Rules between types are in `relations`;
 must never know values, positions (save for an unresolved `Ref`) or flows.
 """
 
@@ -26,35 +27,35 @@ PrimitiveName: TypeAlias = Literal[
 PRIMITIVES: Final = ("bool", "int", "float", "string", "bytes", "time", "duration", "file", "json", "null")
 
 
-class Primitive(Struct, frozen=True):
+class Primitive(Struct, frozen=True, cache_hash=True):
     """A type without parts. `never` is the type of what does not return; it cannot be written."""
 
     name: PrimitiveName
     labels: Labels = NO_LABELS
 
 
-class EnumType(Struct, frozen=True):
+class EnumType(Struct, frozen=True, cache_hash=True):
     """A closed set of strings; `members` are sorted and unique. A string literal has a one-member enum type."""
 
     members: tuple[str, ...]
     labels: Labels = NO_LABELS
 
 
-class ListType(Struct, frozen=True):
+class ListType(Struct, frozen=True, cache_hash=True):
     """Values of one type, in order."""
 
     item: Type
     labels: Labels = NO_LABELS
 
 
-class MapType(Struct, frozen=True):
+class MapType(Struct, frozen=True, cache_hash=True):
     """String keys to values of one type; iterated in key order."""
 
     value: Type
     labels: Labels = NO_LABELS
 
 
-class RecordType(Struct, frozen=True):
+class RecordType(Struct, frozen=True, cache_hash=True):
     """Named fields, sorted by name. A field whose type admits null may be left out of a value."""
 
     fields: tuple[tuple[str, Type], ...]
@@ -68,14 +69,14 @@ class RecordType(Struct, frozen=True):
         return None
 
 
-class UnionType(Struct, frozen=True):
+class UnionType(Struct, frozen=True, cache_hash=True):
     """One of several types: flat, at least two, in one fixed order; built only by `relations.join`."""
 
     options: tuple[Type, ...]
     labels: Labels = NO_LABELS
 
 
-class Ref(Struct, frozen=True):
+class Ref(Struct, frozen=True, cache_hash=True):
     """A name of a type alias, not yet resolved: only in flows as written, never in a plan."""
 
     name: str
@@ -84,7 +85,7 @@ class Ref(Struct, frozen=True):
     labels: Labels = NO_LABELS
 
 
-class UnknownType(Struct, frozen=True):
+class UnknownType(Struct, frozen=True, cache_hash=True):
     """The type of what is already in error: fits everything, so that one mistake is reported once."""
 
     labels: Labels = NO_LABELS
