@@ -28,7 +28,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _ESCAPE: Final = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|X([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.))?",
+    r"\\(?:x([0-9a-fA-F]{2})|X([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.))",
     re.DOTALL,
 )
 _SIMPLE: Final = {
@@ -161,9 +161,7 @@ def _decode_bytes(body: str, start: int, *, raw: bool) -> bytes:
 
 def _escape(found: re.Match[str], start: int) -> str:
     offset = start + found.start()
-    group = found.lastindex
-    if group is None:
-        raise SyntaxProblem(offset, "a backslash at the end of a string", "write \\\\", "E202")
+    group = found.lastindex or 0
     digits = found.group(group)
     if group == 6:
         if digits not in _SIMPLE:

@@ -13,7 +13,7 @@ from tests.unit.tcfp.expressions.expressing import run
 
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics
 from stratarouter_runtime.tcfp.expressions import ExpressionFailed, Scope, compile_value
-from stratarouter_runtime.tcfp.expressions.library import OutOfBounds
+from stratarouter_runtime.tcfp.expressions.library import OutOfBounds, unreachable
 from stratarouter_runtime.tcfp.expressions.strings import to_float, to_string
 from stratarouter_runtime.tcfp.ir import Expression
 from stratarouter_runtime.tcfp.types import (
@@ -136,6 +136,7 @@ def test_operators(source: str, value: Any) -> None:
         ("s.substring(1, 3)", "tr"),
         ("words.join()", "bab"),
         ("words.join(', ')", "b, a, b"),
+        ("[note][0].orValue(s)", "straße"),
         ("ns.sum()", 9),
         ("xs.sum()", 0.75),
         ("[].sum()", 0),
@@ -279,6 +280,16 @@ def test_a_bool_is_no_number() -> None:
     assert evaluate("[a] != [b]", a=(either, True), b=(either, 1)) is True
 
 
+def test_what_no_list_can_hold_fails() -> None:
+    with pytest.raises(ExpressionFailed, match="an empty list"):
+        unreachable(1)
+
+
+def test_durations_stay_within_their_span() -> None:
+    with pytest.raises(ExpressionFailed):
+        evaluate("d + d", d=(DURATION, "PT200000000000S"))
+
+
 # Bounds.
 
 BIG = (ListType(INT), list(range(1000)))
@@ -290,6 +301,8 @@ BIG = (ListType(INT), list(range(1000)))
         "xs.all(x, xs.exists(y, y == x))",
         "xs.all(x, xs.exists(y, y == x)) || true",
         "true && xs.all(x, xs.map(y, y).size() > 0)",
+        "xs.all(x, xs.all(y, 1 / (y + 1) >= 0)) || true",
+        "(1 / (xs[0] + 1) == 5 || xs.all(x, xs.exists(y, y == x))) || true",
         "xs.map(x, xs).flatten().size() > 0",
         "xs.all(x, xs == xs)",
         "xs.all(x, -1 in xs || true)",
