@@ -32,13 +32,14 @@ RESERVED: Final = frozenset({"execute", "validate"})
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def check_id(name: str) -> FlowId:
-    """A name under which a flow may be deployed. Raises `Refused`."""
-    if name in RESERVED or _ID.fullmatch(name) is None:
-        reason = "is reserved" if name in RESERVED else "cannot be the id of a workflow"
-        hint = "1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit"
-        raise Refused("invalid-request", f"{name[:140]!r} {reason}", hint=hint)
-    return FlowId(name)
+ID_HINT: Final = "1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit"
+
+
+def id_fault(name: str) -> str:
+    """Why a flow cannot be deployed under this name; empty where it can."""
+    if name in RESERVED:
+        return f"{name!r} is reserved"
+    return "" if _ID.fullmatch(name) else f"{name[:140]!r} cannot be the id of a workflow"
 
 
 async def deploy(service: Service, request: Request) -> Reply:
@@ -47,7 +48,9 @@ async def deploy(service: Service, request: Request) -> Reply:
     The body is the flow in YAML or JSON. `If-Match` and `If-None-Match` guard against
     overwriting what somebody else deployed.
     """
-    flow = check_id(request.param("id"))
+    flow = FlowId(request.param("id"))
+    if fault := id_fault(flow):
+        raise Refused("invalid-request", fault, hint=ID_HINT)
     kind = _kind(request)
     source = _text(await request.body(), kind)
     async with service.deploying:

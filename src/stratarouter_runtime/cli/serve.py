@@ -22,7 +22,7 @@ from stratarouter_runtime.api.app import create_app
 from stratarouter_runtime.api.exchange import Service
 from stratarouter_runtime.api.server import bind, url
 from stratarouter_runtime.api.server import serve as serve_http
-from stratarouter_runtime.api.workflows import check_id
+from stratarouter_runtime.api.workflows import ID_HINT, id_fault
 from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Document, read, rejected
@@ -113,7 +113,9 @@ async def _deploy(runtime: Runtime, document: Document) -> FlowId:
         plan = runtime.compile(document.source)
     except InvalidFlow as error:
         raise rejected(document, error) from error
-    flow = check_id(plan.name)
+    flow = FlowId(plan.name)
+    if fault := id_fault(flow):
+        raise InvalidFlow(f"{document.name}: {fault}", hint=ID_HINT)
     try:
         deployed, _ = await runtime.deployed(LOCAL, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
