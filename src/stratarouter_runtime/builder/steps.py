@@ -7,15 +7,17 @@ steps are run.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
 from stratarouter_runtime.builder.agents import definition_of
 from stratarouter_runtime.builder.annotations import Annotation, type_of
+from stratarouter_runtime.builder.conversion import encode
 from stratarouter_runtime.builder.modifiers import Modifiers, record_step, split
 from stratarouter_runtime.builder.naming import fresh
-from stratarouter_runtime.builder.proxies import Proxy, known_type
+from stratarouter_runtime.builder.proxies import Proxy, known_type, text
 from stratarouter_runtime.builder.quantities import Span, micros
 from stratarouter_runtime.builder.recording import agent_name, body, here, is_last, record, value
 from stratarouter_runtime.errors import InvalidFlow
@@ -130,7 +132,7 @@ def do(steps: Callable[[], _T], **modifiers: Unpack[Modifiers]) -> _T:
 
 def match(
     subject: object,
-    cases: Mapping[str, Callable[[], _T] | _T] | None = None,
+    cases: Mapping[Any, Callable[[], _T] | _T] | None = None,
     /,
     *,
     otherwise: Callable[[], _T] | None = None,
@@ -138,14 +140,14 @@ def match(
 ) -> _T:
     """Choose an arm by the value of a bool or enum: `match(v.verdict, {"ok": lambda: …})`.
 
-    An arm is a function that records steps, or a value. Arms may be given as keywords; those of
-    a bool are `"true"` and `"false"`.
+    An arm is a function that records steps, or a value. Labels are strings, members of an enum,
+    True, False or None; those that are names, and no modifiers, may be given as keywords.
     """
     more, modifiers = split(arms)
     every = {**(cases or {}), **more}
     does = ir.Match(
         subject=value(subject),
-        cases=tuple((str(label), body(arm)) for label, arm in every.items()),
+        cases=tuple((_label(label), body(arm)) for label, arm in every.items()),
         otherwise=None if otherwise is None else body(otherwise),
         at=here(),
     )
@@ -255,6 +257,10 @@ def fail(kind: str, message: object = None, *, data: object = None, **modifiers:
         at=here(),
     )
     record_step(does, modifiers, wish="fail")
+
+
+def _label(given: object) -> str:
+    return given if type(given) is str else str(encode(given)) if isinstance(given, Enum) else text(given)
 
 
 def _branches(

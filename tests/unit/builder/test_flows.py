@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +72,11 @@ class Out(BaseModel):
 class Reply:
     text: str
     note: str | None = None
+
+
+class Level(StrEnum):
+    LOW = "low"
+    HIGH = "high"
 
 
 @dataclass
@@ -220,6 +226,17 @@ def test_a_flow_inside_of_a_flow_is_recorded_or_called() -> None:
     assert [type(step.does).__name__ for step in outer.ir.body.steps] == ["Let", "Call"]
     assert [ref.name for ref in outer.ir.agents] == ["inner"]
     assert outer.ir.agents[0].signature is None
+
+
+def test_labels_of_a_match_are_written_as_python_has_them() -> None:
+    @flow("f")
+    def built(level: Level | None, b: bool) -> int:  # noqa: FBT001 - an input
+        one = match(level, {Level.LOW: 1, "high": 2, None: 3})
+        return one + match(b, {True: 1, False: 2})
+
+    labels = [[label for label, _ in step.does.cases] for step in built.ir.body.steps]  # type: ignore[union-attr]
+    assert labels == [["low", "high", "null"], ["true", "false"]]
+    assert validate(built.ir).diagnostics == ()
 
 
 def test_pydantic_models_are_made_of_proxies_without_being_validated() -> None:
