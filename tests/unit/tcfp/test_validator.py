@@ -222,6 +222,12 @@ STAYING = [
     ("- call: act\n  with: { n: 1 }\n  undo: { call: safe, with: { n: 1 } }\n- call: pure\n  with: { n: 1 }", []),
     ("- par: { a: { call: act, with: { n: 1 } }, b: { call: pure, with: { n: 1 } } }", ["W333"]),
     ("- par: { a: { call: act, with: { n: 1 } }, b: { let: 1 } }", []),
+    ("- do: [{ do: [{ call: act, with: { n: 1 } }] }, { call: pure, with: { n: 1 } }]", ["W333"]),
+    ("- do: [{ call: act, with: { n: 1 } }]\n  undo: { call: safe, with: { n: 1 } }\n- call: pure\n  with: { n: 1 }", []),
+    ("- each: =many\n  max: 9\n  do: { call: act, with: { n: 1 } }", ["W333"]),
+    ("- each: =many\n  max: 1\n  do: { call: act, with: { n: 1 } }", []),
+    ("- loop: 0\n  as: k\n  max: 3\n  while: =k < 2\n  do: [{ call: act, with: { n: 1 } }]\n  return: 1", ["W333"]),
+    ("- match: =n > 1\n  cases: { true: { call: act, with: { n: 1 } } }\n  else: { let: 1 }\n- call: pure\n  with: { n: 1 }", ["W333"]),
 ]  # fmt: skip
 
 

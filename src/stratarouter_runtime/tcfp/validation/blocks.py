@@ -13,7 +13,7 @@ from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.expressions import narrowing
 from stratarouter_runtime.tcfp.plan import Code
 from stratarouter_runtime.tcfp.types import NULL, Type, enum, record
-from stratarouter_runtime.tcfp.validation import bounds, kinds, tree
+from stratarouter_runtime.tcfp.validation import bounds, kinds, lasting, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import compiled
 from stratarouter_runtime.tcfp.validation.matches import check_match
@@ -58,7 +58,7 @@ def check_do(check: Checking, do: ir.Do, place: Place, *prefix: str) -> Outcome:
             _, fails = narrowing(step.guard, scope)
             scope = scope.narrow(fails)
     result = None if do.result is None else compiled(check, do.result, place.seeing(scope))
-    _check_undone(check, steps)
+    lasting.check_sequence(check, steps)
     type_ = _result_type(steps, result)
     facts = _all(steps, bounds.sequence(step.facts.worst for step in steps))
     facts = replace(facts, raises=facts.raises | raised_by(result))
@@ -80,34 +80,6 @@ def _all(steps: list[tree.Step], worst: bounds.Worst) -> Facts:
     return Facts(greatest(step.facts.effect for step in steps), raised(steps), worst)
 
 
-def _check_undone(check: Checking, steps: list[tree.Step]) -> None:
-    """W333: an effect stays although a later step of its block fails."""
-    can_fail = False
-    for step in reversed(steps):
-        if can_fail and _irrevocable(step):
-            _stays(check, step)
-        can_fail = can_fail or _can_fail(step)
-
-
-def _can_fail(step: tree.Step) -> bool:
-    """Whether more than an expression may go wrong."""
-    return not step.facts.raises <= kinds.EXPRESSION
-
-
-def _irrevocable(step: tree.Step) -> bool:
-    direct = isinstance(step.does, tree.Call | tree.Route)
-    return direct and step.facts.effect == "effect" and step.undo is None
-
-
-def _stays(check: Checking, step: tree.Step) -> None:
-    check.add(
-        "W333",
-        step.source.at,
-        f"the effect of '{step.name}' stays when something after or beside it fails",
-        "add undo:, or let it be the last step",
-    )
-
-
 def _branches(
     check: Checking, branches: tuple[tuple[str, ir.Step], ...], place: Place, word: str
 ) -> tuple[tuple[str, tree.Step], ...]:
@@ -124,9 +96,7 @@ def _name(branch: tuple[str, ir.Step]) -> str:
 def _par(check: Checking, par: ir.Par, place: Place) -> Outcome:
     branches = _branches(check, par.branches, place, "par")
     steps = [step for _, step in branches]
-    for step in steps:
-        if _irrevocable(step) and any(_can_fail(other) for other in steps if other is not step):
-            _stays(check, step)
+    lasting.check_together(check, steps)
     type_ = record({name: step.type for name, step in branches})
     facts = _all(steps, bounds.together(step.facts.worst for step in steps))
     return Outcome(tree.Par(branches), type_, facts, "par")

@@ -27,7 +27,7 @@ from stratarouter_runtime.tcfp.types import (
     labelled,
     show,
 )
-from stratarouter_runtime.tcfp.validation import bounds, kinds, tree
+from stratarouter_runtime.tcfp.validation import bounds, kinds, lasting, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Frame, Place
 from stratarouter_runtime.tcfp.validation.fits import Receiver, compiled, condition, misfits, report
 from stratarouter_runtime.tcfp.validation.names import bind
@@ -48,6 +48,7 @@ def check_each(check: Checking, step: ir.Step, each: ir.Each, place: Place) -> O
     inner = _bound(check, inner, each.item, item, check.at(step.at, "as"))
     inner = _bound(check, inner, each.index, INT, check.at(step.at, "at"))
     body = check.step(each.body, inner)
+    lasting.check_rounds(check, body, at_most)
     at_once = each.parallel or at_most
     worst = bounds.repeated(body.facts.worst, at_most, at_once)
     facts = Facts(body.facts.effect, body.facts.raises | raised_by(items) | kinds.TOO_MANY, worst)
@@ -67,6 +68,7 @@ def check_loop(check: Checking, step: ir.Step, loop: ir.Loop, place: Place) -> O
     test = condition(check, loop.test, inner, "while")
     holds, _ = narrowing(loop.test, inner.scope)
     body, result = _body(check, loop, inner.seeing(inner.scope.narrow(holds)), state)
+    lasting.check_rounds(check, body, at_most)
     worst = bounds.repeated(body.facts.worst, at_most)
     raises = body.facts.raises | raised_by(initial, test, result)
     does = tree.Loop(initial, test, body, loop.max, frame.size, result, state)
