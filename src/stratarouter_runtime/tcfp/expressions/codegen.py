@@ -35,6 +35,7 @@ from stratarouter_runtime.tcfp.times import duration_micros
 Run = Callable[[Any], Any]
 
 _BUDGETED: Final = ("lambda e: (lambda b: ", f")([{library.MAX_VISITS}])")
+_WRITTEN: Final = (bool, int, str, bytes)
 _GLOBALS: Final[dict[str, Any]] = {
     "__builtins__": {"len": len, "any": any, "all": all, "sum": sum, "float": float},
     "size": len,
@@ -66,7 +67,7 @@ def generate(node: Typed) -> Run:
     return run
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _compiled(text: str) -> Run:
     try:
         run: Run = eval(compile(text, "<expression>", "eval"), _GLOBALS)  # noqa: S307 - see the module's docstring
@@ -122,7 +123,7 @@ class _Writer:
                 return self._loop(node)
 
     def _constant(self, value: Any) -> str:
-        if value is None or isinstance(value, bool | int | str | bytes):
+        if value is None or isinstance(value, _WRITTEN):
             return repr(value) if not isinstance(value, int) or value >= 0 else f"({value!r})"
         if isinstance(value, float) and value - value == 0:
             return f"({value!r})"

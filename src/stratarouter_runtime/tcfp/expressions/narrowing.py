@@ -7,7 +7,7 @@ reports nothing: a path that cannot be typed proves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from stratarouter_runtime.tcfp.expressions import syntax
 from stratarouter_runtime.tcfp.expressions.access import select
@@ -18,6 +18,7 @@ from stratarouter_runtime.tcfp.types import NULL, EnumType, Type, enum
 
 Key: TypeAlias = str | bool | None
 """What a value is compared with: a literal."""
+_KEYS: Final = (str, bool, type(None))
 
 
 def facts_of(node: Node, scope: Scope) -> tuple[Facts, Facts]:
@@ -49,7 +50,7 @@ def _facts_of_equality(node: syntax.Binary, scope: Scope) -> tuple[Facts, Facts]
     subject, key = (
         (node.right, node.left) if isinstance(node.left, syntax.Literal) else (node.left, node.right)
     )
-    if not isinstance(key, syntax.Literal) or not isinstance(key.value, str | bool | None):
+    if not isinstance(key, syntax.Literal) or not isinstance(key.value, _KEYS):
         return NO_FACTS, NO_FACTS
     literal = key.value
     different = _facts(subject, scope, lambda of: _other_than(of, literal))

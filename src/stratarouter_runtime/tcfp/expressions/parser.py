@@ -32,7 +32,7 @@ _PRECEDENCE: Final = {
 _WORDS: Final[dict[object, bool | None]] = {"true": True, "false": False, "null": None}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def parse(source: str) -> Node:
     """The tree of `source` (without the leading `=`); raises `SyntaxProblem`.
 
