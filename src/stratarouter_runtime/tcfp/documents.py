@@ -62,10 +62,10 @@ def read(document: bytes) -> tuple[ir.Flow, Registry, str]:
 
 def _flow(data: Any) -> ir.Flow:
     loaded = load(orjson.dumps(data))
-    if loaded.flow is None or loaded.diagnostics:
-        errors = [found for found in loaded.diagnostics if found.severity == "error"]
-        if loaded.flow is None or errors:
-            raise InvalidFlow("the flow in this document of a plan cannot be read", diagnostics=tuple(errors))
+    if loaded.flow is None:
+        raise InvalidFlow(
+            "the flow in this document of a plan cannot be read", diagnostics=loaded.diagnostics
+        )
     return loaded.flow
 
 

@@ -87,6 +87,16 @@ def test_every_agent_that_does_not_fit_is_named() -> None:
     assert refused.value.hint == "add it to the project's agents"
 
 
+def test_where_all_are_at_hand_the_advice_is_to_change_one() -> None:
+    of = flow(TEXT)
+    registry = registry_of(of)
+    pure = registry["pure"]
+    dear = replace(pure, signature=replace(pure.signature, cost=Cost(9.0)))
+    with pytest.raises(LinkError, match=r"cost\.usd: 9, at most 1 is declared") as refused:
+        compile_flow(of, {**registry, "pure": dear})
+    assert refused.value.hint == "change the agent, or the signature under agents:"
+
+
 def test_a_missing_agent_with_a_near_name_is_guessed() -> None:
     of = flow(TEXT)
     registry = registry_of(of)

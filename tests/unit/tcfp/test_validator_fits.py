@@ -239,3 +239,35 @@ def test_semantic_fields_may_be_any_text() -> None:
     wrong = replace(signature, semantic=("a", "b"))
     (found,) = validate(made(agents=(ir.AgentRef("x", wrong),))).diagnostics
     assert (found.code, found.pointer) == ("E308", "/agents/x/semantic/1")
+
+
+def test_an_alias_may_be_used_before_it_is_written_and_carry_labels() -> None:
+    steps = "- ask: Outer\n  time: 1s\n  else: { inner: [{ who: =name }] }\n  id: it"
+    text = flow_text(
+        steps, head="types: { Outer: { inner: list<Inner> }, Inner: { who: Who @pii }, Who: string }\n"
+    )
+    found = validate(flow(text))
+    assert not found.diagnostics
+    assert types(found) == {"it": "{inner: list<{who: string @pii}>}"}
+
+
+def test_aliases_that_contain_each_other_are_told_once() -> None:
+    text = flow_text("- let: 1", head="types: { A: { b: B? }, B: { a: list<A> }, C: { a: A, b: B } }\n")
+    (found,) = validate(flow(text)).diagnostics
+    assert (found.code, found.pointer) == ("E301", "/types/B/a")
+    assert found.message == "type 'A' contains itself: A → B → A"
+
+
+def test_else_of_a_match_on_a_written_value_knows_nothing_of_it() -> None:
+    assert codes(checked("- match: one\n  cases: { one: { let: 1 } }")) == []
+    assert codes(checked("- match: one\n  cases: { two: { let: 1 } }\n  else: { let: 2 }")) == ["E316"]
+
+
+@pytest.mark.parametrize(
+    ("of", "found"), [("'[a, b]'", []), ("json", ["E308"]), ("int?", ["E308"]), ("string?", [])]
+)
+def test_semantic_fields_hold_text(of: str, found: list[str]) -> None:
+    text = flow_text("- let: 1").replace(
+        "text: { in: { s: string }", f"text: {{ cache: semantic, semantic: [s], in: {{ s: {of} }}"
+    )
+    assert [one.code for one in validate(flow(text)).diagnostics] == found

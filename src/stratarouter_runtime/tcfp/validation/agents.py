@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.ir import Where
-from stratarouter_runtime.tcfp.types import EnumType, Primitive, RecordType, Type, UnknownType
+from stratarouter_runtime.tcfp.types import STRING, RecordType, Type
 from stratarouter_runtime.tcfp.validation import bounds, kinds
 from stratarouter_runtime.tcfp.validation.context import Checking
 from stratarouter_runtime.tcfp.validation.fits import Receiver
@@ -153,13 +153,7 @@ def _check_semantic(check: Checking, signature: ir.Signature, at: Where) -> None
 
 
 def _is_text(type_: Type) -> bool:
-    match relations.without_null(type_):
-        case EnumType() | UnknownType():
-            return True
-        case Primitive() as primitive:
-            return primitive.name == "string"
-        case _:
-            return False
+    return relations.assignable(relations.without_labels(relations.without_null(type_)), STRING)
 
 
 def _place(agent: ir.AgentRef) -> Where:

@@ -1,11 +1,9 @@
-"""The operators that hold steps: do, match, par, race, each, loop.
+"""The operators that hold steps once: do, par, race; `match` is in `matches`, what repeats in `rounds`.
 
 Must never know modifiers.
 """
 
 from __future__ import annotations
-
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -16,32 +14,9 @@ from stratarouter_runtime.tcfp.types import NULL, Type, enum, record
 from stratarouter_runtime.tcfp.validation import bounds, kinds, lasting, tree
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import compiled
-from stratarouter_runtime.tcfp.validation.matches import check_match
 from stratarouter_runtime.tcfp.validation.names import bind
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised, raised_by
-from stratarouter_runtime.tcfp.validation.rounds import check_each, check_loop
 from stratarouter_runtime.tcfp.validation.tree import Facts
-
-
-def check_block(check: Checking, step: ir.Step, place: Place) -> Outcome:
-    """The outcome of an operator that holds steps."""
-    match step.does:
-        case ir.Do():
-            return check_do(check, step.does, place, "do")
-        case ir.Match():
-            return check_match(check, step, step.does, place)
-        case ir.Par():
-            return _par(check, step.does, place)
-        case ir.Race():
-            return _race(check, step, step.does, place)
-        case ir.Each():
-            return check_each(check, step, step.does, place)
-        case ir.Loop():
-            return check_loop(check, step, step.does, place)
-        case ir.Call() | ir.Route() | ir.Let() | ir.Ask() | ir.Sleep() | ir.Fail():
-            raise AssertionError(step.does)
-        case _:
-            assert_never(step.does)
 
 
 def check_do(check: Checking, do: ir.Do, place: Place, *prefix: str) -> Outcome:
@@ -93,7 +68,8 @@ def _name(branch: tuple[str, ir.Step]) -> str:
     return branch[0]
 
 
-def _par(check: Checking, par: ir.Par, place: Place) -> Outcome:
+def check_par(check: Checking, par: ir.Par, place: Place) -> Outcome:
+    """All branches at once: a record of what they give."""
     branches = _branches(check, par.branches, place, "par")
     steps = [step for _, step in branches]
     lasting.check_together(check, steps)
@@ -102,7 +78,8 @@ def _par(check: Checking, par: ir.Par, place: Place) -> Outcome:
     return Outcome(tree.Par(branches), type_, facts, "par")
 
 
-def _race(check: Checking, step: ir.Step, race: ir.Race, place: Place) -> Outcome:
+def check_race(check: Checking, step: ir.Step, race: ir.Race, place: Place) -> Outcome:
+    """The first branch that succeeds: `{by, out}`."""
     branches = _branches(check, race.branches, place, "race")
     for name, branch in branches:
         if branch.facts.effect == "effect":

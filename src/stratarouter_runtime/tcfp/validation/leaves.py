@@ -1,4 +1,4 @@
-"""The operators without steps inside: call, route, let, ask, sleep, fail.
+"""The operators without steps inside: call, let, ask, sleep, fail; `route` is in `routes`.
 
 Must never know modifiers.
 """
@@ -28,32 +28,13 @@ from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy, 
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import Receiver, advice, compiled, given, misfits, report
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, raised_by
-from stratarouter_runtime.tcfp.validation.routes import check_route
 from stratarouter_runtime.tcfp.validation.tree import Facts
 
 _PERSON: Final = Receiver("show", accepts=None, outgoing=True)
 
 
-def check_leaf(check: Checking, step: ir.Step, place: Place) -> Outcome | None:
-    """The outcome of a leaf; None for operators that hold steps."""
-    match step.does:
-        case ir.Call():
-            return _call(check, step, step.does, place)
-        case ir.Route():
-            return check_route(check, step, step.does, place)
-        case ir.Let():
-            return _let(check, step, step.does, place)
-        case ir.Ask():
-            return _ask(check, step, step.does, place)
-        case ir.Sleep():
-            return _sleep(check, step, step.does)
-        case ir.Fail():
-            return _fail(check, step, step.does, place)
-        case _:
-            return None
-
-
-def _call(check: Checking, step: ir.Step, call: ir.Call, place: Place) -> Outcome:
+def check_call(check: Checking, step: ir.Step, call: ir.Call, place: Place) -> Outcome:
+    """The outcome of a call: what the agent gives."""
     at = check.at(step.at, "call")
     signature = agents.signature(check, call.agent, at)
     if signature is None:
@@ -66,7 +47,8 @@ def _call(check: Checking, step: ir.Step, call: ir.Call, place: Place) -> Outcom
     return Outcome(tree.Call(call.agent, code), signature.output, facts, f"call {call.agent}")
 
 
-def _let(check: Checking, step: ir.Step, let: ir.Let, place: Place) -> Outcome:
+def check_let(check: Checking, step: ir.Step, let: ir.Let, place: Place) -> Outcome:
+    """The outcome of a value, converted where a type is written."""
     code = compiled(check, let.value, place)
     raises = raised_by(code)
     if let.type is None:
@@ -102,7 +84,8 @@ def _passes(a: Type, b: Type) -> bool:
             return relations.comparable(a, b)
 
 
-def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
+def check_ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
+    """The outcome of a question: what is answered, or `else`."""
     wanted = check.resolve(ask.type, check.at(step.at, "ask"))
     show_: Code | None = None
     if ask.show is not None:
@@ -117,13 +100,15 @@ def _ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outcome:
     return Outcome(does, wanted, Facts(raises=raises, worst=bounds.waiting(ask.time)), "ask")
 
 
-def _sleep(check: Checking, step: ir.Step, sleep: ir.Sleep) -> Outcome:
+def check_sleep(check: Checking, step: ir.Step, sleep: ir.Sleep) -> Outcome:
+    """The outcome of a timer: null."""
     policy.note_time(check, check.at(step.at, "sleep"), sleep.time)
     does = tree.Ask(NULL, sleep.time, "", None, None, sleep=True)
     return Outcome(does, NULL, Facts(worst=bounds.waiting(sleep.time)), "sleep")
 
 
-def _fail(check: Checking, step: ir.Step, fail: ir.Fail, place: Place) -> Outcome:
+def check_fail(check: Checking, step: ir.Step, fail: ir.Fail, place: Place) -> Outcome:
+    """The outcome of an error raised: none."""
     known = fail.kind in check.errors
     if not known:
         _unknown_kind(check, step, fail.kind)

@@ -6,19 +6,22 @@ result, `undo`. Must never know what any one operator means.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from msgspec.structs import replace
 
 from stratarouter_runtime.tcfp import ir, relations
 from stratarouter_runtime.tcfp.expressions import narrowing
 from stratarouter_runtime.tcfp.plan import NONE, Code
 from stratarouter_runtime.tcfp.types import Type
-from stratarouter_runtime.tcfp.validation import bounds, handlers, kinds, policy
-from stratarouter_runtime.tcfp.validation.blocks import check_block
+from stratarouter_runtime.tcfp.validation import blocks, bounds, handlers, kinds, leaves, policy
 from stratarouter_runtime.tcfp.validation.context import Checking, Place
 from stratarouter_runtime.tcfp.validation.fits import condition
-from stratarouter_runtime.tcfp.validation.leaves import check_leaf
+from stratarouter_runtime.tcfp.validation.matches import check_match
 from stratarouter_runtime.tcfp.validation.names import bind, check_name
 from stratarouter_runtime.tcfp.validation.outcome import Outcome, greatest, raised_by
+from stratarouter_runtime.tcfp.validation.rounds import check_each, check_loop
+from stratarouter_runtime.tcfp.validation.routes import check_route
 from stratarouter_runtime.tcfp.validation.tree import Facts, Step
 
 UNDO_RETRY = ir.Retry(max=3, wait=100_000, factor=2.0)
@@ -59,8 +62,34 @@ def _guarded(check: Checking, step: ir.Step, place: Place) -> tuple[Code | None,
     return code, inner.seeing(place.scope.narrow(holds))
 
 
-def _operator(check: Checking, step: ir.Step, place: Place) -> Outcome:
-    return check_leaf(check, step, place) or check_block(check, step, place)
+def _operator(check: Checking, step: ir.Step, place: Place) -> Outcome:  # noqa: C901, PLR0912 - one case an operator
+    match step.does:
+        case ir.Call() as call:
+            return leaves.check_call(check, step, call, place)
+        case ir.Route() as route:
+            return check_route(check, step, route, place)
+        case ir.Let() as let:
+            return leaves.check_let(check, step, let, place)
+        case ir.Do() as do:
+            return blocks.check_do(check, do, place, "do")
+        case ir.Match() as match:
+            return check_match(check, step, match, place)
+        case ir.Par() as par:
+            return blocks.check_par(check, par, place)
+        case ir.Race() as race:
+            return blocks.check_race(check, step, race, place)
+        case ir.Each() as each:
+            return check_each(check, step, each, place)
+        case ir.Loop() as loop:
+            return check_loop(check, step, loop, place)
+        case ir.Ask() as ask:
+            return leaves.check_ask(check, step, ask, place)
+        case ir.Sleep() as sleep:
+            return leaves.check_sleep(check, step, sleep)
+        case ir.Fail() as fail:
+            return leaves.check_fail(check, step, fail, place)
+        case _:
+            assert_never(step.does)
 
 
 def _attempts(check: Checking, step: ir.Step, facts: Facts, guard: Code | None) -> Facts:
