@@ -28,7 +28,7 @@ from typing import (
 )
 
 from stratarouter_runtime.errors import InvalidFlow
-from stratarouter_runtime.tcfp.relations import join, optional
+from stratarouter_runtime.tcfp.relations import join, nullable, optional
 from stratarouter_runtime.tcfp.types import (
     BOOL,
     BYTES,
@@ -182,7 +182,8 @@ def _type(annotation: Annotation, outer: tuple[Annotation, ...]) -> Type:
             names = frozenset(extra.name for extra in extras if isinstance(extra, Label))
             return labelled(_type(inner, outer), names)
         case origin if origin is NotRequired:
-            return optional(_type(get_args(annotation)[0], outer))
+            of = _type(get_args(annotation)[0], outer)
+            return of if nullable(of) else optional(of)
         case origin if origin in _UNIONS:
             return join(*(_type(option, outer) for option in get_args(annotation)))
         case origin if origin is Literal:

@@ -216,13 +216,22 @@ def _any(value: Any, depth: int) -> Any:
 
 
 def _number(value: int) -> int | float:
-    # A float such as 1e20 may be written without exponent or fraction, and come back as an int.
     if -MAX_INTEGER <= value <= MAX_INTEGER:
         return int(value)
     number = _float(value)
-    if number == value:
+    if value in (number, _written(number)):
         return float(number)
     raise Misfit("the integer is beyond ±(2^53-1)", hint="carry larger numbers as string")
+
+
+def _written(number: float) -> int:
+    """The integer that canonical JSON writes for a large float: its shortest digits, then zeros.
+
+    RFC 8785 writes neither exponent nor fraction below 1e21, so such a float comes back as an int.
+    """
+    digits, _, exponent = repr(number).partition("e")
+    whole, _, fraction = digits.partition(".")
+    return int(whole + fraction) * 10 ** (int(exponent or 0) - len(fraction)) if exponent else int(number)
 
 
 # Containers.

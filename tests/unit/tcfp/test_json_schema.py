@@ -84,6 +84,11 @@ def _sorted(schema: Any) -> Any:
     return sorted(map(repr, schema)) if isinstance(schema, list) else schema
 
 
+def test_labels_of_a_nullable_field_stay_where_they_were() -> None:
+    type_ = record({"a": labelled(optional(BOOL), PII), "b": optional(labelled(BOOL, PII))})
+    assert from_schema(to_schema(type_)).type == type_
+
+
 def test_records_that_are_taken_in_stay_open() -> None:
     schema = to_schema(record({"a": ListType(record({"b": INT}))}), closed=False)
     assert "additionalProperties" not in repr(schema)

@@ -71,6 +71,8 @@ class Number(IntEnum):
         (FILE, {"digest": HASH, "size": 1, "media": "a/b"}, {"digest": HASH, "media": "a/b", "size": 1}),
         (JSON, {"b": [1, None, True], "a": 1e20}, {"a": 1e20, "b": [1, None, True]}),
         (JSON, 10**20, 1e20),
+        (JSON, -54423846420468700, -5.44238464204687e16),
+        (JSON, 2**53, 2.0**53),
         (UNKNOWN, {"x": 1}, {"x": 1}),
         (ListType(FLOAT), (1, 2.5), [1.0, 2.5]),
         (MapType(FLOAT), OrderedDict(b=1, a=2), {"a": 2.0, "b": 1.0}),

@@ -26,7 +26,7 @@ from stratarouter_runtime.tcfp.json_schema.keywords import (
     type_of_constant,
 )
 from stratarouter_runtime.tcfp.json_schema.writing import LABELS, TYPE
-from stratarouter_runtime.tcfp.relations import is_never, join, optional
+from stratarouter_runtime.tcfp.relations import is_never, join, nullable, optional
 from stratarouter_runtime.tcfp.types import (
     BOOL,
     BYTES,
@@ -252,7 +252,7 @@ class _Reader:
             if is_never(type_):
                 self.leave(at)
             else:
-                fields[name] = type_ if name in required else optional(type_)
+                fields[name] = type_ if name in required or nullable(type_) else optional(type_)
         return record(fields)
 
 
