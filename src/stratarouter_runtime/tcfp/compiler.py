@@ -50,6 +50,7 @@ def compile_flow(flow: ir.Flow | Checked, registry: Registry, router: str = "") 
         router=router,
         document=documents.write(checked.flow, agents, router),
         signature=_signature(checked, raises),
+        errors={kind: checker(data) for kind, data in checked.errors.items()},
     )
 
 

@@ -225,8 +225,9 @@ class Plan(Struct, frozen=True):
     """A flow, checked, linked and compiled; the same digest means the same plan.
 
     `ops[0]` is the body, an `Enter`. `size` is the number of slots at depth 0: `run`,
-    then the inputs in the order of `inputs`, then the rest. `document` is the canonical
-    JSON from which this very plan can be compiled again.
+    then the inputs in the order of `inputs`, then the rest. `document` is the JSON (keys
+    sorted) from which this very plan can be compiled again. `errors` are the own kinds
+    that may come up in it, with the checker of their data: handlers rely on its type.
     """
 
     name: str
@@ -245,6 +246,7 @@ class Plan(Struct, frozen=True):
     router: str
     document: bytes
     signature: Signature
+    errors: Mapping[str, Checker] = {}
 
     def describe(self, indices: Sequence[int]) -> str:
         """The names of these ops, for messages."""

@@ -16,8 +16,8 @@ from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.tcfp import relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.ir import EFFECTS, Signature
-from stratarouter_runtime.tcfp.plan import LinkedAgent
 from stratarouter_runtime.tcfp.labels import accepted
+from stratarouter_runtime.tcfp.plan import LinkedAgent
 from stratarouter_runtime.tcfp.values import checker
 
 

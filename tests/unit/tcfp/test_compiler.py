@@ -14,6 +14,7 @@ from stratarouter_runtime.tcfp.expressions import ExpressionFailed
 from stratarouter_runtime.tcfp.plan import NONE, Environment, Plan
 from stratarouter_runtime.tcfp.types import show
 from stratarouter_runtime.tcfp.validator import validate
+from stratarouter_runtime.tcfp.values import Misfit
 
 
 def steps_of(steps: str, result: str = "null", head: str = "", out: str = "json") -> Plan:
@@ -254,6 +255,15 @@ def test_a_plan_knows_the_flow_as_an_agent() -> None:
     )
     assert plan.limits.usd == 0.5
     assert plan.bound.steps == 2
+
+
+def test_a_plan_checks_the_data_of_its_own_kinds_of_errors() -> None:
+    errors = steps_of("- let: 1").errors
+    assert sorted(errors) == ["found.twice", "lost"]
+    assert errors["lost"].project({"where": "here", "more": 1}) == {"where": "here"}
+    with pytest.raises(Misfit):
+        errors["lost"].project({"where": 1})
+    assert errors["found.twice"].project(None) is None
 
 
 def test_checkers_project_inputs_and_outputs() -> None:
