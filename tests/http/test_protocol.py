@@ -152,6 +152,13 @@ async def test_a_body_that_does_not_arrive_in_time_is_hung_up_on(listening: List
     assert await wire.closed()
 
 
+async def test_a_body_that_never_comes_is_not_answered_twice(listening: Listening) -> None:
+    wire = await listening.wire()
+    await wire.send(b"POST /nope HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+    check(await wire.answer(), "not-found")
+    assert await wire.closed()
+
+
 async def test_half_a_flow_is_never_deployed(listening: Listening) -> None:
     head = b"PUT /api/v1/workflows/echo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/yaml\r\n"
     half = ECHO.encode() + b"# more of it"

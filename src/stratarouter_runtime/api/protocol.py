@@ -122,6 +122,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def _unanswered(self) -> bool:
         """Whether the next response on the wire belongs to the request that is arriving."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
-            return True
-        return self._due == "body" and not self.pipeline and not cycle.response_started
+        if cycle is not None and self._due == "body":
+            return not self.pipeline and not cycle.response_started
+        return cycle is None or cycle.response_complete
