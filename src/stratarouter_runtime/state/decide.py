@@ -31,7 +31,19 @@ from stratarouter_runtime.state.events import (
     TimerFired,
 )
 from stratarouter_runtime.state.leaves import Flight, Question, Scoring
-from stratarouter_runtime.state.run import Begin, Dispatch, Fail, Frame, Open, Phase, Run, Succeed, Task, Win
+from stratarouter_runtime.state.run import (
+    Admit,
+    Begin,
+    Dispatch,
+    Fail,
+    Frame,
+    Open,
+    Phase,
+    Run,
+    Succeed,
+    Task,
+    Win,
+)
 from stratarouter_runtime.state.steps import begin_attempt, open_frame, succeed
 from stratarouter_runtime.state.unwinding import fail, resume, stumble, win
 from stratarouter_runtime.tcfp.durations import format_duration
@@ -60,15 +72,26 @@ def begin(plan: Plan, started: Started, at: int) -> Run:
 
 
 def decide(run: Run) -> list[Command]:
-    """Work off the agenda; return what the shell must do, in order."""
-    agenda = run.agenda
-    while agenda and run.finished is None:
-        _work(run, agenda.popleft())
+    """Work off the agenda; return what the shell must do, in order.
+
+    What a task puts on the agenda comes before what stood there, so that steps are reached
+    in written order, however deep they are. Calls are made when all else is settled.
+    """
+    stack: list[Task | Dispatch | Admit] = []
+    while run.finished is None:
+        stack += reversed(run.agenda)
+        run.agenda.clear()
+        if stack:
+            _work(run, stack.pop())
+        elif run.outgoing:
+            _work(run, run.outgoing.popleft())
+        else:
+            break
     commands, run.commands = run.commands, []
     return commands
 
 
-def _work(run: Run, task: Task) -> None:
+def _work(run: Run, task: Task | Dispatch | Admit) -> None:
     match task:
         case Open():
             open_frame(run, task)
@@ -76,6 +99,8 @@ def _work(run: Run, task: Task) -> None:
             begin_attempt(run, task)
         case Dispatch():
             leaves.dispatch(run, task.frame)
+        case Admit():
+            leaves.admit(run, task.scope)
         case Succeed():
             succeed(run, task)
         case Win():

@@ -13,10 +13,11 @@ from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.routing.choose import choose
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Write
 from stratarouter_runtime.state.events import Asked, Chosen, Dispatched, Failure, Usage
-from stratarouter_runtime.state.run import Dispatch, Fail, Succeed
+from stratarouter_runtime.state.run import Admit, Dispatch, Fail, Succeed
 from stratarouter_runtime.state.scopes import (
     count_step,
     deadline_of,
+    has_room,
     leave_place,
     reserve,
     settle,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Answered, Failed, Returned, Scored
-    from stratarouter_runtime.state.run import Frame, Run
+    from stratarouter_runtime.state.run import Frame, Run, Scope
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
 
 
@@ -77,7 +78,7 @@ def start_call(run: Run, frame: Frame, does: Call) -> None:
         if not count_step(run, frame):
             return
         frame.memory = _flight(run.plan.agents[does.agent], does.input.run(frame.env))
-    run.agenda.append(Dispatch(frame))
+    run.outgoing.append(Dispatch(frame))
 
 
 def _flight(agent: LinkedAgent, value: Value) -> Flight:
@@ -86,11 +87,22 @@ def _flight(agent: LinkedAgent, value: Value) -> Flight:
     return Flight(agent, to_json(type_, given), digest(canonical_value(type_, given)))
 
 
-def dispatch(run: Run, frame: Frame) -> None:
-    """Make the call, if there is a place and money for it."""
-    flight: Flight = frame.memory
-    if not frame.live or not take_place(frame):
+def admit(run: Run, scope: Scope) -> None:
+    """Let those who wait in a scope make their calls, in order, while there is room."""
+    while scope.waiting and has_room(scope):
+        dispatch(run, scope.waiting.popleft(), scope)
+
+
+def dispatch(run: Run, frame: Frame, turn: Scope | None = None) -> None:
+    """Make the call, if there is a place and money for it. `turn` is where it has waited."""
+    if not frame.live:
         return
+    full = take_place(frame, turn)
+    if full is not None:
+        if has_room(full):  # others wait there, who may have given up by now
+            run.outgoing.append(Admit(full))
+        return
+    flight: Flight = frame.memory
     flight.placed = True
     if not reserve(run, frame, flight.agent.signature.cost):
         return
@@ -116,7 +128,7 @@ def land(run: Run, frame: Frame, usage: Usage | None) -> None:
     if flight.reserved:
         settle(run, frame, cost, usage or Usage(cost.usd, cost.tokens))
     if flight.placed:
-        run.agenda.extend(Dispatch(woken) for woken in leave_place(frame))
+        run.outgoing.extend(Admit(scope) for scope in leave_place(frame))
     flight.placed = flight.reserved = flight.flying = False
 
 
@@ -149,7 +161,7 @@ def failed(run: Run, frame: Frame, event: Failed) -> None:
 def start_route(run: Run, frame: Frame, does: Route) -> None:
     """Decide by the first rule that holds; else have the candidates compared with the query."""
     if frame.memory is not None:
-        run.agenda.append(Dispatch(frame))
+        run.outgoing.append(Dispatch(frame))
         return
     if not count_step(run, frame):
         return
@@ -189,7 +201,7 @@ def _choose(run: Run, frame: Frame, does: Route, chosen: Chosen, agent: LinkedAg
     run.choices.append(chosen)
     run.commands.append(Write(chosen))
     frame.memory = _flight(agent, does.input.run(frame.env))
-    run.agenda.append(Dispatch(frame))
+    run.outgoing.append(Dispatch(frame))
 
 
 # Questions.

@@ -144,6 +144,13 @@ class Dispatch:
 
 
 @dataclass(slots=True, eq=False)
+class Admit:
+    """Let those who wait for a place in a scope have their turn."""
+
+    scope: Scope
+
+
+@dataclass(slots=True, eq=False)
 class Succeed:
     """The body, or the handler, of a frame came to a value."""
 
@@ -167,21 +174,24 @@ class Fail:
     failure: Failure
 
 
-Task: TypeAlias = Open | Begin | Dispatch | Succeed | Win | Fail
+Task: TypeAlias = Open | Begin | Succeed | Win | Fail
 
 
 @dataclass(slots=True, eq=False)
 class Run:
     """One execution of one plan, in memory.
 
-    `now` is the time of the newest fact. `live` are the frames that facts can reach, by
+    `now` is the time of the newest fact. `agenda` are the tasks put there since the last
+    one was worked off; `outgoing` are calls to be made once nothing else is left to do, so
+    that none is made and withdrawn at once. `live` are the frames that facts can reach, by
     path, and `asking` those of them that wait for a person. `completed` counts completed steps: the order in which undos are reversed. `choices` are the routes taken.
     """
 
     plan: Plan
     started: Started
     now: int
-    agenda: deque[Task] = field(default_factory=deque)
+    agenda: list[Task] = field(default_factory=list)
+    outgoing: deque[Dispatch | Admit] = field(default_factory=deque)
     commands: list[Command] = field(default_factory=list)
     live: dict[StepPath, Frame] = field(default_factory=dict)
     asking: set[StepPath] = field(default_factory=set)

@@ -79,28 +79,31 @@ def settle(run: Run, frame: Frame, cost: Cost, usage: Usage) -> None:
     run.ms += usage.ms
 
 
-def take_place(frame: Frame) -> bool:
-    """Take one of the `parallel` places of every scope; False where one is full, and queues the frame."""
+def take_place(frame: Frame, turn: Scope | None) -> Scope | None:
+    """Take one of the `parallel` places of every scope, or queue at the first that has none.
+
+    Returns that scope, or None where all places were taken. Whoever waits goes first, save
+    that it is the frame's own `turn` there.
+    """
     for scope in _around(frame):
-        if scope.limits.parallel is not None and scope.running >= scope.limits.parallel:
+        if not has_room(scope) or (scope.waiting and scope is not turn):
             scope.waiting.append(frame)
-            return False
+            return scope
     for scope in _around(frame):
         scope.running += 1
-    return True
+    return None
 
 
-def leave_place(frame: Frame) -> list[Frame]:
-    """Give the places back; the frames that may now try again, one a scope, in order."""
-    woken = []
+def leave_place(frame: Frame) -> list[Scope]:
+    """Give the places back; the scopes where somebody waits for one."""
     for scope in _around(frame):
         scope.running -= 1
-        while scope.waiting:
-            waiting = scope.waiting.popleft()
-            if waiting.live:
-                woken.append(waiting)
-                break
-    return woken
+    return [scope for scope in _around(frame) if scope.waiting]
+
+
+def has_room(scope: Scope) -> bool:
+    """Whether one more call may be made in this scope."""
+    return scope.limits.parallel is None or scope.running < scope.limits.parallel
 
 
 def _around(frame: Frame) -> Iterator[Scope]:

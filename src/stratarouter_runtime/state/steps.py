@@ -12,7 +12,7 @@ from stratarouter_runtime.state.ending import complete
 from stratarouter_runtime.state.leaves import emit
 from stratarouter_runtime.state.machine import Happening, move
 from stratarouter_runtime.state.operators import child_succeeded, start
-from stratarouter_runtime.state.run import Begin, Frame, Open, Scope, Succeed, Undo, path_of
+from stratarouter_runtime.state.run import Begin, Frame, Open, Phase, Scope, Succeed, Undo, path_of
 from stratarouter_runtime.state.unwinding import stumble, unwind, withdraw
 from stratarouter_runtime.tcfp.expressions import ExpressionFailed
 from stratarouter_runtime.tcfp.plan import NONE, Call, Route
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def open_frame(run: Run, task: Open) -> None:
     """Make a frame and start it, unless its guard says no."""
     op, parent = task.op, task.parent
-    if parent is not None and not parent.live:
+    if parent is not None and not _wanted(parent, task.role):
         return
     frame = Frame(op, parent, task.role, task.env, task.indices, path_of(op, task.indices), task.scope)
     if parent is None:
@@ -37,6 +37,17 @@ def open_frame(run: Run, task: Open) -> None:
         return
     _open_scope(run, frame)
     run.agenda.append(Begin(frame))
+
+
+def _wanted(parent: Frame, role: str | int) -> bool:
+    """Whether the parent is still in the phase in which it asked for this frame."""
+    match role:
+        case "undo":
+            return parent.phase is Phase.UNWINDING
+        case "handler":
+            return parent.phase is Phase.HANDLING
+        case _:
+            return parent.phase is Phase.RUNNING
 
 
 def _holds(run: Run, frame: Frame, guard: Code) -> bool:

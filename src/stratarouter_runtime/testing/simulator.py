@@ -41,6 +41,8 @@ from stratarouter_runtime.state.events import (
     Usage,
 )
 from stratarouter_runtime.state.ledger import Ledger
+from stratarouter_runtime.state.replay import replay
+from stratarouter_runtime.state.run import Run
 from stratarouter_runtime.tcfp.plan import Plan
 
 START: Final = 1_700_000_000_000_000
@@ -77,12 +79,13 @@ class Call(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Simulated:
-    """What came of it. Times in `calls` are microseconds since the start."""
+    """What came of it. Times in `calls` are microseconds since the start; `run` is the state at the end."""
 
     finished: Finished | None
     records: list[Record]
     calls: list[Call]
     took: int
+    run: Run
 
     @property
     def events(self) -> list[Event]:
@@ -133,21 +136,33 @@ class Simulator:
         self._records: list[Record] = []
         self._calls: list[Call] = []
 
-    def run(self, given: Mapping[str, Any]) -> Simulated:
-        """Run to the end, or until nothing can happen any more."""
+    def run(self, given: Mapping[str, Any], *, facts: int | None = None) -> Simulated:
+        """Run to the end, or until nothing can happen any more, or until so many facts came."""
         started = Started("exec_test", self._plan.digest, dict(given), self._seed, LOCAL)
         self._records.append(self._ledger.write(started, self._now))
         run = begin(self._plan, started, self._now)
         self._carry_out(decide(run))
         if self._cancel_at is not None:
             self._later(self._cancel_at, "cancel", CancelRequested())
-        while self._due and run.finished is None:
+        return self._go_on(run, facts)
+
+    def resume(self, records: Sequence[Record]) -> Simulated:
+        """Take a journal up as recovery does, and run to the end."""
+        replayed = replay(self._plan, records)
+        self._records, self._ledger = list(records), replayed.ledger
+        self._now = replayed.ledger.at
+        self._carry_out(list(replayed.owed))
+        return self._go_on(replayed.run, None)
+
+    def _go_on(self, run: Run, facts: int | None) -> Simulated:
+        while self._due and run.finished is None and facts != 0:
             due = heapq.heappop(self._due)
             self._now = max(self._now, due.at)
             self._records.append(self._ledger.write(due.event, self._now))
             accept(run, due.event, self._now)
             self._carry_out(decide(run))
-        return Simulated(run.finished, self._records, self._calls, self._now - START)
+            facts = None if facts is None else facts - 1
+        return Simulated(run.finished, self._records, self._calls, self._now - START, run)
 
     def _carry_out(self, commands: list[Command]) -> None:  # noqa: C901 - one case a kind of command
         for command in commands:

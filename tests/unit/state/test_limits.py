@@ -145,6 +145,25 @@ return: 1
     assert [call.at for call in result.calls] == [0, 1_000_000]
 
 
+def test_a_turn_that_comes_to_somebody_who_has_given_up_goes_to_the_next() -> None:
+    body = """
+limits: {parallel: 1}
+out: int
+do:
+  - par:
+      x:
+        race:
+          a: {call: free, with: {n: 1}}
+          b: {call: free, with: {n: 2}}
+          c: {call: free, with: {n: 3}}
+      y: {call: free, with: {n: 4}}
+return: 1
+"""
+    result = run(body)
+    assert ended(result) == "completed"
+    assert [call.input["n"] for call in result.calls] == [1, 4]
+
+
 def test_time_of_the_flow_ends_it_as_timed_out() -> None:
     result = run(
         "limits: {time: 3s}\nout: int\ndo: [{call: free, with: {n: 1}}]\nreturn: 1\n", free=lambda *_: NEVER

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.commands import CallAgent, SetTimer
-from stratarouter_runtime.state.events import Event, Failure, Finished, Record, Returned, Started
+from stratarouter_runtime.state.events import Event, Failure, Finished, Record, Returned
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.plan import Plan
