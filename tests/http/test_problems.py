@@ -203,6 +203,24 @@ async def test_work_that_comes_between_the_signal_and_the_drain_is_refused_as_dr
     check_problem(await quick.execute("echo"), 503, "draining")
 
 
+async def test_work_that_was_made_durable_while_the_drain_began_is_left_to_the_next_process(
+    quick: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await quick.deploy("echo", ECHO)
+    create = quick.app.store.create
+
+    async def slow(*given: Any) -> bool:
+        made = await create(*given)
+        await quick.app.driver.drain(0)
+        return made
+
+    monkeypatch.setattr(quick.app.store, "create", slow)
+    response = await quick.execute("echo")
+    assert (response.status_code, response.json()["status"]) == (202, "running")
+    assert quick.stage.say.calls == []
+    assert quick.app.driver.active == []
+
+
 # The limit of a body is held against what is stated, too.
 
 

@@ -85,6 +85,9 @@ class Driver:
         self._set_to_work(drive, owed)
 
     def _set_to_work(self, drive: Drive, commands: Sequence[Command]) -> None:
+        if self._draining:
+            # It was made durable while the drain began: it stops at once, and recovery finds it.
+            drive.drain()
         task = asyncio.get_running_loop().create_task(self._drive(drive, commands))
         self._drives[drive.row.id] = drive, task
         # A failure is told to those who wait; where nobody does, recovery meets it again.
