@@ -53,6 +53,40 @@ async def test_attempts_and_what_they_cost_are_summed(client: Client) -> None:
     assert step["error"] == {"kind": "agent.refused", "message": "will not", "step": "0"}
 
 
+LATE = ASKING.replace("time: 1h", "time: 10ms")
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "step"),
+    [
+        (HOLD.replace("call: hold", "call: hold\n    time: 10ms"), "failed", ("a", "timed_out")),
+        (LATE, "failed", ("approve", "timed_out")),
+        (LATE.replace("time: 10ms", "time: 10ms\n    else: false"), "completed", ("approve", "completed")),
+        (ECHO.replace("do:\n", "do:\n  - sleep: 10ms\n"), "completed", ("a", "completed")),
+    ],
+)
+async def test_what_time_ran_out_on_is_told(
+    client: Client, source: str, status: str, step: tuple[str, str]
+) -> None:
+    await client.deploy("late", source)
+    started = await client.execute("late", mode="async")
+    found = await state(client, started)
+    async with asyncio.timeout(10):
+        while found["status"] not in {"completed", "failed"}:
+            await asyncio.sleep(0.02)
+            found = await state(client, started)
+    assert found["status"] == status
+    last = found["steps"][-1]
+    assert (last["name"], last["status"]) == step
+    assert ("error" in last) == (step[1] == "timed_out")
+
+
+async def test_the_time_of_the_whole_flow_is_no_step(client: Client) -> None:
+    await client.deploy("late", HOLD.replace("out: {", "limits: {time: 10ms}\nout: {"))
+    found = await state(client, await client.execute("late"))
+    assert (found["status"], found["steps"]) == ("timed_out", [])
+
+
 async def test_the_choice_of_a_route_is_its_steps_agent(client: Client) -> None:
     await client.deploy("routed", ROUTED)
     found = await state(client, await client.execute("routed", "t"))

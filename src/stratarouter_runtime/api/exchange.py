@@ -54,16 +54,6 @@ class Request:
         self._receive = receive
 
     @property
-    def method(self) -> str:
-        """GET, POST and so on."""
-        return str(self._scope["method"])
-
-    @property
-    def path(self) -> str:
-        """The path, decoded."""
-        return str(self._scope["path"])
-
-    @property
     def trace_id(self) -> str:
         """32 hex digits: the caller's where a `traceparent` came, else this server's."""
         return str(self._scope[TRACE])

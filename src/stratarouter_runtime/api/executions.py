@@ -17,7 +17,7 @@ from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import AnswerRequest, CancelRequest, ExecuteRequest, Options
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, derived_execution_id
-from stratarouter_runtime.runtime import SECOND, StartExecution
+from stratarouter_runtime.runtime import StartExecution
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Execution
@@ -28,6 +28,9 @@ PATIENCE: Final = 60.0
 
 GRACE: Final = 1.0
 """Seconds more than its own limit that an execution gets to tell that it ran out of time."""
+
+SECOND: Final = 1_000_000
+"""In microseconds."""
 
 _KEY: Final = re.compile(r"[ -~]{1,255}")
 _WAIT: Final = re.compile(r"wait=(\d{1,9})")

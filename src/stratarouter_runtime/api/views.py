@@ -35,7 +35,7 @@ from stratarouter_runtime.state.events import (
     Started,
     TimerFired,
 )
-from stratarouter_runtime.tcfp.plan import Ask, Call
+from stratarouter_runtime.tcfp.plan import Ask, Call, Route
 from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.tcfp.values import checker, redact
 
@@ -191,10 +191,9 @@ def steps(plan: Plan, events: Iterable[Event], *, finished: bool) -> tuple[Step,
             continue
         tally = tallies.get(path)
         if tally is None:
-            if isinstance(event, TimerFired):
-                continue
-            does = op.does
-            agent = plan.agents[does.agent].name if isinstance(does, Call) else None
+            if isinstance(event, TimerFired) and not isinstance(op.does, Call | Route):
+                continue  # The time of a block has run out; the steps in it tell for themselves.
+            agent = plan.agents[op.does.agent].name if isinstance(op.does, Call) else None
             tally = tallies[path] = _Tally(path, op, agent)
         _tell(tally, event, plan)
     return tuple(tally.step(finished=finished) for tally in tallies.values())
@@ -222,7 +221,7 @@ def _tell(tally: _Tally, event: Event, plan: Plan) -> None:
             tally.status, tally.output = "completed", _shown(tally.op.does.answer.type, event.value)
         case TimerFired():
             _tell_time(tally, event)
-        case _:
+        case _:  # The others are about no step.
             pass
 
 
