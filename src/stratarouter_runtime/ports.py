@@ -5,7 +5,7 @@ Times are microseconds since the epoch (UTC). Must never know: an implementation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -69,6 +69,11 @@ class AgentReply(Struct, frozen=True):
     usage: Usage | None = None
 
 
+WITHDRAWN: Final = "withdrawn"
+"""The message with which a call is cancelled that nobody wants any more. A call that is only
+interrupted, because its process stops, is cancelled without: it may be made again."""
+
+
 class Agent(Protocol):
     """A microagent. Failures are values: `call` raises nothing but `CancelledError`."""
 
@@ -97,6 +102,14 @@ class Agents(Protocol):
 
     def get(self, name: AgentName, /) -> Agent | None:
         """The agent of this name."""
+        ...
+
+
+class Flows(Protocol):
+    """Flows as agents. A plan is kept for ever, so every version of a flow can be called."""
+
+    async def flow_agent(self, name: AgentName, digest: Digest, /) -> Agent | None:
+        """The flow whose plan has this digest."""
         ...
 
 

@@ -9,40 +9,48 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from typing_extensions import override
 
+from stratarouter_runtime.agents.flow import FlowAgent
 from stratarouter_runtime.errors import Conflict, InvalidFlow, InvalidState, JournalMismatch, NotFound
+from stratarouter_runtime.executor.calls import Shell
+from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
-from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, Tenant, derived_execution_id
-from stratarouter_runtime.ports import Deployed, Execution
+from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.ports import WITHDRAWN, Deployed, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.validator import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stratarouter_runtime.agents.registry import Registry
-    from stratarouter_runtime.executor.driver import Driver
-    from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest
-    from stratarouter_runtime.ports import Clock, Entropy, Store
+    from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
     from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
 
-SECOND = 1_000_000
+SECOND: Final = 1_000_000
+"""Microseconds."""
+
+ENDED: Final = frozenset({"completed", "failed", "cancelled", "timed_out"})
+"""The statuses that nothing changes any more."""
 
 
 class StartExecution(Struct, frozen=True):
     """A request: which plan, on what, for whom, and within what. `timeout` is in microseconds.
 
-    With a `key`, the same tenant and key always mean the same execution.
+    With a `key`, the same tenant and key always mean the same execution; an `id` is given
+    where somebody else has derived it.
     """
 
     plan: Plan
@@ -50,6 +58,7 @@ class StartExecution(Struct, frozen=True):
     flow: FlowId
     tenant: Tenant = LOCAL
     key: str | None = None
+    id: ExecutionId | None = None
     seed: str | None = None
     timeout: int | None = None
     parent: ExecutionId | None = None
@@ -76,27 +85,27 @@ class Proof(Struct, frozen=True):
     hint: str = ""
 
 
-class Runtime:
+class Runtime(Flows):
     """Accepts flows and executions, and answers what became of them."""
 
     def __init__(
         self,
         *,
         store: Store,
-        plans: Plans,
-        driver: Driver,
         registry: Registry,
-        router: Callable[[], str],
+        scorer: Scorer,
+        observer: Observer,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._store = store
-        self._plans = plans
-        self._driver = driver
+        self._plans = Plans(store)
         self._registry = registry
-        self._router = router
+        self._scorer = scorer
         self._clock = clock
         self._entropy = entropy
+        self.driver = Driver(Shell(registry, self, scorer, clock), store, observer)
+        self._flows: dict[str, LinkableAgent] = {}
 
     # Flows.
 
@@ -108,9 +117,9 @@ class Runtime:
         loaded = load(source, kind=kind)
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
-        registry = self._registry.linkable()
+        registry = self._registry.linkable() | self._flows
         checked = validate(loaded.flow, registry)
-        return compile_flow(checked, registry, self._router() if checked.routes else "")
+        return compile_flow(checked, registry, self._scorer.identity if checked.routes else "")
 
     async def deploy(
         self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
@@ -120,10 +129,49 @@ class Runtime:
         Compiles in a thread: a large flow, or an encoder that loads, holds up nobody else.
         """
         plan = await asyncio.to_thread(self.compile, source, kind=kind)
-        await self._plans.keep(plan)
         deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
+        await self.offer(plan)
         await self._store.deploy(deployed)
         return deployed, plan
+
+    async def offer(self, plan: Plan) -> None:
+        """Let flows that are compiled from now on call this one by its name."""
+        await self._plans.keep(plan)
+        agent = LinkableAgent(AgentName(plan.name), plan.signature, plan.digest)
+        self._flows[plan.name] = agent
+
+    @override
+    async def flow_agent(self, name: AgentName, digest: Digest) -> Agent | None:
+        """The flow of this plan as an agent: a call of it is an execution of its own."""
+        try:
+            plan = await self._plans.get(digest)
+        except NotFound:
+            return None
+        return FlowAgent(name, plan.signature, digest, partial(self._run_child, plan))
+
+    async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:
+        """Start the execution of a call, or attach to it, and wait for its end."""
+        timeout = None if call.deadline is None else max(0, call.deadline - self._clock.now())
+        request = StartExecution(
+            plan=plan,
+            input=call.input,
+            flow=FlowId(plan.name),
+            tenant=call.tenant,
+            id=child,
+            seed=call.seed,
+            timeout=timeout,
+            parent=call.execution,
+        )
+        await self.start(request)
+        try:
+            row = await self._ended(child)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (WITHDRAWN,):
+                await self.cancel(child, f"{call.execution} no longer wants it")
+            raise
+        if row.status not in ENDED:  # this process is stopping: the call goes on when the caller does
+            raise asyncio.CancelledError
+        return row
 
     async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
         """The version of `flow` that runs now. Raises `NotFound`."""
@@ -146,12 +194,14 @@ class Runtime:
         await self._plans.keep(request.plan)
         execution = self._id(request)
         try:
-            await self._driver.start(request.plan, request.flow, self._started(execution, request))
+            await self.driver.start(request.plan, request.flow, self._started(execution, request))
         except Conflict:
             await self._attach(execution, request)
         return execution
 
     def _id(self, request: StartExecution) -> ExecutionId:
+        if request.id is not None:
+            return request.id
         if request.key is None:
             return self._entropy.execution_id()
         return derived_execution_id(request.tenant, request.key)
@@ -186,7 +236,7 @@ class Runtime:
         """
         try:
             async with asyncio.timeout(patience):
-                await self._driver.settled(execution)
+                await self.driver.settled(execution)
         except TimeoutError:
             pass
         return await self.find(execution)
@@ -211,28 +261,39 @@ class Runtime:
     async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
         """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""
         await self._at_work(execution)
-        await self._driver.answer(execution, step, value, by)
+        await self.driver.answer(execution, step, value, by)
 
     async def cancel(self, execution: ExecutionId, reason: str = "", by: str = "") -> None:
         """Have an execution end, undoing what it completed; returns once that is durable."""
         await self._at_work(execution)
-        await self._driver.cancel(execution, reason, by)
+        await self.driver.cancel(execution, reason, by)
 
     async def resume(self, execution: ExecutionId) -> None:
         """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
         await self._at_work(execution)
 
     async def recover(self) -> Recovery:
-        """Set all unfinished executions to work again."""
-        return await recover(self._store, self._plans, self._driver)
+        """Offer what is deployed to flows that call it, and set all unfinished executions to work."""
+        for deployed in await self._store.flows(LOCAL):
+            await self.offer(await self._plans.get(deployed.plan))
+        return await recover(self._store, self._plans, self.driver)
 
     async def _at_work(self, execution: ExecutionId) -> None:
-        if execution in self._driver.active:
+        if execution in self.driver.active:
             return
         row = await self.find(execution)
-        if row.status in {"completed", "failed", "cancelled", "timed_out"}:
+        if row.status in ENDED:
             raise InvalidState(f"execution {execution} has finished: {row.status}")
-        await resume(row, self._store, self._plans, self._driver)
+        await resume(row, self._store, self._plans, self.driver)
+
+    async def _ended(self, execution: ExecutionId) -> Execution:
+        """The execution once it has ended, or stopped because this process does."""
+        row = await self.find(execution)
+        if row.status in ENDED:
+            return row
+        await self._at_work(execution)
+        await self.driver.ended(execution)
+        return await self.find(execution)
 
     # Proof.
 

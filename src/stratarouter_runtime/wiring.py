@@ -15,9 +15,7 @@ from msgspec import Struct
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bridge.lazy import LazyScorer
-from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
-from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.settings import variables
@@ -79,19 +77,17 @@ async def application(
         closing.push_async_callback(registry.close)
         scorer = LazyScorer(lambda: _open_scorer(settings))
         closing.callback(scorer.close)
-        clock, observers = SystemClock(), Fanout(*([observer] if observer else []))
-        driver = Driver(Shell(registry, scorer, clock), opened, observers)
-        closing.push_async_callback(driver.drain, PATIENCE)
+        observers = Fanout(*([observer] if observer else []))
         runtime = Runtime(
             store=opened,
-            plans=Plans(opened),
-            driver=driver,
             registry=registry,
-            router=lambda: scorer.identity,
-            clock=clock,
+            scorer=scorer,
+            observer=observers,
+            clock=SystemClock(),
             entropy=SystemEntropy(),
         )
-        yield Application(runtime, driver, opened, registry, observers)
+        closing.push_async_callback(runtime.driver.drain, PATIENCE)
+        yield Application(runtime, runtime.driver, opened, registry, observers)
 
 
 async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> Store:

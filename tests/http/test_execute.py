@@ -47,7 +47,7 @@ async def test_an_execution_that_failed_is_an_answer_with_its_error(client: Clie
         "kind": "agent.refused",
         "message": "will not",
         "step": "0",
-        "data": {"why": "no"},
+        "data": None,
     }
     assert answer["cost"]["usd"] == "0.5"
 

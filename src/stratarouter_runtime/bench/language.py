@@ -20,8 +20,9 @@ from stratarouter_runtime.tcfp.diagnostics import Diagnostics
 from stratarouter_runtime.tcfp.expressions import Scope, compile_value, parse
 from stratarouter_runtime.tcfp.ir import Expression
 from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.standins import stand_ins
 from stratarouter_runtime.tcfp.types import FLOAT, STRING, record
-from stratarouter_runtime.testing.plans import declared_agents
+from stratarouter_runtime.tcfp.validator import validate
 
 TRIAGE: Final = Path(__file__).parents[3] / "examples" / "support_triage" / "flow.yaml"
 """There in a checkout only."""
@@ -37,7 +38,9 @@ def language() -> list[Measure]:
 
 def _compile(name: str, source: str, target: float, repeat: int) -> Measure:
     """From text to plan: load, validate, link, compile, hash. Expressions are parsed anew."""
-    registry = declared_agents(source)
+    written = load(source).flow
+    assert written is not None
+    registry = stand_ins(validate(written))
 
     def work() -> None:
         parse.cache_clear()

@@ -6,6 +6,8 @@ Must never know: how findings are shown, stores, or how an agent does its work.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +17,7 @@ from stratarouter_runtime.cli.render import Rejected
 from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
+from stratarouter_runtime.tcfp.ir import Flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
@@ -75,6 +78,30 @@ def examine(document: Document, registry: Registry | None = None) -> Examined:
         {*loaded.diagnostics, *checked.diagnostics}, key=lambda one: (one.line, one.column, one.code)
     )
     return Examined(document, tuple(found), checked)
+
+
+def in_calling_order(documents: Iterable[Document]) -> list[Document]:
+    """Flows of one project, those that are called before those that call them.
+
+    Documents that are no flows come first, where compiling them says what is wrong. Raises
+    `InvalidFlow` for flows that call each other in a circle.
+    """
+    loaded = [(document, load(document.source).flow) for document in documents]
+    flows = {flow.name: document for document, flow in loaded if flow is not None}
+    calls = {flow.name: _called(flow) & flows.keys() for _, flow in loaded if flow is not None}
+    try:
+        order = [flows[name] for name in TopologicalSorter(calls).static_order()]
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise InvalidFlow(
+            f"flows call each other in a circle: {circle}", hint="let one of them loop instead"
+        ) from None
+    return [document for document, _ in loaded if document not in order] + order
+
+
+def _called(flow: Flow) -> set[str]:
+    """The names of what a flow may call: whatever it calls, it has to declare."""
+    return {agent.name for agent in flow.agents}
 
 
 def compile_document(document: Document, registry: Registry, router: str = "") -> Plan:

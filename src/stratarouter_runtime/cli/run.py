@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -21,7 +21,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli import live
 from stratarouter_runtime.cli.arguments import STDIN, Json, Store
 from stratarouter_runtime.cli.exits import Exit, of_failure
-from stratarouter_runtime.cli.flows import read, rejected
+from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.cli.signals import Stopped, heeding
 from stratarouter_runtime.cli.values import gather, value
 from stratarouter_runtime.cli.words import Names, reason, summary
@@ -36,6 +36,9 @@ from stratarouter_runtime.tcfp.types import RecordType
 from stratarouter_runtime.wiring import Application, application, open_module, open_project
 
 T = TypeVar("T")
+
+CALLABLE: Final = "flows/*.yaml"
+"""The flows of a project that others call, below its folder."""
 
 Agents: TypeAlias = Annotated[
     str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")
@@ -69,10 +72,9 @@ def run(
     folder = Path() if flow == STDIN else Path(flow).parent
 
     async def start(app: Application) -> int:
-        try:
-            plan = app.runtime.compile(document.source)
-        except InvalidFlow as error:
-            raise rejected(document, error) from error
+        for other in in_calling_order(read(str(path)) for path in sorted(folder.glob(CALLABLE))):
+            await app.runtime.offer(_compile(app, other))
+        plan = _compile(app, document)
         declared = plan.input.type
         assert isinstance(declared, RecordType)
         given = gather(input_, declared, sys.stdin.buffer.read)
@@ -151,6 +153,13 @@ def _agents(named: str | None, folder: Path) -> Registry:
             f"no folder {named}", hint="--agents names the folder that agents.py is in, or a module"
         )
     return open_module(named)
+
+
+def _compile(app: Application, document: Document) -> Plan:
+    try:
+        return app.runtime.compile(document.source)
+    except InvalidFlow as error:
+        raise rejected(document, error) from error
 
 
 def _session(store: Path | None, registry: Registry, work: Callable[[Application], Awaitable[int]]) -> int:

@@ -25,7 +25,7 @@ from stratarouter_runtime.api.server import serve as serve_http
 from stratarouter_runtime.api.workflows import ID_HINT, id_fault
 from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import Document, read, rejected
+from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.errors import InvalidFlow, NotFound
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.system import SystemEntropy
@@ -71,7 +71,8 @@ def serve(
 async def _session(chosen: settings.Settings, project: Path, listener: socket.socket) -> None:
     registry = open_project(project)
     async with application(chosen, registry) as app:
-        flows = [await _deploy(app.runtime, read(str(path))) for path in _flows(project)]
+        documents = in_calling_order(read(str(path)) for path in _flows(project))
+        flows = [await _deploy(app.runtime, document) for document in documents]
         twice = sorted({flow for flow in flows if flows.count(flow) > 1})
         if twice:
             raise InvalidFlow(
@@ -119,6 +120,7 @@ async def _deploy(runtime: Runtime, document: Document) -> FlowId:
     try:
         deployed, _ = await runtime.deployed(LOCAL, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
+            await runtime.offer(plan)
             return flow
     except NotFound:
         pass

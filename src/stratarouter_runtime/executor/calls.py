@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
-from stratarouter_runtime.ports import AgentCall, Agents, Clock, Scorer
+from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Scorer
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
 from stratarouter_runtime.tcfp.digests import step_key
 from stratarouter_runtime.tcfp.values import Misfit, to_json
@@ -28,15 +28,20 @@ class Shell(Struct, frozen=True):
     """What carrying out commands takes."""
 
     agents: Agents
+    flows: Flows
     scorer: Scorer
     clock: Clock
 
 
 async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
     """Call the agent; its answer, or why there is none."""
-    agent = shell.agents.get(command.agent.name)
-    if agent is None or agent.digest != command.agent.digest:
-        return _failed(command, _missing(command, agent))
+    name, digest = command.agent.name, command.agent.digest
+    agent = shell.agents.get(name)
+    if agent is None or agent.digest != digest:
+        flow = await shell.flows.flow_agent(name, digest)
+        if flow is None:
+            return _failed(command, _missing(command, agent))
+        agent = flow
     reply = await agent.call(agent_call(started, command))
     return _fact(command, reply)
 

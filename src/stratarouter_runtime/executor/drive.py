@@ -56,9 +56,10 @@ class Drive:
         """The state, for reading."""
         return self._run
 
-    def report(self, event: Event) -> None:
-        """A fact has come; it counts once it is journaled."""
-        self._facts.append((event, None))
+    def report(self, event: Event | None) -> None:
+        """A fact has come, which counts once it is journaled; or a call was given up without any."""
+        if event is not None:
+            self._facts.append((event, None))
         self._wake.set()
 
     async def tell(self, event: Event) -> None:

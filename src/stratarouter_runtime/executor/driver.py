@@ -108,6 +108,12 @@ class Driver:
         if found is not None:
             await found[0].settled()
 
+    async def ended(self, execution: ExecutionId) -> None:
+        """Returns once an execution is no longer at work here. Raises `StoreError` as `settled`."""
+        found = self._drives.get(execution)
+        if found is not None:
+            await asyncio.shield(found[1])
+
     async def cancel(self, execution: ExecutionId, reason: str, by: str) -> None:
         """Have an execution end; returns once that is durable."""
         await self._at_work(execution).tell(CancelRequested(reason, by))

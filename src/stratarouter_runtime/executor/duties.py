@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stratarouter_runtime.executor.calls import call, score
+from stratarouter_runtime.ports import WITHDRAWN
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Withdraw, Write
 from stratarouter_runtime.state.events import TimerFired
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Started
 
-Report: TypeAlias = Callable[["Event"], None]
+Report: TypeAlias = Callable[["Event | None"], None]
+"""Told each fact; None where a call was given up, which is no fact: it is made again another time."""
 
 
 class Duties:
-    """Carries out commands of one execution; `report` is told each fact that comes of them."""
+    """Carries out commands of one execution; `report` is told what comes of them."""
 
     def __init__(self, shell: Shell, started: Started, report: Report) -> None:
         self._shell = shell
@@ -48,25 +50,28 @@ class Duties:
             case SetTimer():
                 self._arm(command)
             case Withdraw():
-                self._withdraw(command.step)
+                self._cancel(command.step, WITHDRAWN)
             case AwaitAnswer() | Write():
                 pass
 
     def drop(self) -> None:
-        """Withdraw everything: nothing is reported after this."""
+        """Interrupt everything: nothing is reported after this."""
         for step in [*self._tasks, *self._timers]:
-            self._withdraw(step)
+            self._cancel(step, None)
 
     def _spawn(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
         task = asyncio.get_running_loop().create_task(self._work(step, work))
         self._tasks[step] = task
 
     async def _work(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
-        event = await work
-        # A withdrawn call may still come to its end: what it says no longer matters.
-        if self._tasks.get(step) is asyncio.current_task():
-            del self._tasks[step]
-            self._report(event)
+        event = None
+        try:
+            event = await work
+        finally:
+            # A withdrawn call may still come to its end: what it says no longer matters.
+            if self._tasks.get(step) is asyncio.current_task():
+                del self._tasks[step]
+                self._report(event)
 
     def _arm(self, timer: SetTimer) -> None:
         left = max(0, timer.at - self._shell.clock.now()) / 1_000_000
@@ -81,9 +86,9 @@ class Duties:
         self._timers[timer.step].pop(timer.timer)
         self._report(TimerFired(timer.step, timer.timer, timer.attempt))
 
-    def _withdraw(self, step: StepPath) -> None:
+    def _cancel(self, step: StepPath, why: str | None) -> None:
         task = self._tasks.pop(step, None)
         if task is not None:
-            task.cancel()
+            task.cancel(why)
         for handle in self._timers.pop(step, {}).values():
             handle.cancel()

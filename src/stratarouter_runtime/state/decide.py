@@ -214,4 +214,4 @@ def _late(frame: Frame, event: TimerFired) -> Failure:
         took = format_duration(frame.op.time or 0)
         return Failure("timeout", f"{frame.op.name} took longer than {took}", None, frame.path)
     name = "the flow" if frame.parent is None else frame.op.name
-    return Failure("limit.time", f"{name} took longer than it may", {"limit": "time"}, frame.path)
+    return Failure("limit.time", f"{name} took longer than it may", None, frame.path)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.routing.choose import choose
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Write
@@ -25,6 +27,7 @@ from stratarouter_runtime.state.scopes import (
 )
 from stratarouter_runtime.tcfp.plan import NONE, Ask, Call, Route
 from stratarouter_runtime.tcfp.types import show
+from stratarouter_runtime.tcfp.validation.kinds import AGENT as AGENT_KINDS
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
 
 if TYPE_CHECKING:
@@ -151,8 +154,24 @@ def returned(run: Run, frame: Frame, event: Returned) -> None:
 def failed(run: Run, frame: Frame, event: Failed) -> None:
     """An agent failed: so does the attempt."""
     frame.outstanding -= 1
+    flight: Flight = frame.memory
     land(run, frame, event.usage)
-    run.agenda.append(Fail(frame, event.failure))
+    run.agenda.append(Fail(frame, _declared(run, flight.agent, event.failure)))
+
+
+def _declared(run: Run, agent: LinkedAgent, failure: Failure) -> Failure:
+    """The failure as the flow was told to expect it: of a kind the agent declares, with its data."""
+    kind = failure.kind
+    if kind in agent.signature.errors and kind in run.plan.errors:
+        try:
+            return replace(failure, data=run.plan.errors[kind].project(failure.data))
+        except Misfit as misfit:
+            message = f"{agent.name} failed with {kind}, whose data does not fit: {misfit}"
+            return Failure("agent.invalid_output", message, None, failure.step)
+    if kind == "timeout" or kind in AGENT_KINDS:
+        return replace(failure, data=None)
+    message = f"{agent.name} failed with {kind}, which it does not declare: {failure.message}"
+    return Failure("agent.unavailable", message, None, failure.step)
 
 
 # Routes.

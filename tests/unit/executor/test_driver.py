@@ -12,12 +12,9 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, StoreFull
-from stratarouter_runtime.executor.calls import Shell
-from stratarouter_runtime.executor.driver import Driver
-from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
-from stratarouter_runtime.ports import Scorer, Store
+from stratarouter_runtime.ports import Execution, Scorer, Store
 from stratarouter_runtime.runtime import Runtime, StartExecution
 from stratarouter_runtime.state.events import Failure, Returned
 from stratarouter_runtime.storage.memory import MemoryStore
@@ -67,18 +64,17 @@ class Rig:
     """A runtime over a store, with scripted agents."""
 
     def __init__(self, source: str, store: Store, scripts: Mapping[str, Answer]) -> None:
+        self.store = store
         self.agents: list[ScriptedAgent] = scripted(declared_agents(source), scripts)
-        registry, clock = Registry(self.agents), SystemClock()
-        self.driver = Driver(Shell(registry, NoScorer(), clock), store, Fanout())
         self.runtime = Runtime(
             store=store,
-            plans=Plans(store),
-            driver=self.driver,
-            registry=registry,
-            router=lambda: "none",
-            clock=clock,
+            registry=Registry(self.agents),
+            scorer=NoScorer(),
+            observer=Fanout(),
+            clock=SystemClock(),
             entropy=SystemEntropy(),
         )
+        self.driver = self.runtime.driver
         self.plan = self.runtime.compile(source)
 
     def request(self, n: int = 1, key: str | None = None, timeout: int | None = None) -> StartExecution:
@@ -295,3 +291,88 @@ async def test_an_execution_that_cannot_be_taken_up_holds_up_no_other() -> None:
         assert recovery.resumed == (good,)
         assert [(execution, error.code) for execution, error in recovery.left] == [(bad, "journal-mismatch")]
         assert (await it.runtime.wait(good)).output == {"n": 5}
+
+
+INNER = """
+tcfp: "1.0"
+flow: inner
+agents: {a: {in: {n: int}, out: {n: int}, effect: pure}}
+in: {n: int}
+out: {n: int}
+do: [{id: x, call: a, with: {n: =n}}]
+return: {n: =x.n * 10}
+"""
+
+OUTER = """
+tcfp: "1.0"
+flow: outer
+agents: {inner: {in: {n: int}, out: {n: int}, effect: pure}}
+in: {n: int}
+out: {n: int}
+do: [{id: y, call: inner, with: {n: =n}, time: 5s}]
+return: =y
+"""
+
+
+async def nested(store: Store, answer: Answer) -> Rig:
+    """A runtime in which the flow `outer` calls the flow `inner`, which calls the agent `a`."""
+    made = Rig(INNER, store, {"a": answer})
+    await made.runtime.offer(made.plan)
+    made.plan = made.runtime.compile(OUTER)
+    return made
+
+
+async def child_of(it: Rig, parent: ExecutionId) -> Execution:
+    (child,) = [row for row in await it.store.search() if row.id != parent]
+    return child
+
+
+async def test_a_flow_calls_a_flow_as_an_execution_of_its_own() -> None:
+    it = await nested(MemoryStore(), add(1))
+    done = await it.runtime.execute(it.request(1))
+    assert (done.status, done.output) == ("completed", {"n": 20})
+    child = await child_of(it, done.id)
+    assert (child.flow, child.status, child.output) == ("inner", "completed", {"n": 20})
+    assert (await it.runtime.replay(child.id)).reproducible
+
+
+async def test_a_call_of_a_flow_that_is_withdrawn_cancels_its_execution() -> None:
+    it = await nested(MemoryStore(), hang)
+    parent = await it.runtime.start(it.request(1))
+    await asyncio.sleep(0.02)
+    await it.runtime.cancel(parent, "enough")
+    await it.driver.ended((await child_of(it, parent)).id)
+    child = await child_of(it, parent)
+    assert child.status == "cancelled"
+    assert child.failure is not None
+    assert parent in child.failure.message
+
+
+async def test_a_flow_called_by_a_flow_goes_on_after_a_restart_and_keeps_what_it_did() -> None:
+    store = MemoryStore()
+    it = await nested(store, hang)
+    parent = await it.runtime.start(it.request(1))
+    await asyncio.sleep(0.02)
+    before = await child_of(it, parent)
+    await it.driver.drain(0.05)
+    assert (await it.runtime.find(parent)).status == "running"
+    it = await nested(store, add(1))
+    await it.runtime.recover()
+    done = await it.runtime.wait(parent)
+    assert done.output == {"n": 20}
+    assert (await child_of(it, parent)).id == before.id
+
+
+async def test_draining_does_not_wait_for_the_question_of_a_flow_that_is_called() -> None:
+    made = Rig(ASKING, MemoryStore(), {})
+    await made.runtime.offer(made.plan)
+    source = (
+        OUTER.replace("inner", "asking").replace("out: {n: int}", "out: {ok: bool}").replace(", time: 5s", "")
+    )
+    made.plan = made.runtime.compile(source)
+    parent = await made.runtime.start(made.request(1))
+    await asyncio.sleep(0.02)
+    async with asyncio.timeout(1.0):
+        await made.driver.drain(30.0)
+    assert (await made.runtime.find(parent)).status == "running"
+    assert (await child_of(made, parent)).status == "waiting"
