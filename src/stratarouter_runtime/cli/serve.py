@@ -7,6 +7,7 @@ execution is driven.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Coroutine, Iterator
@@ -100,6 +101,9 @@ async def _serve(app: Application, listener: socket.socket, line: str) -> None:
         service.draining = True
         await app.driver.drain(PATIENCE)
 
+    # What is there now stays: the collector need not look at it again and again while requests wait.
+    gc.collect()
+    gc.freeze()
     await serve_http(create_app(service), listener, ready=ready, drain=drain)
 
 
