@@ -20,6 +20,9 @@ Status: TypeAlias = Literal[
     "queued", "running", "waiting", "paused", "completed", "failed", "cancelled", "timed_out"
 ]
 
+ENDED: Final = frozenset({"completed", "failed", "cancelled", "timed_out"})
+"""The statuses that nothing changes any more."""
+
 
 class Clock(Protocol):
     """What time it is."""

@@ -22,7 +22,7 @@ from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
-from stratarouter_runtime.ports import WITHDRAWN, Deployed, Execution, Flows
+from stratarouter_runtime.ports import ENDED, WITHDRAWN, Deployed, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.replay import replay
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 SECOND: Final = 1_000_000
 """Microseconds."""
-
-ENDED: Final = frozenset({"completed", "failed", "cancelled", "timed_out"})
-"""The statuses that nothing changes any more."""
 
 
 class StartExecution(Struct, frozen=True):
@@ -130,15 +127,21 @@ class Runtime(Flows):
         """
         plan = await asyncio.to_thread(self.compile, source, kind=kind)
         deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
-        await self.offer(plan)
+        await self._plans.keep(plan)
         await self._store.deploy(deployed)
+        await self.offer(plan, flow)
         return deployed, plan
 
-    async def offer(self, plan: Plan) -> None:
-        """Let flows that are compiled from now on call this one by its name."""
+    async def offer(self, plan: Plan, name: str | None = None) -> None:
+        """Let flows that are compiled from now on call this one, by `name` or else by its label."""
         await self._plans.keep(plan)
-        agent = LinkableAgent(AgentName(plan.name), plan.signature, plan.digest)
-        self._flows[plan.name] = agent
+        agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
+        self._flows[agent.name] = agent
+
+    async def offer_deployed(self) -> None:
+        """Let flows call what is deployed already."""
+        for deployed in await self._store.flows(LOCAL):
+            await self.offer(await self._plans.get(deployed.plan), deployed.flow)
 
     @override
     async def flow_agent(self, name: AgentName, digest: Digest) -> Agent | None:
@@ -273,9 +276,7 @@ class Runtime(Flows):
         await self._at_work(execution)
 
     async def recover(self) -> Recovery:
-        """Offer what is deployed to flows that call it, and set all unfinished executions to work."""
-        for deployed in await self._store.flows(LOCAL):
-            await self.offer(await self._plans.get(deployed.plan))
+        """Set all unfinished executions to work again."""
         return await recover(self._store, self._plans, self.driver)
 
     async def _at_work(self, execution: ExecutionId) -> None:
@@ -284,7 +285,7 @@ class Runtime(Flows):
         row = await self.find(execution)
         if row.status in ENDED:
             raise InvalidState(f"execution {execution} has finished: {row.status}")
-        await resume(row, self._store, self._plans, self.driver)
+        await resume(execution, self._store, self._plans, self.driver)
 
     async def _ended(self, execution: ExecutionId) -> Execution:
         """The execution once it has ended, or stopped because this process does."""

@@ -72,6 +72,7 @@ def serve(
 async def _session(chosen: settings.Settings, project: Path, listener: socket.socket) -> None:
     registry = open_project(project)
     async with application(chosen, registry) as app:
+        await app.runtime.offer_deployed()
         documents = in_calling_order(read(str(path)) for path in _flows(project))
         flows = [await _deploy(app.runtime, document) for document in documents]
         twice = sorted({flow for flow in flows if flows.count(flow) > 1})
@@ -124,7 +125,7 @@ async def _deploy(runtime: Runtime, document: Document) -> FlowId:
     try:
         deployed, _ = await runtime.deployed(LOCAL, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
-            await runtime.offer(plan)
+            await runtime.offer(plan, flow)
             return flow
     except NotFound:
         pass

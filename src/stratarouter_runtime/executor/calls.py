@@ -42,7 +42,10 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
         if flow is None:
             return _failed(command, _missing(command, agent))
         agent = flow
-    reply = await agent.call(agent_call(started, command))
+    try:
+        reply = await agent.call(agent_call(started, command))
+    except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
+        return _failed(command, _broken(f"agent '{name}'", error))
     return _fact(command, reply)
 
 
@@ -98,7 +101,14 @@ def _missing(command: CallAgent, agent: Agent | None) -> Failure:
 
 
 async def score(shell: Shell, command: ScoreRoutes) -> Event:
-    """Compare the query with what the candidates are about."""
+    """Compare the query with what the candidates are about; or say why that cannot be done."""
     texts = [agent.signature.about for agent in command.candidates]
-    scores = await shell.scorer.score(command.query, texts)
+    try:
+        scores = await shell.scorer.score(command.query, texts)
+    except Exception as error:  # noqa: BLE001 - whatever an encoder raises, the execution goes on
+        return Failed(command.step, command.query_digest, _broken("the router", error), command.attempt)
     return Scored(command.step, command.query_digest, scores, command.attempt)
+
+
+def _broken(who: str, error: Exception) -> Failure:
+    return Failure("agent.unavailable", f"{who} broke: {type(error).__name__}: {error}"[:2_000])

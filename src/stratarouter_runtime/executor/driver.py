@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
 from stratarouter_runtime.executor.drive import Drive, restate
@@ -40,6 +41,7 @@ class Driver:
         self._journal = journal
         self._observer = observer
         self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
+        self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
         self._draining = False
 
     @property
@@ -62,18 +64,22 @@ class Driver:
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
         row = restate(_row(plan, flow, started, at, len(records)), run)
-        if not await self._journal.create(row, records):
-            raise Conflict(f"execution {started.id} exists already")
-        self._observer.recorded(row, records, [*events, *derived])
-        self._set_to_work(Drive(run, ledger, row, self._shell, self._journal, self._observer), commands)
+        async with self.alone(row.id):
+            if not await self._journal.create(row, records):
+                raise Conflict(f"execution {started.id} exists already")
+            self._observer.recorded(row, records, [*events, *derived])
+            self._set_to_work(Drive(run, ledger, row, self._shell, self._journal, self._observer), commands)
+
+    def alone(self, execution: ExecutionId) -> asyncio.Lock:
+        """Held by whoever brings an execution to work, so that it is not driven twice."""
+        return self._locks.setdefault(execution, asyncio.Lock())
 
     def resume(self, plan: Plan, row: Execution, records: Sequence[Record]) -> None:
         """Take an execution up where its journal ends, and set it to work.
 
-        Raises `JournalMismatch` where the journal does not follow from the plan.
+        The caller is `alone` with it since before it read the journal. Raises
+        `JournalMismatch` where the journal does not follow from the plan.
         """
-        if row.id in self._drives:
-            return
         replayed = replay(plan, records)
         drive = Drive(replayed.run, replayed.ledger, row, self._shell, self._journal, self._observer)
         owed = []

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from stratarouter_runtime.errors import StrataError
+from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import ENDED
 
 if TYPE_CHECKING:
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
-    from stratarouter_runtime.ports import Execution, Journal
+    from stratarouter_runtime.ports import Journal
 
 
 class Recovery(Struct, frozen=True):
@@ -29,19 +30,25 @@ class Recovery(Struct, frozen=True):
 async def recover(journal: Journal, plans: Plans, driver: Driver) -> Recovery:
     """Resume all that has not finished and is not at work here yet. Raises `StoreError`."""
     resumed, left = [], []
-    at_work = set(driver.active)
     for row in await journal.unfinished():
-        if row.id in at_work:
-            continue
         try:
-            await resume(row, journal, plans, driver)
-            resumed.append(row.id)
+            if await resume(row.id, journal, plans, driver):
+                resumed.append(row.id)
         except StrataError as error:
             left.append((row.id, error))
     return Recovery(tuple(resumed), tuple(left))
 
 
-async def resume(row: Execution, journal: Journal, plans: Plans, driver: Driver) -> None:
-    """Resume one execution. Raises `NotFound`, `JournalMismatch`, `StoreError`."""
-    plan = await plans.get(row.plan)
-    driver.resume(plan, row, await journal.read(row.id))
+async def resume(execution: ExecutionId, journal: Journal, plans: Plans, driver: Driver) -> bool:
+    """Resume one execution; False where it is at work here, or has finished by now.
+
+    Raises `NotFound`, `JournalMismatch`, `StoreError`.
+    """
+    async with driver.alone(execution):
+        row = await journal.find(execution)
+        if row is None:
+            raise NotFound(f"no execution {execution}")
+        if execution in driver.active or row.status in ENDED:
+            return False
+        driver.resume(await plans.get(row.plan), row, await journal.read(execution))
+        return True

@@ -129,22 +129,29 @@ def unexpected(run: Run, event: Event) -> str | None:
 
 
 def _unfit(frame: Frame, event: Returned | Failed | Scored | Answered | TimerFired) -> str | None:
-    name, memory = frame.op.name, frame.memory
-    if not isinstance(event, Answered | TimerFired) and event.attempt != frame.attempt:
-        return f"{name} is at attempt {frame.attempt}, not {event.attempt}"
+    name = frame.op.name
     match event:
-        case Returned() | Failed():
-            if not (isinstance(memory, Flight) and memory.flying):
-                return f"{name} is not waiting for an agent"
-            return _other("input", name, memory.digest, event.input)
-        case Scored():
-            if not isinstance(memory, Scoring):
-                return f"{name} is not waiting for scores"
-            return _other("query", name, memory.digest, event.query)
         case Answered():
-            return None if isinstance(memory, Question) else f"{name} has not asked for anything"
+            return None if isinstance(frame.memory, Question) else f"{name} has not asked for anything"
         case TimerFired():
             return _unfit_timer(frame, event)
+        case _ if event.attempt != frame.attempt:
+            return f"{name} is at attempt {frame.attempt}, not {event.attempt}"
+        case Returned() | Failed():
+            return _unfit_answer(frame, event)
+        case Scored():
+            if isinstance(frame.memory, Scoring):
+                return _other("query", name, frame.memory.digest, event.query)
+            return f"{name} is not waiting for scores"
+
+
+def _unfit_answer(frame: Frame, event: Returned | Failed) -> str | None:
+    memory = frame.memory
+    if isinstance(memory, Scoring) and isinstance(event, Failed):
+        return _other("query", frame.op.name, memory.digest, event.input)
+    if isinstance(memory, Flight) and memory.flying:
+        return _other("input", frame.op.name, memory.digest, event.input)
+    return f"{frame.op.name} is not waiting for an agent"
 
 
 def _other(what: str, name: str, here: str, there: str) -> str | None:

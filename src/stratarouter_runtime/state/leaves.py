@@ -152,11 +152,15 @@ def returned(run: Run, frame: Frame, event: Returned) -> None:
 
 
 def failed(run: Run, frame: Frame, event: Failed) -> None:
-    """An agent failed: so does the attempt."""
+    """An agent, or the scoring of a route, failed: so does the attempt."""
     frame.outstanding -= 1
-    flight: Flight = frame.memory
-    land(run, frame, event.usage)
-    run.agenda.append(Fail(frame, _declared(run, flight.agent, event.failure)))
+    failure = event.failure
+    if isinstance(frame.memory, Flight):
+        failure = _declared(run, frame.memory.agent, failure)
+        land(run, frame, event.usage)
+    else:
+        frame.memory = None
+    run.agenda.append(Fail(frame, failure))
 
 
 def _declared(run: Run, agent: LinkedAgent, failure: Failure) -> Failure:

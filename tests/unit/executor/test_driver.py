@@ -376,3 +376,45 @@ async def test_draining_does_not_wait_for_the_question_of_a_flow_that_is_called(
         await made.driver.drain(30.0)
     assert (await made.runtime.find(parent)).status == "running"
     assert (await child_of(made, parent)).status == "waiting"
+
+
+ROUTED = """
+tcfp: "1.0"
+flow: routed
+agents: {a: {in: {n: int}, out: {n: int}, effect: pure, about: numbers}}
+in: {n: int}
+out: {n: int}
+do: [{id: r, route: hello, among: [a], with: {n: =n}, retry: {max: 1}}]
+return: =r.out
+"""
+
+
+async def test_a_router_that_raises_fails_the_step_and_hangs_nothing() -> None:
+    async with rig(ROUTED) as it:
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert done.failure.kind == "agent.unavailable"
+        assert "the router broke: AssertionError: nothing here routes" in done.failure.message
+        assert (await it.runtime.replay(done.id)).reproducible
+
+
+async def test_an_agent_that_raises_against_its_contract_fails_its_step() -> None:
+    def broken(_: object) -> Any:
+        raise ZeroDivisionError("oops")
+
+    async with rig(a=broken) as it:
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert "agent 'a' broke: ZeroDivisionError: oops" in done.failure.message
+
+
+async def test_an_execution_taken_up_by_several_at_once_is_driven_once() -> None:
+    store = MemoryStore()
+    async with rig(store=store, a=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.01)
+    async with rig(store=store) as it:
+        await asyncio.gather(*(it.runtime.recover() for _ in range(5)))
+        done = await it.runtime.wait(execution)
+        assert done.output == {"n": 4}
+        assert called(it.agents) == 3
