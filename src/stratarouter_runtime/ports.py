@@ -78,22 +78,15 @@ interrupted, because its process stops, is cancelled without: it may be made aga
 
 
 class Agent(Protocol):
-    """A microagent. Failures are values: `call` raises nothing but `CancelledError`."""
+    """A microagent. Failures are values: `call` raises nothing but `CancelledError`.
 
-    @property
-    def name(self) -> AgentName:
-        """The name flows use."""
-        ...
+    `name` is what flows use, `signature` what callers may rely on, `digest` is of signature and
+    implementation version: another behaviour, another digest. None of them ever changes.
+    """
 
-    @property
-    def signature(self) -> Signature:
-        """What callers may rely on."""
-        ...
-
-    @property
-    def digest(self) -> Digest:
-        """Of signature and implementation version: another behaviour, another digest."""
-        ...
+    name: AgentName
+    signature: Signature
+    digest: Digest
 
     async def call(self, call: AgentCall) -> AgentReply:
         """Answer one call."""

@@ -92,25 +92,11 @@ class Acting(Agent):
     def __init__(
         self, name: str, signature: Signature, act: Callable[[AgentCall], Awaitable[AgentReply]]
     ) -> None:
-        self._name = AgentName(name)
-        self._signature = signature
+        self.name = AgentName(name)
+        self.signature = signature
+        self.digest = Digest(name.encode().hex().ljust(64, "0"))
         self._act = act
         self.calls: list[AgentCall] = []
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return Digest(self._name.encode().hex().ljust(64, "0"))
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:

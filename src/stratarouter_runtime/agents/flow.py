@@ -36,32 +36,17 @@ class FlowAgent(Agent):
     """`digest` is that of the flow's plan: another plan is another agent."""
 
     def __init__(self, name: AgentName, signature: Signature, digest: Digest, run: RunChild) -> None:
-        self._name = name
-        self._signature = signature
-        self._digest = digest
+        self.name = name
+        self.signature = signature
+        self.digest = digest
         self._run = run
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._digest
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         try:
             child = await self._run(child_id(call), call)
         except StrataError as error:
-            return failed(UNAVAILABLE, f"flow '{self._name}' cannot be started: {error.message}")
+            return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
         return _reply(child)
 
 

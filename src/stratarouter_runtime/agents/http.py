@@ -27,7 +27,7 @@ from stratarouter_runtime.agents.failures import (
     too_large,
 )
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
@@ -73,29 +73,14 @@ class HttpAgent(Agent):
         *,
         transport: AsyncBaseTransport | None = None,
     ) -> None:
-        self._name = name
-        self._signature = signature
+        self.name = name
+        self.signature = signature
         self._endpoint = endpoint
         self._clock = clock
         self._transport = transport
         self._client: AsyncClient | None = None
-        self._digest = agent_digest(name, "http", endpoint.version, signature)
+        self.digest = agent_digest(name, "http", endpoint.version, signature)
         self._shown = _shown(name, endpoint.url)
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._digest
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -123,13 +108,13 @@ class HttpAgent(Agent):
     def _patience(self, call: AgentCall) -> int:
         if call.deadline is not None:
             return max(0, call.deadline - self._clock.now())
-        return self._signature.time or _PATIENCE
+        return self.signature.time or _PATIENCE
 
     async def _post(self, call: AgentCall) -> AgentReply:
         async with self._connected().stream(
             "POST",
             self._endpoint.url,
-            content=orjson.dumps(to_json(self._signature.input, call.input)),
+            content=orjson.dumps(to_json(self.signature.input, call.input)),
             headers={**self._endpoint.headers, **_headers(call)},
         ) as response:
             body = await self._read(response)
@@ -168,7 +153,7 @@ class HttpAgent(Agent):
             return failed(RATE_LIMITED, answered, _retry_after(response))
         problem = _problem(body)
         own = problem.get("kind")
-        if own in self._signature.errors:
+        if own in self.signature.errors:
             return failed(own, _explanation(problem) or answered, problem.get("data"))
         explained = ": ".join(filter(None, [answered, _explanation(problem)]))
         return failed(REFUSED if status < 500 else UNAVAILABLE, explained)

@@ -27,11 +27,9 @@ from stratarouter_runtime.agents.threads import Threads
 from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
 from stratarouter_runtime.builder.conversion import encode
 from stratarouter_runtime.builder.usage import Meter, metered
-from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
-from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import JSON
 from stratarouter_runtime.tcfp.values import Misfit, checker
 
@@ -51,22 +49,9 @@ class PythonAgent(Agent):
         self._threads = threads
         self._clock = clock
         self._max_output = max_output
-        self._digest = agent_digest(definition.name, "python", definition.version, definition.signature)
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._definition.name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._definition.signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._digest
+        self.name = definition.name
+        self.signature = definition.signature
+        self.digest = agent_digest(definition.name, "python", definition.version, definition.signature)
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:

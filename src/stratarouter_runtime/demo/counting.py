@@ -12,9 +12,8 @@ from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
-from stratarouter_runtime.tcfp.ir import Signature
 
 
 class Note(Struct, frozen=True):
@@ -50,23 +49,9 @@ class CountedAgent(Agent):
     """Another agent, with a note before each call."""
 
     def __init__(self, agent: Agent, notebook: Notebook) -> None:
+        self.name, self.signature, self.digest = agent.name, agent.signature, agent.digest
         self._agent = agent
         self._notebook = notebook
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._agent.name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._agent.signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._agent.digest
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:

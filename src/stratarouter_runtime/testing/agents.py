@@ -11,10 +11,8 @@ from typing import Any, TypeAlias
 
 from typing_extensions import override
 
-from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
 from stratarouter_runtime.state.events import Failure
-from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 
 Answer: TypeAlias = Callable[[AgentCall], Any]
@@ -25,24 +23,9 @@ class ScriptedAgent(Agent):
     """Says what its script says; remembers the calls it got."""
 
     def __init__(self, like: LinkableAgent, script: Answer) -> None:
-        self._like = like
+        self.name, self.signature, self.digest = like.name, like.signature, like.digest
         self._script = script
         self.calls: list[AgentCall] = []
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._like.name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._like.signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._like.digest
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:

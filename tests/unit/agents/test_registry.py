@@ -18,26 +18,13 @@ class Fake(Agent):
     """Answers with its name."""
 
     def __init__(self, name: str) -> None:
-        self._name = AgentName(name)
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return SIGNATURE
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return Digest(self._name * 64)
+        self.name = AgentName(name)
+        self.signature = SIGNATURE
+        self.digest = Digest(name * 64)
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
-        return AgentReply(output=self._name)
+        return AgentReply(output=self.name)
 
 
 class Holding(Fake):
