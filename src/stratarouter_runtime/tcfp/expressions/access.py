@@ -88,7 +88,10 @@ def _no_field(report: Reporter, name: str, offset: int, type_: Type) -> Typed:
     names = [
         field for option in options_of(type_) if isinstance(option, RecordType) for field, _ in option.fields
     ]
-    hint = CONVERT if "json" in kinds(type_) else did_you_mean(name, names)
+    if name in names:
+        hint = "not every record of the union has it: match on what tells them apart first"
+    else:
+        hint = CONVERT if "json" in kinds(type_) else did_you_mean(name, names)
     return report.add("E211", offset, f"no field '{name}' in {show(type_)}", hint)
 
 

@@ -27,16 +27,28 @@ from stratarouter_runtime.tcfp.expressions.kinds import (
     outer_labels,
 )
 from stratarouter_runtime.tcfp.expressions.reporting import Reporter
-from stratarouter_runtime.tcfp.relations import comparable, is_null, nullable, options_of, without_null
-from stratarouter_runtime.tcfp.types import BOOL, NULL, EnumType, RecordType, Type, labelled, record, show
+from stratarouter_runtime.tcfp.relations import comparable, is_null, join, nullable, options_of, without_null
+from stratarouter_runtime.tcfp.types import (
+    BOOL,
+    NULL,
+    STRING,
+    EnumType,
+    ListType,
+    MapType,
+    RecordType,
+    Type,
+    UnionType,
+    labelled,
+    record,
+    show,
+)
 
 
 def check_equality(report: Reporter, node: syntax.Binary, left: Typed, right: Typed) -> Typed:
-    """`==` and `!=`. Two constants may differ: nobody has mistyped the member of a type there."""
-    if not (constant(left) and constant(right)) or mixed_numbers(left.type, right.type):
-        wrong = _never_equal(report, node.offset, node.operator, left.type, right.type)
-        if wrong:
-            return wrong
+    """`==` and `!=`."""
+    wrong = _never_equal(report, node.offset, node.operator, *_compared(left, right))
+    if wrong:
+        return wrong
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Constant) and one.value is None:
             operator = "is" if node.operator == "==" else "is not"
@@ -47,6 +59,30 @@ def check_equality(report: Reporter, node: syntax.Binary, left: Typed, right: Ty
         return Operate("==" if node.operator == "==" else "!=", left, right, type_)
     same = Apply("equal", (left, right), type_, fails=False, budget=True)
     return same if node.operator == "==" else Not(same, type_)
+
+
+def _compared(left: Typed, right: Typed) -> tuple[Type, Type]:
+    """The types that need a value in common. Of constants any strings will do: none is a member mistyped."""
+    if constant(left) and constant(right):
+        return _any_string(left.type), _any_string(right.type)
+    return left.type, right.type
+
+
+def _any_string(type_: Type) -> Type:
+    """The type with every enum widened to strings."""
+    match type_:
+        case EnumType():
+            return STRING
+        case ListType():
+            return ListType(_any_string(type_.item))
+        case MapType():
+            return MapType(_any_string(type_.value))
+        case RecordType():
+            return RecordType(tuple((name, _any_string(of)) for name, of in type_.fields))
+        case UnionType():
+            return join(*map(_any_string, type_.options))
+        case _:
+            return type_
 
 
 def _as(typed: Typed, other: Type) -> Typed:
@@ -121,8 +157,8 @@ def check_membership(report: Reporter, node: syntax.Binary, left: Typed, right: 
 
 def _never_in(report: Reporter, node: syntax.Binary, left: Typed, right: Typed, item: Type) -> Typed | None:
     """E213 or E216 where no element can be equal; of a written list, for the first that cannot."""
-    if constant(left) and constant(right) and not mixed_numbers(left.type, item):
-        return None
+    if constant(left) and constant(right):
+        return _never_equal(report, node.offset, "in", _any_string(left.type), _any_string(item))
     if isinstance(node.right, syntax.ListLiteral) and isinstance(without_null(left.type), EnumType):
         for written in node.right.items:
             if isinstance(written, syntax.Literal) and isinstance(written.value, str):
