@@ -211,8 +211,9 @@ def test_an_agent_may_be_declared_once() -> None:
     assert (found.code, found.pointer) == ("E302", "/agents/a")
 
 
-def test_a_route_needs_candidates_and_a_cosine() -> None:
-    route = ir.Route(ir.Constant("q"), (), ir.RecordValue(()), min=2.0)
+@pytest.mark.parametrize("least", [-0.1, 1.1])
+def test_a_route_needs_candidates_and_a_similarity(least: float) -> None:
+    route = ir.Route(ir.Constant("q"), (), ir.RecordValue(()), min=least)
     found = validate(made(ir.Step(route, at=ir.Where("/do/0")))).diagnostics
     assert [(one.code, one.pointer) for one in found] == [("E307", "/do/0/among"), ("E307", "/do/0/min")]
 

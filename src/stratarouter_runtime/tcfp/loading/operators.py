@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from stratarouter_runtime.canonical import MAX_INTEGER
 from stratarouter_runtime.tcfp import ir
 from stratarouter_runtime.tcfp.loading.fields import POSITIVE, Fields, Range, duration_of, open_fields, wrong
 from stratarouter_runtime.tcfp.loading.signatures import needed_type
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.text import Node
     from stratarouter_runtime.tcfp.types import Type
 
-_SIMILARITY: Final = Range(-1, 1)
+_ANY: Final = Range(-MAX_INTEGER)
 
 
 class Bodies(Protocol):
@@ -48,7 +49,7 @@ def _route(fields: Fields, _: Bodies) -> ir.Route:
         among=_among(fields),
         with_=_with(fields),
         rules=tuple(_rules(fields)),
-        min=fields.number("min", _SIMILARITY),
+        min=fields.number("min", _ANY),
         otherwise=fields.text("else"),
         at=_at(fields, "route"),
     )

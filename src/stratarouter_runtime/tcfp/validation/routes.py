@@ -136,12 +136,12 @@ def _rules(
 
 
 def _check_numbers(check: Checking, step: ir.Step, route: ir.Route, names: Sequence[str]) -> None:
-    if route.min is not None and not -1.0 <= route.min <= 1.0:
+    if route.min is not None and not 0.0 <= route.min <= 1.0:
         check.add(
             "E307",
             check.at(step.at, "min"),
-            f"min is {route.min:g}, outside of -1 to 1",
-            "it is the least cosine that counts: try 0.3",
+            f"min is {route.min:g}, outside of 0 to 1",
+            "it is the least similarity that counts: try 0.3",
         )
     if route.otherwise is not None:
         _check_pick(check, check.at(step.at, "else"), route.otherwise, names)
