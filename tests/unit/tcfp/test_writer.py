@@ -15,7 +15,7 @@ from stratarouter_runtime.tcfp import ir
 from stratarouter_runtime.tcfp.durations import MAX_DURATION
 from stratarouter_runtime.tcfp.ir import Constant, Expression, ListValue, RecordValue, Where
 from stratarouter_runtime.tcfp.loader import load
-from stratarouter_runtime.tcfp.types import INT, NULL, STRING, ListType, Ref, UnionType
+from stratarouter_runtime.tcfp.types import INT, NULL, STRING, ListType, RecordType, Ref, UnionType
 from stratarouter_runtime.tcfp.writer import strip, write, write_signature
 
 EVERYTHING = Path(__file__).with_name("everything.yaml").read_text(encoding="utf-8")

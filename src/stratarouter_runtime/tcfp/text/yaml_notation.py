@@ -6,6 +6,7 @@ tags, merge keys, several documents. Must never know what a flow is.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import yaml
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.text.nodes import Mapping
 
 _BLOCK: Final = frozenset("|>")
+_AFTER_KEY: Final = re.compile(r"(?:\s|#[^\n]*)*:")
 _QUOTE_IT: Final = "quote the expression"
 
 
@@ -125,6 +127,8 @@ class YamlReader:
             pointer = child(at.pointer, key.key)
             value = self._node(self._event(), pointer, depth + 1, flow=flow)
             torn |= flow and isinstance(value, Broken)
+            if flow and not torn and self._lacks_colon(key, event, value):
+                value = Broken(key.at)
             if not isinstance(key.value, Broken):
                 entries.append(Entry(key.key, key.at, value))
         return Broken(at) if torn else self._builder.mapping(entries, at)
@@ -165,6 +169,22 @@ class YamlReader:
         else:
             return Scalar(text, text, plain=True, line=at.line, column=at.column, at=at)
         return Broken(at)
+
+    def _lacks_colon(self, key: Entry, event: Any, value: Node) -> bool:
+        """Whether this is a key alone between braces: YAML takes `{a b}` for a key "a b" without a value."""
+        if (
+            not isinstance(key.value, Scalar)
+            or not isinstance(value, Scalar)
+            or value.text
+            or not value.plain
+        ):
+            return False
+        if _AFTER_KEY.match(self._text, event.end_mark.index):
+            return False
+        first, _, rest = key.key.partition(" ")
+        hint = f"write {first}: {rest}" if rest else f"write {first}: and what it is"
+        self._add("E136", key.at, f"the key '{key.key}' has no ':'", hint)
+        return True
 
     def _first_of_block(self, line: int) -> tuple[int, int]:
         """Where the text of a block scalar begins: in the first line after its header that is not blank."""
