@@ -213,7 +213,7 @@ def _reach(run: Run, frame: Frame, event: Returned | Failed | Scored | Answered 
             resume(run, frame)
         case TimerFired():
             frame.outstanding -= 1
-            run.agenda.append(Fail(frame, _late(frame, event)))
+            run.agenda.append(Fail(frame, _late(frame, event), final=event.timer == "limit"))
 
 
 def _late(frame: Frame, event: TimerFired) -> Failure:

@@ -83,8 +83,9 @@ class Frame:
     `role` is what it is to its parent: a branch name, the number of a round, or `step`,
     `arm`, `handler`, `undo`. `scope` is the account its calls are charged to. `memory` is
     what its kind of op remembers between two facts. `outstanding` counts the commands under
-    way for its path. While it unwinds, `undos` are those still to be run, `undoing`
-    the one at work, `kept` those that its parent gets, and `outcome` is what comes after.
+    way for its path. `handled` says that its handler failed, `final` that another attempt
+    cannot help. While it unwinds, `undos` are those still to be run, `undoing` the one at
+    work, `kept` those that its parent gets, and `outcome` is what comes after.
     """
 
     op: Op
@@ -97,6 +98,7 @@ class Frame:
     phase: Phase = Phase.RUNNING
     attempt: int = 1
     handled: bool = False
+    final: bool = False
     outstanding: int = 0
     children: dict[int, Frame] = field(default_factory=dict)
     undos: list[Undo] = field(default_factory=list)
@@ -168,10 +170,15 @@ class Win:
 
 @dataclass(slots=True, eq=False)
 class Fail:
-    """The body, or the handler, of a frame failed."""
+    """The body, or the handler, of a frame failed.
+
+    `final` where another attempt cannot help: the guard failed, or the frame's own limit,
+    which holds for all attempts together, was reached.
+    """
 
     frame: Frame
     failure: Failure
+    final: bool = False
 
 
 Task: TypeAlias = Open | Begin | Succeed | Win | Fail

@@ -115,4 +115,4 @@ def _around(frame: Frame) -> Iterator[Scope]:
 
 def _refuse(run: Run, scope: Scope, limit: str, message: str) -> None:
     failure = Failure(f"limit.{limit}", message, None, scope.owner.path)
-    run.agenda.append(Fail(scope.owner, failure))
+    run.agenda.append(Fail(scope.owner, failure, final=True))

@@ -56,7 +56,7 @@ def _holds(run: Run, frame: Frame, guard: Code) -> bool:
         if guard.run(frame.env):
             return True
     except ExpressionFailed as failed:
-        stumble(run, frame, failed)
+        stumble(run, frame, failed, final=True)
         return False
     _end(run, frame, None)
     return False

@@ -43,6 +43,7 @@ def fail(run: Run, task: Fail) -> None:
     if not frame.live or frame.phase is Phase.UNWINDING:
         return
     frame.handled = frame.phase is Phase.HANDLING
+    frame.final = task.final
     move(frame, Happening.FAIL)
     frame.outcome = task.failure
     land(run, frame, None)
@@ -64,10 +65,10 @@ def win(run: Run, task: Win) -> None:
     unwind(run, frame)
 
 
-def stumble(run: Run, frame: Frame, error: ExpressionFailed | Misfit) -> None:
+def stumble(run: Run, frame: Frame, error: ExpressionFailed | Misfit, *, final: bool = False) -> None:
     """An expression of this frame could not be evaluated, or its value does not fit."""
     kind = "expression" if isinstance(error, ExpressionFailed) else "type"
-    run.agenda.append(Fail(frame, Failure(kind, str(error), None, frame.path)))
+    run.agenda.append(Fail(frame, Failure(kind, str(error), None, frame.path), final))
 
 
 def unwind(run: Run, frame: Frame) -> None:
@@ -89,7 +90,8 @@ def unwind(run: Run, frame: Frame) -> None:
 
 
 def _after_failure(run: Run, frame: Frame, failure: Failure) -> None:
-    if not frame.handled and retry.retries(frame.op.retry, failure.kind, frame.attempt):
+    again = not (frame.handled or frame.final)
+    if again and retry.retries(frame.op.retry, failure.kind, frame.attempt):
         _back_off(run, frame)
         return
     handler = None if frame.handled else _handler(frame, failure.kind)

@@ -376,3 +376,39 @@ return: =b
     result = Simulator(plan_of(HEAD + body), scripts, cancel_at=5_000).run({"n": 1})
     assert ended(result) == ("cancelled", "cancelled")
     assert dropped(result) == [1]
+
+
+@pytest.mark.parametrize("wait", ["0ms", "10s"])
+def test_the_limit_of_a_step_holds_for_all_its_attempts_and_is_no_reason_for_another(wait: str) -> None:
+    body = """
+out: {n: int}
+do:
+  - id: a
+    call: ask
+    with: {n: =n}
+    limits: {time: 1s}
+    retry: {max: 3, wait: 0ms, on: [limit, agent]}
+    catch: [{on: [limit.time], do: {let: {n: -1}}}]
+return: =a
+""".replace("0ms", wait)
+    hanging = run(body, scripts={"ask": lambda *_: NEVER})
+    assert ended(hanging) == ("completed", {"n": -1})
+    assert (hanging.took, len(hanging.calls)) == (1_000_000, 1)
+    late = run(body, scripts={"ask": lambda *_: Reply(failure=Failure("agent.refused"), takes=600_000)})
+    assert ended(late) == ("completed", {"n": -1})
+    assert (
+        len([event for event in late.events if isinstance(event, TimerFired) and event.timer == "limit"]) == 1
+    )
+
+
+def test_a_step_whose_guard_fails_is_never_run_by_a_retry() -> None:
+    body = """
+types: {N: {n: int}}
+out: N?
+do:
+  - {id: a, if: =10 / n > 3, call: ask, with: {n: =n}, retry: {max: 2, on: [expression, agent]}}
+return: =a
+"""
+    result = run(body, 0)
+    assert ended(result) == ("failed", "expression")
+    assert result.calls == []
