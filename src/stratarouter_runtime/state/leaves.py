@@ -7,7 +7,7 @@ Must never know: modifiers, or what surrounds the op.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -135,6 +135,12 @@ def land(run: Run, frame: Frame, usage: Usage | None) -> None:
     flight.placed = flight.reserved = flight.flying = False
 
 
+def forget(frame: Frame) -> None:
+    """An attempt failed: what it waited for comes too late. The input of a call, and a choice, stay."""
+    if not isinstance(frame.memory, Flight):
+        frame.memory = None
+
+
 def returned(run: Run, frame: Frame, event: Returned) -> None:
     """An agent answered: check what it says, and succeed with it."""
     frame.outstanding -= 1
@@ -191,7 +197,8 @@ def start_route(run: Run, frame: Frame, does: Route) -> None:
     for number, rule in enumerate(does.rules):
         if rule.when.run(frame.env):
             agent = run.plan.agents[rule.agent]
-            _choose(run, frame, does, Chosen(frame.path, agent.name, "rule", number), agent)
+            chosen = Chosen(frame.path, agent.name, "rule", number, attempt=frame.attempt)
+            _choose(run, frame, does, chosen, agent)
             return
     query = does.query.run(frame.env)
     frame.memory = Scoring(query, digest(query))
@@ -206,18 +213,17 @@ def scored(run: Run, frame: Frame, event: Scored) -> None:
     assert isinstance(does, Route)
     candidates = [run.plan.agents[number] for number in does.candidates]
     choice = choose(event.scores, [agent.name for agent in candidates], does.min)
+    by: Literal["meaning", "else"] = "else" if choice is None else "meaning"
     if choice is not None:
-        agent, by = candidates[choice.index], "meaning"
+        agent = candidates[choice.index]
     elif does.otherwise != NONE:
-        agent, by = run.plan.agents[does.otherwise], "else"
+        agent = run.plan.agents[does.otherwise]
     else:
         best = max(event.scores, default=0.0)
         message = f"no candidate reaches {does.min:g}: the best is {best:g}"
-        frame.memory = None
         run.agenda.append(Fail(frame, Failure("no_route", message, None, frame.path)))
         return
-    chosen = Chosen(frame.path, agent.name, by, scores=event.scores)  # type: ignore[arg-type]  # the two above
-    _choose(run, frame, does, chosen, agent)
+    _choose(run, frame, does, Chosen(frame.path, agent.name, by, None, event.scores, frame.attempt), agent)
 
 
 def _choose(run: Run, frame: Frame, does: Route, chosen: Chosen, agent: LinkedAgent) -> None:

@@ -14,7 +14,7 @@ from stratarouter_runtime.state import retry
 from stratarouter_runtime.state.commands import SetTimer, Withdraw
 from stratarouter_runtime.state.ending import finish
 from stratarouter_runtime.state.events import Failure
-from stratarouter_runtime.state.leaves import emit, land
+from stratarouter_runtime.state.leaves import emit, forget, land
 from stratarouter_runtime.state.machine import Happening, move
 from stratarouter_runtime.state.operators import child_failed
 from stratarouter_runtime.state.run import Begin, Fail, Open, Phase, Succeed, Won
@@ -48,6 +48,7 @@ def fail(run: Run, task: Fail) -> None:
     frame.outcome = task.failure
     land(run, frame, None)
     withdraw(run, frame)
+    forget(frame)
     frame.undos.extend(_halt_children(run, frame))
     frame.undos.sort(key=_completion)
     unwind(run, frame)

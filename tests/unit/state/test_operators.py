@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stratarouter_runtime.state.events import Asked, Chosen, Failure
+from stratarouter_runtime.state.events import Asked, Chosen, Failure, Scored
 from stratarouter_runtime.testing.plans import plan_of
 from stratarouter_runtime.testing.simulator import NEVER, Reply, Simulated, Simulator
 
@@ -346,3 +346,15 @@ def test_route_below_min_without_else_fails() -> None:
 
 def test_ties_are_decided_by_written_order() -> None:
     assert choice(1, (0.7, 0.7)).agent == "double"
+
+
+def test_a_route_whose_input_fails_after_the_choice_chooses_again_when_it_is_retried() -> None:
+    body = ROUTE.replace("with: {n: =n}", "with: {n: =10 / n}").replace(
+        "min: 0.5", "min: 0.5\n    retry: {max: 1, on: [expression]}"
+    )
+    result = run(body, 0, scores=lambda *_: (0.6, 0.7))
+    assert result.finished is not None
+    assert result.finished.failure is not None
+    assert result.finished.failure.kind == "expression"
+    assert [event.attempt for event in result.events if isinstance(event, Scored)] == [1, 2]
+    assert [event.attempt for event in result.events if isinstance(event, Chosen)] == [1, 2]

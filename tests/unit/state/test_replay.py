@@ -8,9 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import JournalMismatch
+from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.commands import CallAgent, SetTimer
-from stratarouter_runtime.state.events import Event, Failure, Finished, Record, Returned
+from stratarouter_runtime.state.decide import accept, decide, unexpected
+from stratarouter_runtime.state.events import Answered, Event, Failure, Finished, Record, Returned, TimerFired
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.plan import Plan
@@ -171,3 +173,25 @@ def test_time_that_goes_back_is_refused() -> None:
 def test_encoding_an_event_again_gives_the_same_bytes() -> None:
     for record in journal()[1]:
         assert encode(decode(record.body)) == record.body
+
+
+RETRIED_ASK = """
+tcfp: "1.0"
+flow: test
+in: {n: int}
+out: bool
+do:
+  - {id: q, ask: bool, time: 1s, retry: {max: 1, wait: 10s}}
+return: =q
+"""
+
+
+def test_an_answer_that_comes_in_the_wait_for_another_attempt_is_too_late() -> None:
+    plan = plan_of(RETRIED_ASK)
+    run = Simulator(plan, {}).run({"n": 1}, facts=1).run
+    assert unexpected(run, Answered(StepPath("0"), value=True)) == "q has not asked for anything"
+    with pytest.raises(JournalMismatch, match="has not asked"):
+        accept(run, Answered(StepPath("0"), value=True), 0)
+    accept(run, TimerFired(StepPath("0"), "retry"), 0)
+    decide(run)
+    assert unexpected(run, Answered(StepPath("0"), value=True)) is None
