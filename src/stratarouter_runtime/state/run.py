@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Environment, Op, Plan, Value
 
 Indices: TypeAlias = tuple[int | str, ...]
-"""The rounds around an activation: numbers of `each` and `loop`, `r2` for a block's second try."""
+"""The rounds around an activation: numbers of `each` and `loop`, `1/do/0~2` for the second try of
+the block at `1/do/0`. The block is named, since another around it may be tried again as well."""
 
 
 class Phase(StrEnum):
@@ -223,7 +224,7 @@ class Run:
 
 def inner_indices(frame: Frame) -> Indices:
     """The rounds around what a frame opens: another try of a block counts as one more."""
-    return frame.indices if frame.attempt == 1 else (*frame.indices, f"r{frame.attempt}")
+    return frame.indices if frame.attempt == 1 else (*frame.indices, f"{frame.op.path}~{frame.attempt}")
 
 
 def path_of(op: Op, indices: Indices) -> StepPath:

@@ -412,3 +412,30 @@ return: =a
     result = run(body, 0)
     assert ended(result) == ("failed", "expression")
     assert result.calls == []
+
+
+def test_steps_of_every_try_have_paths_of_their_own_also_where_blocks_are_retried_inside_of_blocks() -> None:
+    body = """
+out: {n: int}
+do:
+  - id: t
+    retry: {max: 1}
+    do:
+      - id: u
+        retry: {max: 1}
+        do:
+          - {id: a, call: book, with: {n: 1}, undo: {call: drop, with: {ref: =a.ref}}}
+          - {id: b, call: ask, with: {n: =n}}
+        return: =b
+return: =t
+"""
+    tries = iter([Failure("agent.unavailable")] * 3 + [{"n": 5}])
+    result = run(body, scripts={"ask": lambda *_: next(tries)})
+    assert ended(result) == ("completed", {"n": 5})
+    booked = [call.step for call in result.calls if call.agent == "book"]
+    assert booked == [
+        "0/do/0/do/0",
+        "0/do/0/do/0[0/do/0~2]",
+        "0/do/0/do/0[0~2]",
+        "0/do/0/do/0[0~2,0/do/0~2]",
+    ]
