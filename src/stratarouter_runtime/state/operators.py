@@ -120,6 +120,8 @@ def _raise(run: Run, frame: Frame, does: ops.Fail) -> None:
     if count_step(run, frame):
         message = "" if does.message is None else does.message.run(frame.env)
         data = None if does.data is None else does.data.run(frame.env)
+        if does.kind in run.plan.errors:
+            data = run.plan.errors[does.kind].project(data)
         run.agenda.append(Fail(frame, Failure(does.kind, message, data, frame.path)))
 
 

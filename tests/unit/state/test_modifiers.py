@@ -439,3 +439,19 @@ return: =t
         "0/do/0/do/0[0~2]",
         "0/do/0/do/0[0~2,0/do/0~2]",
     ]
+
+
+@pytest.mark.parametrize("data", ["{left: =n}", "=x"])
+def test_a_handler_finds_the_data_as_its_kind_declares_it(data: str) -> None:
+    head = HEAD.replace("broke: {left: int}", "broke: {left: float, why: string?}")
+    body = f"""
+out: {{half: float, why: string}}
+do:
+  - {{id: x, let: {{left: =n, more: 1}}}}
+  - id: a
+    do: [{{fail: broke, data: {data}}}]
+    catch: [{{on: [broke], do: {{let: {{half: =error.data.left / 2.0, why: '=error.data.why.orValue("none")'}}}}}}]
+return: =a
+"""
+    result = Simulator(plan_of(head + body), {}).run({"n": 3})
+    assert ended(result) == ("completed", {"half": 1.5, "why": "none"})
