@@ -21,12 +21,30 @@ CachePolicy: TypeAlias = Literal["run", "shared", "semantic", "never"]
 EFFECTS: Final[tuple[Effect, ...]] = ("pure", "idempotent", "effect")
 
 
+Jump: TypeAlias = tuple[int, int, int]
+"""From this character of a text on, it stands at this line and column."""
+
+
 class Where(Struct, frozen=True):
-    """A place in a document: JSON Pointer, and 1-based line and column (0 where there is no text)."""
+    """A place in a document: JSON Pointer, and 1-based line and column (0 where there is no text).
+
+    `jumps`, in order, are where a text that begins here goes on elsewhere than in the next column.
+    """
 
     pointer: str = ""
     line: int = 0
     column: int = 0
+    jumps: tuple[Jump, ...] = ()
+
+    def after(self, offset: int) -> Where:
+        """The place of the character `offset` of the text that begins here."""
+        if not self.line:
+            return self
+        start, line, column = max(
+            (jump for jump in self.jumps if jump[0] <= offset), default=(0, self.line, self.column)
+        )
+        rest = tuple((at - offset, down, right) for at, down, right in self.jumps if at > offset)
+        return Where(self.pointer, line, column + offset - start, rest)
 
 
 NOWHERE: Final = Where()

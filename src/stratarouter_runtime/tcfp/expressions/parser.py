@@ -83,7 +83,7 @@ class _Parser:
         return token
 
     def _unexpected(self, token: Token, wanted: str = "") -> SyntaxProblem:
-        what = "the end" if token.kind == "end" else f"'{_shown(token)}'"
+        what = "end" if token.kind == "end" else f"'{_shown(token)}'"
         return SyntaxProblem(token.offset, f"unexpected {what}" + (f", {wanted}" if wanted else ""))
 
     def _expression(self) -> Node:

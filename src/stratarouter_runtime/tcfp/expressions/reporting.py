@@ -27,7 +27,7 @@ class Reporter:
     def add(self, code: str, offset: int, message: str, hint: str = "") -> Typed:
         """Note a mistake at `offset` of the source; gives what stands for a node in error."""
         self.failed = True
-        self._diagnostics.add(code, self._where(offset), message, hint)
+        self._diagnostics.add(code, self._at.after(offset), message, hint)
         return UNTYPED
 
     def null(self, offset: int, operand: Node, type_: Type) -> Typed:
@@ -45,16 +45,6 @@ class Reporter:
             if nullable(typed.type) and kinds(typed.type) != {"json"}:
                 return self.null(offset, node, typed.type)
         return None
-
-    def _where(self, offset: int) -> Where:
-        """An expression of several lines is known by its first only: columns below count from the margin."""
-        at = self._at
-        if not at.line:
-            return at
-        before = self._source[:offset]
-        lines = before.count("\n")
-        column = at.column + offset if not lines else offset - before.rfind("\n")
-        return Where(at.pointer, at.line + lines, column)
 
 
 def path_text(node: Node) -> str:

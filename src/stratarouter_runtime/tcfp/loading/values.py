@@ -39,7 +39,8 @@ def _scalar(node: Scalar, diagnostics: Diagnostics) -> Value:
         if data.startswith("=="):
             return Constant(data[1:], node.at)
         if data.startswith("="):
-            return Expression(data[1:], Where(node.at.pointer, node.line, node.column + 1))
+            start = Where(node.at.pointer, node.line, node.column, node.jumps)
+            return Expression(data[1:], start.after(1))
     elif isinstance(data, float) and not math.isfinite(data):
         diagnostics.add("E131", node.at, "a number must be finite", "quote it if it is text")
     elif isinstance(data, int) and abs(data) > MAX_INTEGER:

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from json import JSONDecodeError, decoder
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.ir import Jump, Where
+from stratarouter_runtime.tcfp.text.jumps import jumps
 from stratarouter_runtime.tcfp.text.nodes import (
     Builder,
     Entry,
@@ -75,12 +76,28 @@ class JsonReader:
                 return self._sequence(at, depth)
             case '"':
                 text = self._string(at)
-                return Scalar(text, text, plain=False, line=line, column=column + 1, at=at)
+                return Scalar(
+                    text,
+                    text,
+                    plain=False,
+                    line=line,
+                    column=column + 1,
+                    at=at,
+                    jumps=self._jumps(start, text),
+                )
             case _:
                 data = self._word_or_number()
                 return Scalar(
                     data, self._text[start : self._next], plain=True, line=line, column=column, at=at
                 )
+
+    def _jumps(self, start: int, text: str) -> tuple[Jump, ...]:
+        """Where an expression with escapes goes on; `start` is the index of its opening quote."""
+        written = self._text[start + 1 : self._next - 1]
+        if text[:1] != "=" or "\\" not in written:
+            return ()
+        line, column = self._position(start + 1)
+        return jumps(written, text, line, column, '"')
 
     def _mapping(self, at: Where, depth: int) -> Node:
         self._builder.check_depth(depth, at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
-from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.ir import Jump, Where
 
 if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.diagnostics import Diagnostics
@@ -27,6 +27,7 @@ class Scalar(Struct, frozen=True, gc=False):
     `data` is what it means, `text` what is written (without quotes, escapes resolved);
     `plain` says that it was written without quotes. `line` and `column` are where the
     first character of `text` stands, `at` where the node begins: one before, if quoted.
+    `jumps` are where an expression goes on elsewhere than in the next column.
     """
 
     data: bool | int | float | str | None
@@ -35,6 +36,7 @@ class Scalar(Struct, frozen=True, gc=False):
     line: int
     column: int
     at: Where
+    jumps: tuple[Jump, ...] = ()
 
 
 class Entry(Struct, frozen=True, gc=False):

@@ -68,7 +68,7 @@ def _decode(source: str | bytes, diagnostics: Diagnostics, max_bytes: int) -> st
     try:
         data = source.encode() if isinstance(source, str) else source
         if len(data) > max_bytes:
-            message = f"the document has {len(data)} bytes, the limit is {max_bytes}"
+            message = f"the document is larger than {max_bytes} bytes"
             diagnostics.add("E106", Where("", 1, 1), message, "split it into several flows")
             return None
         text = source if isinstance(source, str) else source.decode()

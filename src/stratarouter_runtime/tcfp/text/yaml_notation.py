@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import yaml
 
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.tcfp.ir import Where
+from stratarouter_runtime.tcfp.ir import Jump, Where
+from stratarouter_runtime.tcfp.text.jumps import jumps
 from stratarouter_runtime.tcfp.text.nodes import (
     Broken,
     Builder,
@@ -105,14 +106,35 @@ class YamlReader:
         style: str | None = event.style
         if style in _BLOCK:
             line, column = self._first_of_block(at.line)
-            return Scalar(text, text, plain=False, line=line, column=column, at=at)
+            found = self._jumps_of_block(event, line, column)
+            return Scalar(text, text, plain=False, line=line, column=column, at=at, jumps=found)
         if style in ("'", '"'):
-            return Scalar(text, text, plain=False, line=at.line, column=at.column + 1, at=at)
+            found = self._jumps(event)
+            return Scalar(text, text, plain=False, line=at.line, column=at.column + 1, at=at, jumps=found)
         if text[:1] == "=" and cut_off(text, self._text, event.end_mark.index, flow=flow):
             self._broken_expression(at)
             return Broken(at)
         data = text if event.tag is not None else resolve(text)
-        return Scalar(data, text, plain=True, line=at.line, column=at.column, at=at)
+        found = self._jumps(event)
+        return Scalar(data, text, plain=True, line=at.line, column=at.column, at=at, jumps=found)
+
+    def _jumps(self, event: Any) -> tuple[Jump, ...]:
+        """The jumps of an expression on a line of its key; none of any other text, and none as a rule."""
+        text, quote = event.value, event.style or ""
+        start, end = event.start_mark, event.end_mark
+        if text[:1] != "=" or (
+            start.line == end.line and end.index - start.index == len(text) + 2 * len(quote)
+        ):
+            return ()
+        written = self._text[start.index + len(quote) : end.index - len(quote)]
+        return jumps(written, text, start.line + 1, start.column + 1 + len(quote), quote)
+
+    def _jumps_of_block(self, event: Any, line: int, column: int) -> tuple[Jump, ...]:
+        """The jumps of an expression in a block that begins at `line` and `column`."""
+        if event.value[:1] != "=" or self._lines is None:
+            return ()
+        written = "\n".join(self._lines[line - 1 : event.end_mark.line + 1])
+        return jumps(written[column - 1 :], event.value, line, column)
 
     def _broken_expression(self, at: Where) -> None:
         message = "YAML ends this expression early, at a ': ', a ' #', a comma or a bracket"

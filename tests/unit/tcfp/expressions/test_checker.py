@@ -115,7 +115,7 @@ def test_types(source: str, type_: str) -> None:
         ("p.page", "E212", 3, "{by: {name: string}, page: string}? may be null here", "test it first (p != null ? … : …) or use orValue()"),
         ("now()", "E218", 1, "no function now()", "now() and random() do not exist: use run.started or run.seed"),
         # Syntax.
-        ("n +", "E201", 4, "unexpected the end", ""),
+        ("n +", "E201", 4, "unexpected end", ""),
         ("'\\q'", "E202", 2, "no escape \\q", "write \\\\ for a backslash"),
         # Names.
         ("tiket.id", "E210", 1, "no name 'tiket' in scope", "did you mean 'ticket'?"),
@@ -247,10 +247,10 @@ def test_independent_mistakes_are_all_reported() -> None:
 
 @pytest.mark.parametrize(
     ("source", "line", "column"),
-    [("nope", 5, 20), ("  nope", 5, 22), ("n +\n  nope", 6, 3), ("n +\n\nnope", 7, 1)],
+    [("nope", 5, 20), ("  nope", 5, 22), ("n +\n  nope", 6, 3), ("n + n +\n\nnope", 7, 8)],
 )
 def test_places_follow_the_lines_of_the_source(source: str, line: int, column: int) -> None:
-    _, (found,) = check(source, Where("/do/0/let", 5, 20))
+    _, (found,) = check(source, Where("/do/0/let", 5, 20, ((4, 6, 1), (9, 7, 8))))
     assert (found.pointer, found.line, found.column) == ("/do/0/let", line, column)
 
 
