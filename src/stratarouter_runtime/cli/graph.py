@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
+
 from stratarouter_runtime.cli import mermaid as mermaid_text
 from stratarouter_runtime.cli import svg as svg_text
 from stratarouter_runtime.cli import tree
+from stratarouter_runtime.cli.arguments import Json
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import compile_document, declared, read
-from stratarouter_runtime.cli.outline import outline
+from stratarouter_runtime.cli.outline import outline, sketch
 
 
 def graph(
@@ -21,6 +24,7 @@ def graph(
     *,
     mermaid: bool = False,
     svg: bool = False,
+    json: Json = False,
 ) -> int:
     """Draw a flow with its types and its worst-case cost.
 
@@ -39,6 +43,8 @@ def graph(
         text = mermaid_text.draw(outline(plan))
     elif svg:
         text = svg_text.draw(plan.name, outline(plan))
+    elif json:
+        text = msgspec.json.encode(sketch(plan)).decode()
     else:
         text = tree.draw(plan)
     sys.stdout.write(text + "\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count, pairwise
 
-from stratarouter_runtime.cli.outline import Node
+from stratarouter_runtime.cli.outline import Node, brief
 
 
 def draw(body: Node) -> str:
@@ -52,7 +52,7 @@ class _Chart:
 
 def _text(node: Node) -> str:
     edge = f"{node.edge}: " if node.edge and not node.edge.startswith(("catch", "undo")) else ""
-    lines = [edge + node.title, *node.marks, f"→ {node.type}"]
+    lines = [edge + brief(node.title), *node.marks, f"→ {brief(node.type)}"]
     return "<br/>".join(_escape(line) for line in lines)
 
 

@@ -5,7 +5,8 @@ What text, Mermaid and SVG draw from. Must never know: how it is drawn.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from itertools import accumulate
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -17,6 +18,10 @@ from stratarouter_runtime.tcfp.types import show
 
 Shape: TypeAlias = Literal["leaf", "sequence", "together", "choice", "round"]
 """How the parts of a node run: none, in order, all at once, one of them, again and again."""
+
+
+ROOM: Final = 80
+"""Characters that a type may take where a step is drawn; `strata graph --json` has the whole of it."""
 
 
 class Node(Struct, frozen=True):
@@ -31,6 +36,33 @@ class Node(Struct, frozen=True):
     parts: tuple[Node, ...] = ()
     aside: tuple[Node, ...] = ()
     """Handlers and undos: what runs only when something fails."""
+
+
+class Sketch(Struct, frozen=True):
+    """A flow as `strata graph --json` prints it: its signature, its worst case, and its steps."""
+
+    flow: str
+    digest: str
+    input: str
+    output: str
+    effect: str
+    raises: tuple[str, ...]
+    worst_case: Bound
+    body: Node
+
+
+def sketch(of: Plan) -> Sketch:
+    """The plan with everything that a picture shows, nothing of it shortened."""
+    return Sketch(
+        flow=of.name,
+        digest=of.flow_digest,
+        input=show(of.input.type),
+        output=show(of.output.type),
+        effect=of.effect,
+        raises=of.raises,
+        worst_case=of.bound,
+        body=outline(of),
+    )
 
 
 def outline(of: Plan) -> Node:
@@ -54,6 +86,32 @@ def span(micros: int) -> str:
     """A duration for people: to the millisecond below ten seconds, then to the second, never too short."""
     step = 1_000 if micros < 10_000_000 else 1_000_000
     return format_duration(-(-micros // step) * step)
+
+
+def brief(text: str, room: int = ROOM) -> str:
+    """A type or an expression in at most `room` characters: what is nested deepest goes first, the end last."""
+    for depth in range(_depth(text), 1, -1):
+        if len(text) <= room:
+            break
+        text = _folded(text, depth)
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _depth(text: str) -> int:
+    return max(accumulate((char in "{[") - (char in "}]") for char in text), default=0)
+
+
+def _folded(text: str, depth: int) -> str:
+    """`text` with the contents of all brackets at this depth replaced by `…`."""
+    kept, level = [], 0
+    for char in text:
+        level -= char in "}]"
+        if level < depth:
+            kept.append(char)
+        level += char in "{["
+        if char in "{[" and level == depth:
+            kept.append("…")
+    return "".join(kept)
 
 
 def _node(of: Plan, op: Op, edge: str) -> Node:

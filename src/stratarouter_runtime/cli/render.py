@@ -7,6 +7,7 @@ was found.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 WIDTH: Final = 100
 """Columns of source shown around a mistake; longer lines are cut on both sides."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TOKEN: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[\w.@-]+")
 
 
@@ -71,11 +73,23 @@ def excerpt(line: str, number: int, column: int, pointer: str) -> list[str]:
     token = _TOKEN.match(line, start)
     end = token.end() if token else start + 1
     left = max(0, start - WIDTH // 2) if len(line) > WIDTH else 0
-    shown = line[left : left + WIDTH]
+    shown = printable(line[left : left + WIDTH])
     # A tab stays a tab, so that the caret lands under its character whatever the terminal's stops.
-    indent = "".join("\t" if char == "\t" else " " for char in line[left:start])
-    carets = "^" * max(1, min(end, left + WIDTH) - start)
+    indent = "".join("\t" if char == "\t" else " " * cells(char) for char in line[left:start])
+    carets = "^" * max(1, sum(map(cells, line[start : min(end, left + WIDTH)])))
     return [f"{number:>5} | {shown}", f"      | {indent}{carets} {pointer}".rstrip()]
+
+
+def cells(char: str) -> int:
+    """The columns that a character takes on a terminal: two if it is wide, none if it joins another."""
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def printable(text: str) -> str:
+    """`text` without what would command the terminal: controls but tab and newline become U+FFFD."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def verdict(found: Sequence[Diagnostic]) -> str:

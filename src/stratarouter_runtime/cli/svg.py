@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from stratarouter_runtime.cli.outline import Node
+from stratarouter_runtime.cli.outline import Node, brief
 
 CHAR: Final = 7.3
 """Width of a character of the font, in pixels; a monospaced font makes this exact enough."""
@@ -76,7 +76,7 @@ def measure(node: Node) -> Box:
     parts = _group(node.parts, stacked=node.shape == "sequence")
     aside = _group(node.aside, stacked=False)
     whole = (_title(node), *node.marks, f"→ {node.type}")
-    text = tuple(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…" for line in whole)
+    text = tuple(brief(line, LONGEST) for line in whole)
     inner = parts.width + aside.width + (GAP if parts.boxes and aside.boxes else 0)
     below = max(parts.height, aside.height)
     return Box(

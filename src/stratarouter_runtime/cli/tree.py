@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stratarouter_runtime.cli.outline import Node, cost, outline
+from stratarouter_runtime.cli.outline import ROOM, Node, brief, cost, outline
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.types import show
 
@@ -19,7 +19,8 @@ def draw(plan: Plan) -> str:
 
 
 def _head(plan: Plan) -> Iterator[str]:
-    yield f"{plan.name}  {show(plan.input.type)} -> {show(plan.output.type)}"
+    yield f"{plan.name}  {show(plan.input.type)}"
+    yield f"{' ' * len(plan.name)}  → {show(plan.output.type)}"
     yield f"flow {plan.flow_digest}"
     raises = f"; may raise {', '.join(plan.raises)}" if plan.raises else ""
     yield f"worst case {cost(plan.bound)}; {plan.effect}{raises}"
@@ -37,7 +38,7 @@ def line(node: Node) -> str:
     """One step: how it hangs from its parent, what it does, its modifiers, its type, its cost."""
     edge = f"{node.edge} ─ " if node.edge else ""
     marks = f"  ({'; '.join(node.marks)})" if node.marks else ""
-    return f"{edge}{node.title}{marks} → {node.type}{_price(node)}"
+    return f"{edge}{brief(node.title, 2 * ROOM)}{marks} → {brief(node.type)}{_price(node)}"
 
 
 def _price(node: Node) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -8,7 +9,7 @@ import pytest
 
 from stratarouter_runtime.cli import app, mermaid, svg, tree
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.outline import Node, cost, outline, span
+from stratarouter_runtime.cli.outline import Node, brief, cost, outline, span
 from stratarouter_runtime.tcfp.plan import Bound, Plan
 
 
@@ -19,7 +20,7 @@ def titles(node: Node) -> list[str]:
 @pytest.mark.parametrize(
     "line",
     [
-        "every.thing  {q: string} -> int",
+        "every.thing  {q: string}\n             → int\n",
         "├─ a: call look  (time 2s; retry 2) → {n: int}  [1 step, 3 attempts, $1.5, 300 tokens, 6s]",
         "├─ r: route look | book, 1 rule first, else look → {by: [book, look], out: {n: int}}",
         '├─ m: match a.n > 3 ? "big" : "small" → int',
@@ -46,7 +47,7 @@ def test_the_tree_shows_every_operator_and_modifier(everything: Plan, line: str)
 
 
 def test_the_head_tells_the_worst_case_effect_and_errors(everything: Plan) -> None:
-    head = tree.draw(everything).splitlines()[2]
+    head = tree.draw(everything).splitlines()[3]
     assert head.startswith(f"worst case {everything.bound.steps} steps")
     assert "; idempotent" in head
 
@@ -129,3 +130,24 @@ def test_a_flow_with_mistakes_is_not_drawn_but_explained(
     assert "error E211" in told.err
     assert "^^^^" in told.err
     assert told.err.endswith(f"error: {flow_file}: 1 error, 1 warning\n")
+
+
+@pytest.mark.parametrize(
+    ("room", "drawn"),
+    [
+        (60, "{by: [one, two], out: {all: list<{n: int}>, any: bool}}"),
+        (54, "{by: [one, two], out: {all: list<{…}>, any: bool}}"),
+        (30, "{by: […], out: {…}}"),
+        (10, "{by: […],…"),
+    ],
+)
+def test_a_type_that_is_too_long_loses_its_innermost_parts_first(room: int, drawn: str) -> None:
+    assert brief("{by: [one, two], out: {all: list<{n: int}>, any: bool}}", room) == drawn
+
+
+def test_the_whole_of_it_is_there_as_json(flow_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["graph", str(flow_file), "--json"]) == Exit.OK
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["flow"], shown["input"], shown["output"]) == ("every.thing", "{q: string}", "int")
+    assert shown["worst_case"]["steps"] == 16
+    assert shown["body"]["parts"][0]["title"] == "a: call look"

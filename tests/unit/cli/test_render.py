@@ -36,6 +36,23 @@ def test_a_tab_before_the_place_stays_a_tab() -> None:
     assert render.excerpt("\tcall: x", 3, 8, "")[1] == "      | \t      ^"
 
 
+@pytest.mark.parametrize(
+    ("before", "carets"),
+    [
+        ("日本: ", "      |       ^^^^"),
+        ("e\N{COMBINING ACUTE ACCENT}: ", "      |    ^^^^"),
+        ("\N{FULLWIDTH COLON}", "      |   ^^^^"),
+    ],
+)
+def test_carets_stand_under_their_word_in_cells_of_a_terminal(before: str, carets: str) -> None:
+    assert render.excerpt(before + "nmae", 1, len(before) + 1, "")[1] == carets
+    assert render.excerpt("日本", 1, 1, "")[1] == "      | ^^^^"
+
+
+def test_a_document_cannot_command_the_terminal() -> None:
+    assert render.excerpt("a: \x1b[2J\x07", 1, 1, "")[0] == "    1 | a: \ufffd[2J\ufffd"
+
+
 @pytest.mark.parametrize(("line", "column"), [(0, 0), (99, 1)])
 def test_without_a_place_in_the_text_the_pointer_says_where(line: int, column: int) -> None:
     shown = render.diagnostics([mistake(line, column)], SOURCE, "flow.yaml")
