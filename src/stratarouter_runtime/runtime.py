@@ -9,6 +9,8 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +24,8 @@ from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.observability.fanout import Fanout
+from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Deployed, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
 
-SECOND: Final = 1_000_000
-"""Microseconds."""
+GLANCE: Final = 1.0
+"""Seconds after which a watcher looks for itself."""
 
 
 class StartExecution(Struct, frozen=True):
@@ -96,12 +100,13 @@ class Runtime(Flows):
         entropy: Entropy,
     ) -> None:
         self._store = store
+        self._feed = Feed()
         self._plans = Plans(store)
         self._registry = registry
         self._scorer = scorer
         self._clock = clock
         self._entropy = entropy
-        self.driver = Driver(Shell(registry, self, scorer, clock), store, observer)
+        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, self._feed))
         self._flows: dict[str, LinkableAgent] = {}
 
     # Flows.
@@ -260,6 +265,21 @@ class Runtime(Flows):
         row = await self.find(execution, tenant)
         records = tuple(await self._store.read(execution))
         return Journaled(row, records, tuple(decode(record.body) for record in records))
+
+    async def watch(self, execution: ExecutionId, after: int = -1) -> AsyncIterator[Record]:
+        """The facts numbered above `after`, as they become durable, until the execution has ended."""
+        with self._feed.watching(execution) as changed:
+            while True:
+                changed.clear()
+                row = await self.find(execution)
+                for record in await self._store.read(execution, after):
+                    after = record.seq
+                    yield record
+                if row.status in ENDED:
+                    return
+                # Another process may drive it: then nobody here hears of its facts.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), GLANCE)
 
     async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
         """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""

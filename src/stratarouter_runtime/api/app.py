@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from stratarouter_runtime.api import executions, health, workflows
+from stratarouter_runtime.api import executions, health, streaming, workflows
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import App, Handler, Receive, Request, Scope, Send, Service, respond
 from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
@@ -21,6 +21,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/executions/{id}/cancel", {"POST": executions.cancel}),
     ("/api/v1/executions/{id}/answer", {"POST": executions.answer}),
     ("/api/v1/executions/{id}/replay", {"POST": executions.replay}),
+    ("/api/v1/executions/{id}/events", {"GET": streaming.events}),
     ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
     ("/api/v1/health", {"GET": health.health}),
     ("/livez", {"GET": health.live}),
@@ -53,7 +54,7 @@ class Resource:
                 hint=f"possible are: {allowed}",
                 headers=((b"allow", allowed.encode()),),
             )
-        await respond(await handler(self._service, Request(scope, receive)), send)
+        await respond(await handler(self._service, Request(scope, receive)), receive, send)
 
 
 async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:

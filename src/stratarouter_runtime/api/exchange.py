@@ -7,7 +7,7 @@ never know: any route.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -93,11 +93,50 @@ class Reply(Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply]]
+class Streamed(Struct, frozen=True):
+    """An answer whose parts are sent as they come, until there are no more or the caller leaves."""
+
+    parts: AsyncIterator[bytes]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-async def respond(reply: Reply, send: Send) -> None:
-    """Send a reply: encoded once, sent in two messages."""
+Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply | Streamed]]
+
+
+async def respond(reply: Reply | Streamed, receive: Receive, send: Send) -> None:
+    """Send an answer."""
+    if isinstance(reply, Streamed):
+        await _stream(reply, receive, send)
+    else:
+        await _send(reply, send)
+
+
+async def _stream(reply: Streamed, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": list(reply.headers)})
+    sending = asyncio.ensure_future(_parts(reply.parts, send))
+    leaving = asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _parts(parts: AsyncIterator[bytes], send: Send) -> None:
+    async for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _left(receive: Receive) -> None:
+    """Returns once the caller has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    """Encoded once, sent in two messages."""
     body = b"" if reply.body is None else reply.body
     headers = [*reply.headers]
     if not isinstance(body, bytes):

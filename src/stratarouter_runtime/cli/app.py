@@ -38,6 +38,7 @@ COMMANDS: Final = (
     Command("resume", f"{_CLI}.run:resume", "Go on with an execution that was interrupted."),
     Command("answer", f"{_CLI}.run:answer", "Answer the question of a waiting execution, and go on with it."),
     Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
+    Command("logs", f"{_CLI}.executions:logs", "Print the facts of an execution as they come."),
     Command(
         "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
     ),

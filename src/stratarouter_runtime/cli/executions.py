@@ -1,4 +1,4 @@
-"""`strata ps`, `show` and `replay`: look back at executions; nothing is run or changed.
+"""`strata ps`, `show`, `logs` and `replay`: look back at executions; nothing is run or changed.
 
 Must never know: how a store keeps them, or how a decision is derived.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from cyclopts import Parameter
 from msgspec import Struct
 
 from stratarouter_runtime import settings
@@ -23,6 +24,8 @@ from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.runtime import Journaled, Proof
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.events import Event, Record
 from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.wiring import Application, application
 
@@ -70,14 +73,57 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
 
     journaled, names = _look(store, read)
     if json:
-        facts = tuple(
-            {"seq": record.seq, "at": time_text(record.at), **msgspec.json.decode(record.body)}
-            for record in journaled.records
-        )
-        _write(Shown(journaled.execution, facts))
+        _write(Shown(journaled.execution, tuple(map(_fact, journaled.records))))
     else:
         _write("\n".join(story(journaled, names)))
     return Exit.OK
+
+
+def logs(
+    execution: str,
+    /,
+    *,
+    follow: Annotated[
+        bool, Parameter(name=("--follow", "-f"), help="Go on as facts come, until the execution ends.")
+    ] = False,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Print the facts of an execution, one a line.
+
+    Parameters
+    ----------
+    execution
+        The id of an execution.
+    """
+    wanted = ExecutionId(execution)
+
+    async def tell(app: Application) -> None:
+        row = await app.runtime.find(wanted)
+        names = Names(await app.runtime.plan(row.plan))
+        facts = app.runtime.watch(wanted) if follow else _so_far(await app.runtime.journal(wanted))
+        async for record in facts:
+            _write(_fact(record) if json else _line(record, decode(record.body), row.created, names))
+            sys.stdout.flush()
+
+    _look(store, tell)
+    return Exit.OK
+
+
+def _fact(record: Record) -> dict[str, Any]:
+    return {"seq": record.seq, "at": time_text(record.at), **msgspec.json.decode(record.body)}
+
+
+def _line(record: Record, event: Event, start: int, names: Names) -> str:
+    """A fact, after the seconds since its execution began."""
+    step = step_of(event)
+    who = f"{names.of(step)}: " if step is not None else ""
+    return f"{(record.at - start) / 1e6:9.3f}s  {who}{say(event)}"
+
+
+async def _so_far(journaled: Journaled) -> AsyncIterator[Record]:
+    for record in journaled.records:
+        yield record
 
 
 def ps(
@@ -124,9 +170,7 @@ def story(journaled: Journaled, names: Names) -> Iterator[str]:
     yield f"flow {row.flow}, plan {row.plan}, started {time_text(row.created)}"
     start = journaled.records[0].at if journaled.records else row.created
     for record, event in zip(journaled.records, journaled.events, strict=True):
-        step = step_of(event)
-        who = f"{names.of(step)}: " if step is not None else ""
-        yield f"{(record.at - start) / 1e6:9.3f}s  {who}{say(event)}"
+        yield _line(record, event, start, names)
     if row.failure is not None:
         yield f"failed: {reason(row.failure)}"
     elif row.status == "completed":

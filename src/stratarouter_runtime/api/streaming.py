@@ -1,0 +1,65 @@
+"""Facts of an execution as server-sent events: `GET /api/v1/executions/{id}/events`.
+
+`id:` is the number of the record, so a client that was cut off says with `Last-Event-ID`
+where to go on. A comment keeps the connection alive. Must never know: where facts come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.exchange import Request, Service, Streamed
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.events import Record
+
+HEARTBEAT: Final = 15.0
+"""Seconds of silence after which a comment is sent."""
+
+
+async def events(service: Service, request: Request) -> Streamed:
+    """All facts from the start, or after `Last-Event-ID`, until the execution has ended."""
+    row = await service.runtime.find(ExecutionId(request.param("id")), service.tenant)
+    facts = service.runtime.watch(row.id, _after(request))
+    return Streamed(
+        _frames(facts), ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"))
+    )
+
+
+def _after(request: Request) -> int:
+    given = request.header(b"last-event-id")
+    if given is None:
+        return -1
+    if not given.isascii() or not given.isdigit() or len(given) > 9:
+        raise Refused(
+            "malformed-request",
+            "the Last-Event-ID is no number of a record",
+            hint="send the id of the last event you have seen, or no such header",
+        )
+    return int(given)
+
+
+async def _frames(facts: AsyncIterator[Record]) -> AsyncIterator[bytes]:
+    """One frame a fact; a comment whenever nothing has come for a while."""
+    waiting = asyncio.ensure_future(anext(facts, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            record = waiting.result()
+            if record is None:
+                return
+            yield _frame(record)
+            waiting = asyncio.ensure_future(anext(facts, None))
+    finally:
+        waiting.cancel()
+
+
+def _frame(record: Record) -> bytes:
+    name = type(decode(record.body)).__struct_config__.tag
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.seq, str(name).encode(), record.body)
