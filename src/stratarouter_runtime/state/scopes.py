@@ -28,7 +28,9 @@ def deadline_of(frame: Frame) -> int | None:
 
 
 def count_step(run: Run, frame: Frame) -> bool:
-    """Count one more leaf; False where a scope has had its fill, which then fails."""
+    """Count one more leaf, once for all its attempts; False where a scope has had its fill, and fails."""
+    if frame.attempt > 1:
+        return True
     for scope in _around(frame):
         scope.steps += 1
         if scope.limits.steps is not None and scope.steps > scope.limits.steps:

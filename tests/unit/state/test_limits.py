@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratarouter_runtime.state.events import Usage
+from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.testing.plans import plan_of
 from stratarouter_runtime.testing.simulator import NEVER, Reply, Simulated, Simulator
 
@@ -204,3 +204,37 @@ return: =a.n
     result = run(body, free=lambda *_: NEVER)
     assert result.finished is not None
     assert (result.finished.output, result.took, len(result.calls)) == (-1, 2_000_000, 2)
+
+
+def test_another_attempt_of_a_step_is_no_other_step() -> None:
+    body = """
+limits: {steps: 2}
+out: bool
+do:
+  - id: q
+    ask: bool
+    time: 1s
+    retry: {max: 5}
+    catch: [{on: [timeout], do: {let: false}}]
+return: =q
+"""
+    result = run(body)
+    assert ended(result) == "completed"
+    assert result.took == 6_000_000
+
+
+def test_the_steps_of_a_block_count_again_with_every_try() -> None:
+    body = """
+limits: {steps: 4}
+out: int
+do:
+  - retry: {max: 9}
+    do:
+      - {call: free, with: {n: 1}}
+      - {call: free, with: {n: 2}}
+  - {let: 1}
+return: 1
+"""
+    result = run(body, free=lambda given, _: given if given["n"] == 1 else Failure("agent.unavailable"))
+    assert ended(result) == "limit.steps"
+    assert [call.input["n"] for call in result.calls] == [1, 2, 1, 2]
