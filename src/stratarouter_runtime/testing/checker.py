@@ -1,0 +1,268 @@
+"""What must be true after a story, whatever happened in it.
+
+A judge of its own: it goes by what clients were told, what agents saw and what the store
+kept, and knows how many references each flow holds in the end. Must never know: how the
+story went.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct, field
+
+from stratarouter_runtime.errors import JournalMismatch, StrataError
+from stratarouter_runtime.executor.calls import idempotency_key
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import ENDED, Execution
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.commands import CallAgent, Write
+from stratarouter_runtime.state.decide import accept, begin, decide
+from stratarouter_runtime.state.events import (
+    Answered,
+    CancelRequested,
+    Event,
+    Failed,
+    Finished,
+    Record,
+    Returned,
+    Started,
+)
+from stratarouter_runtime.state.replay import replay
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.testing import flows
+from stratarouter_runtime.testing.faults import at_once
+from stratarouter_runtime.testing.flows import Told
+from stratarouter_runtime.testing.loop import SimulatedLoop
+from stratarouter_runtime.testing.world import Called, World
+
+UNKNOWN: Final = "whether it took effect is not known"
+"""How a journal says that a call was under way when its process ended."""
+
+
+class Violation(Exception):
+    """A promise was broken."""
+
+
+class Accepted(Struct, frozen=True):
+    """A client was told that this execution is accepted; `again` is what it was told before."""
+
+    execution: ExecutionId
+    told: Told
+    n: int
+    again: ExecutionId | None = None
+
+
+class Drained(Struct, frozen=True):
+    """A process stopped in good order, over a store that never failed it. Times in microseconds."""
+
+    process: int
+    began: int
+    patience: int
+
+
+class Evidence(Struct):
+    """What a story leaves behind."""
+
+    world: World
+    kept: MemoryStore
+    accepted: list[Accepted] = field(default_factory=list)
+    answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
+    cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
+    ends: dict[ExecutionId, Execution] = field(default_factory=dict)
+    drained: list[Drained] = field(default_factory=list)
+    rivals: bool = False
+    conflicts: int = 0
+
+    def rows(self) -> list[Execution]:
+        """Every execution, oldest first."""
+        return at_once(self.kept.search(limit=1_000_000))[::-1]
+
+    def records(self, execution: ExecutionId) -> list[Record]:
+        """The journal of an execution."""
+        return at_once(self.kept.read(execution))
+
+
+class Journal(Struct):
+    """One execution, read back: its facts, and from which record on each call was called for."""
+
+    row: Execution
+    told: Told
+    started: Started
+    events: list[Event]
+    calls: dict[tuple[str, int], int]
+
+    def require(self, holds: object, message: str) -> None:
+        """Raise `Violation` unless it holds."""
+        if not holds:
+            raise Violation(f"{self.row.flow} {self.row.id}: {message}")
+
+
+def check(evidence: Evidence, loop: SimulatedLoop) -> None:
+    """Raise `Violation` for the first promise that was broken."""
+    for error in loop.failures():
+        if not isinstance(error, StrataError):
+            raise Violation(f"a task of the engine ended with {error!r}") from error
+    _require(not loop.mishaps, f"a callback raised: {loop.mishaps[:1]}")
+    _require(evidence.rivals or not evidence.conflicts, "a write met a conflict, and there was no rival")
+    calls = defaultdict(list)
+    for called in evidence.world.calls:
+        calls[called.call.execution].append(called)
+    journals = {row.id: _read(row, evidence.records(row.id)) for row in evidence.rows()}
+    for journal in journals.values():
+        _check_row(journal)
+        _check_facts(journal)
+        _check_calls(journal, calls.pop(journal.row.id, []))
+        _check_references(journal, evidence.world)
+        _check_children(journal, journals)
+    _require(not calls, f"calls for executions that do not exist: {list(calls)}")
+    _check_clients(evidence, journals)
+    _check_drained(evidence, journals)
+
+
+def _require(holds: object, message: str) -> None:
+    if not holds:
+        raise Violation(message)
+
+
+def _read(row: Execution, records: list[Record]) -> Journal:
+    """Replay a journal as production does, then once more to learn what it called for."""
+    plan = flows.plan(row.flow)
+    try:
+        replayed = replay(plan, records)
+    except JournalMismatch as mismatch:
+        raise Violation(f"{row.flow} {row.id} does not replay: {mismatch.message}") from mismatch
+    _require(not replayed.owed, f"{row.flow} {row.id} ended and still owes {replayed.owed}")
+    events = [decode(record.body) for record in records]
+    started = events[0]
+    assert isinstance(started, Started)
+    run = begin(plan, started, records[0].at)
+    calls: dict[tuple[str, int], int] = {}
+    skip = 0
+    for seq, event in enumerate(events):
+        if skip:
+            skip -= 1
+            continue
+        if seq:
+            accept(run, event, records[seq].at)
+        commands = decide(run)
+        skip = sum(isinstance(command, Write) for command in commands)
+        for command in commands:
+            if isinstance(command, CallAgent):
+                key = idempotency_key(row.id, command.step)
+                calls.setdefault((key, command.attempt), seq + 1 + skip)
+    return Journal(row, flows.BY_NAME[row.flow], started, events, calls)
+
+
+def _check_row(journal: Journal) -> None:
+    """The row says what the journal says."""
+    row, end = journal.row, journal.events[-1]
+    journal.require(isinstance(end, Finished), "has no end")
+    assert isinstance(end, Finished)
+    listed = (row.status, row.output, row.failure, row.usage)
+    journal.require(
+        listed == (end.status, end.output, end.failure, end.usage), f"{listed} is listed, but {end} journaled"
+    )
+    journal.require(row.records == len(journal.events), "lists another number of records")
+    journal.require(row.status in ENDED, f"is listed as {row.status}")
+    if row.status == "completed":
+        n = journal.started.input["n"]
+        journal.require(
+            row.output["n"] in journal.told.may(n), f"made {row.output} of {n}: {journal.told.may(n)} expected"
+        )
+    usd = journal.told.usd
+    journal.require(usd is None or end.usage.usd <= usd + 1e-9, f"spent {end.usage.usd} of {usd} usd")
+
+
+def _check_facts(journal: Journal) -> None:
+    """No question and no attempt has two answers. An undo that was interrupted runs again."""
+    answers = Counter(
+        (event.step, event.attempt) if isinstance(event, Returned | Failed) else (event.step, "answer")
+        for event in journal.events
+        if isinstance(event, Returned | Failed | Answered) and "undo" not in event.step
+    )
+    for (step, attempt), times in answers.items():
+        journal.require(times == 1, f"step {step} attempt {attempt} was answered {times} times")
+
+
+def _check_calls(journal: Journal, calls: Iterable[Called]) -> None:
+    """Every call was called for by facts that were durable; those with effects were made once."""
+    paid: Counter[tuple[str, int]] = Counter()
+    for called in calls:
+        key, attempt = called.call.key, called.call.attempt
+        needed = journal.calls.get((key, attempt))
+        journal.require(needed is not None, f"{called.agent} was called, and the journal knows nothing of it")
+        assert needed is not None
+        journal.require(
+            called.durable >= needed,
+            f"{called.agent} was called at record {called.durable}, due only from {needed} on",
+        )
+        if called.agent == "pay":
+            paid[key, 0 if not journal.told.unsafe else attempt] += 1
+    for times in paid.values():
+        journal.require(times == 1, f"an effect was made {times} times")
+
+
+def _check_references(journal: Journal, world: World) -> None:
+    """What a flow booked and must not hold any more was dropped; what it holds was not."""
+    refs = {
+        event.output["ref"]
+        for event in journal.events
+        if isinstance(event, Returned) and isinstance(event.output, dict) and "ref" in event.output
+    }
+    held = {ref for ref in refs if not world.dropped[ref]}
+    output = journal.row.output
+    expected = journal.told.holds(output["n"]) if journal.row.status == "completed" else 0
+    journal.require(len(held) == expected, f"holds {len(held)} of {len(refs)} references, {expected} expected")
+
+
+def _check_children(journal: Journal, journals: dict[ExecutionId, Journal]) -> None:
+    """What an execution says of those it began is what these say themselves."""
+    children = [each for each in journals.values() if each.started.parent == journal.row.id]
+    journal.require(len(children) <= 1, f"began {len(children)} executions with one call")
+    for child in children:
+        for event in journal.events:
+            if isinstance(event, Returned | Failed) and event.step == "1":
+                said = event.output if isinstance(event, Returned) else event.failure.kind
+                found = child.row.failure.kind if child.row.failure else child.row.output
+                journal.require(said == found, f"says that its call came to {said}, which was {found}")
+
+
+def _check_clients(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
+    """What clients were told is true, and stayed so."""
+    ids = [each.execution for each in evidence.accepted if each.again is None]
+    _require(len(set(ids)) == len(ids), "two requests were told the same id")
+    for each in evidence.accepted:
+        found = journals.get(each.execution)
+        _require(found, f"{each.execution} was acknowledged, and is lost")
+        _require(each.again in (None, each.execution), f"{each.execution} and {each.again} have one key")
+    for execution, row in evidence.ends.items():
+        _require(journals[execution].row == row, f"{execution} changed after its end")
+    for execution, name in evidence.cancels:
+        journal = journals[execution]
+        told = [event for event in journal.events if isinstance(event, CancelRequested) and event.by == name]
+        journal.require(told, f"its cancellation by {name} was acknowledged, and is lost")
+        journal.require(journal.row.status != "completed", f"was cancelled by {name}, and completed")
+    for execution, by in evidence.answers:
+        journal = journals[execution]
+        known = [event for event in journal.events if isinstance(event, Answered) and event.by == by]
+        journal.require(len(known) == 1, f"the answer by {by} was acknowledged, and is there {len(known)} times")
+
+
+def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
+    """What was answered well before a process stopped in good order was recorded by it."""
+    unknown = {
+        (idempotency_key(journal.row.id, event.step), event.attempt): journal
+        for journal in journals.values()
+        for event in journal.events
+        if isinstance(event, Failed) and UNKNOWN in event.failure.message
+    }
+    for drained in evidence.drained:
+        last = drained.began + drained.patience - 50_000
+        for called in evidence.world.calls:
+            if called.process == drained.process and called.answered is not None and called.answered < last:
+                journal = unknown.get((called.call.key, called.call.attempt))
+                if journal is not None:
+                    journal.require(False, f"{called.agent} had answered before the process stopped")  # noqa: FBT003

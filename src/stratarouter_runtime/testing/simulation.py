@@ -1,0 +1,422 @@
+"""One seed, one story: the production engine among crashes, rivals, bad disks and impatient people.
+
+Only the ports are replaced. Clients start executions of the flows in `flows`, answer, and
+cancel; a nemesis kills, drains, doubles and confuses the processes; then the weather
+calms, and whatever was begun must come to its end. `checker` judges what is left.
+
+    python -m stratarouter_runtime.testing.simulation FIRST [COUNT]
+
+Must never know: how the engine works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random  # noqa: TID251 - seeded: the same draws every time
+from typing import Any, Final, TypeVar
+
+from blake3 import blake3
+from msgspec import Struct
+from typing_extensions import override
+
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.errors import NotFound, StrataError
+from stratarouter_runtime.ids import ExecutionId, FlowId
+from stratarouter_runtime.ports import ENDED, Execution, Observer
+from stratarouter_runtime.runtime import Runtime, StartExecution
+from stratarouter_runtime.state.events import Answered, Failed, Record, Returned, Scored, TimerFired
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.testing import flows
+from stratarouter_runtime.testing.checker import Accepted, Drained, Evidence, Violation, check
+from stratarouter_runtime.testing.faults import FaultyStore, Weather, at_once
+from stratarouter_runtime.testing.loop import Deadlock, Endless, Life, SimulatedLoop
+from stratarouter_runtime.testing.world import (
+    Luck,
+    SimulatedAgent,
+    SimulatedClock,
+    SimulatedEntropy,
+    SimulatedScorer,
+    World,
+)
+
+T = TypeVar("T")
+
+FACTS: Final = (Returned, Failed, Scored, Answered, TimerFired)
+"""What may be delivered twice."""
+
+COLD: Final = 0.01
+"""The share of stories whose processes begin without a plan in memory: compiling takes most of their time."""
+
+
+class Temper(Struct):
+    """How wild a story is, drawn from its seed: most kinds of trouble are off in most stories."""
+
+    cold: bool
+    clients: int
+    troubles: tuple[str, ...]
+    times: int
+    twice: float
+    cancels: float
+    weather: Weather
+    luck: Luck
+
+    @classmethod
+    def draw(cls, chance: Random) -> Temper:
+        """The temper of the story of this chance."""
+
+        def some(share: float, most: float) -> float:
+            return chance.random() * most if chance.random() < share else 0.0
+
+        troubles = [name for name in TROUBLES if chance.random() < 0.5]
+        return cls(
+            cold=chance.random() < COLD,
+            clients=1 + int(chance.random() * 3),
+            troubles=tuple(troubles),
+            times=int(chance.random() * 5),
+            twice=some(0.3, 0.5),
+            cancels=some(0.3, 0.3),
+            weather=Weather(
+                slow=1 + int(some(0.9, 8_000)), stale=some(0.4, 0.5), ill=some(0.2, 0.1), late=some(0.2, 0.1)
+            ),
+            luck=Luck(
+                fails=some(0.6, 0.3), hangs=some(0.3, 0.1), lies=some(0.2, 0.1), stubborn=some(0.3, 1.0)
+            ),
+        )
+
+
+class Gone(Exception):
+    """The process that was asked ended before it answered."""
+
+
+class Process(Observer):
+    """One process: a runtime over the common store, which ends by `kill`."""
+
+    def __init__(self, number: int, world: World, kept: MemoryStore, temper: Temper) -> None:
+        self.life = Life()
+        self.store = FaultyStore(kept, temper.weather, world.chance)
+        self.clock = SimulatedClock(world.loop)
+        self._world = world
+        self._twice = temper.twice
+        self._asked: dict[asyncio.Future[Any], None] = {}
+        self.runtime = Runtime(
+            store=self.store,
+            registry=Registry(SimulatedAgent(like, world, number) for like in flows.agents().values()),
+            scorer=SimulatedScorer(world),
+            observer=self,
+            clock=self.clock,
+            entropy=SimulatedEntropy(world.chance),
+        )
+        self.number = number
+        if not temper.cold:
+            self.runtime._plans._plans.update(flows.compiled())  # noqa: SLF001 - as if it had run for a while
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the process do something for somebody outside. Raises `Gone`, or as the work does."""
+        if self.life.ended:
+            work.close()
+            raise Gone
+        loop = self._world.loop
+        reply: asyncio.Future[T] = loop.create_future()
+        task = loop.create_task(work, context=self.life.context.copy())
+        task.add_done_callback(lambda done: _forward(done, reply))
+        self._asked[reply] = None
+        try:
+            return await reply
+        finally:
+            del self._asked[reply]
+
+    def kill(self) -> None:
+        """End it between two callbacks: no line of it runs any more."""
+        if not self.life.ended:
+            self.life.ended = True
+            self.store.crash()
+            for reply in self._asked:
+                if not reply.done():
+                    reply.set_exception(Gone())
+
+    @override
+    def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
+        """Deliver some facts a second time."""
+        draw = self._world.chance.random
+        for event in events:
+            if self._twice and isinstance(event, FACTS) and draw() < self._twice:
+                self._world.loop.call_later(draw() * 0.02, self._again, execution.id, event)
+
+    def _again(self, execution: ExecutionId, event: Returned) -> None:
+        found = self.runtime.driver._drives.get(execution)  # noqa: SLF001 - no port delivers an answer twice
+        if found is not None:
+            found[0].report(event)
+
+
+def _forward(done: asyncio.Task[T], reply: asyncio.Future[T]) -> None:
+    if reply.done():
+        done.cancelled() or done.exception()
+    elif done.cancelled():
+        reply.set_exception(Gone())
+    elif (error := done.exception()) is not None:
+        reply.set_exception(error)
+    else:
+        reply.set_result(done.result())
+
+
+class Story:
+    """Everything that happens under one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = chance = Random(seed)  # noqa: S311 - a simulation
+        self._draw = chance.random
+        self.loop = SimulatedLoop(chance)
+        self._temper = temper = Temper.draw(chance)
+        self.kept = MemoryStore()
+        for plan in flows.compiled().values():
+            if not temper.cold or plan.name == "inner":
+                at_once(self.kept.keep_plan(plan.digest, plan.document))
+        self.world = World(self.loop, chance, temper.luck, self._written)
+        self._processes: list[Process] = []
+        self._started = 0
+        self._changed = asyncio.Event()
+        self.evidence = Evidence(world=self.world, kept=self.kept)
+
+    def _written(self, execution: ExecutionId) -> int:
+        row = at_once(self.kept.find(execution))
+        return 0 if row is None else row.records
+
+    async def tell(self) -> None:
+        """From the first request to the last end."""
+        loop = self.loop
+        self._begin_process()
+        clients = [loop.create_task(self._client(number)) for number in range(self._temper.clients)]
+        await self._trouble()
+        self._calm()
+        for client in clients:
+            await client
+        await self._all_ended()
+        self._processes[0].kill()
+
+    # Processes.
+
+    def _begin_process(self) -> None:
+        process = Process(self._started, self.world, self.kept, self._temper)
+        self._started += 1
+        self._processes.append(process)
+        self._changed.set()
+        self.loop.create_task(self._operate(process))
+
+    def _end_process(self, process: Process) -> None:
+        process.kill()
+        self.evidence.conflicts += process.store.conflicts
+        self._processes.remove(process)
+        if not self._processes:
+            self._changed.clear()
+
+    async def _operate(self, process: Process) -> None:
+        """Recover at the start; where something may stop an execution before its end, again and again."""
+        pause, steady = 0.02, not ({"rival", "full", "away"} & set(self._temper.troubles) or self._unsteady)
+        while True:
+            try:
+                recovery = await process.ask(process.runtime.recover())
+                if steady and not recovery.left:
+                    return
+            except Gone:
+                return
+            except StrataError:
+                pass
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    @property
+    def _unsteady(self) -> bool:
+        return self._temper.weather.ill > 0 or self._temper.weather.late > 0
+
+    async def _somebody(self) -> Process:
+        while not self._processes:
+            await self._changed.wait()
+        return self._processes[int(self._draw() * len(self._processes))]
+
+    # Clients.
+
+    async def _client(self, number: int) -> None:
+        """Start an execution, and stay with it until its end."""
+        draw = self._draw
+        await asyncio.sleep(draw() * 0.1)
+        told, n = flows.FLOWS[int(draw() * len(flows.FLOWS))], int(draw() * 10)
+        request = StartExecution(
+            plan=flows.plan(told.name),
+            input={"n": n},
+            flow=FlowId(told.name),
+            key=f"client {number}" if draw() < 0.7 else None,
+            timeout=int(draw() * 500_000) if draw() < 0.1 else None,
+        )
+        execution = await self._insist(lambda runtime: runtime.start(request))
+        self.evidence.accepted.append(Accepted(execution, told, n))
+        if draw() < 0.2 and request.key is not None:
+            again = await self._insist(lambda runtime: runtime.start(request))
+            self.evidence.accepted.append(Accepted(again, told, n, again=execution))
+        await self._stay(execution, f"client {number}", asks=told.asks)
+
+    async def _insist(self, work: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
+        """Try until it is acknowledged."""
+        pause = 0.005
+        while True:
+            process = await self._somebody()
+            try:
+                return await process.ask(work(process.runtime))
+            except (Gone, StrataError):
+                await asyncio.sleep(self._draw() * pause)
+                pause *= 2
+
+    async def _stay(self, execution: ExecutionId, name: str, *, asks: bool) -> None:
+        patience = 0.01
+        while True:
+            process = await self._somebody()
+            try:
+                row = await process.ask(process.runtime.wait(execution, patience))
+                if row.status in ENDED:
+                    self.evidence.ends[execution] = row
+                    return
+                await self._meddle(process, execution, name, asks=asks)
+            except NotFound as lost:
+                raise Violation(f"{execution} was acknowledged, and is lost") from lost
+            except (Gone, StrataError):
+                pass
+            await asyncio.sleep(self._draw() * patience)
+            patience *= 1.7
+
+    async def _meddle(self, process: Process, execution: ExecutionId, name: str, *, asks: bool) -> None:
+        draw, runtime = self._draw, process.runtime
+        if draw() < self._temper.cancels:
+            await process.ask(runtime.cancel(execution, "enough", name))
+            self.evidence.cancels.append((execution, name))
+        elif asks and draw() < 0.4:
+            by = f"{name} {draw()}"
+            await process.ask(runtime.answer(execution, "q", flows.ANSWER, by))
+            self.evidence.answers.append((execution, by))
+        elif draw() < 0.1:
+            await process.ask(runtime.resume(execution))
+
+    # Troubles.
+
+    async def _trouble(self) -> None:
+        troubles = self._temper.troubles
+        for _ in range(self._temper.times if troubles else 0):
+            await asyncio.sleep(self._draw() * 0.08)
+            await TROUBLES[troubles[int(self._draw() * len(troubles))]](self)
+
+    async def _crash(self) -> None:
+        self._end_process(await self._somebody())
+        if not self._processes:
+            await asyncio.sleep(self._draw() * 0.02)
+            self._begin_process()
+
+    async def _drain(self) -> None:
+        process = await self._somebody()
+        patience = 0.05 + self._draw()
+        drained = Drained(process.number, self.loop.elapsed, int(patience * 1e6))
+        try:
+            await process.ask(process.runtime.driver.drain(patience))
+        except (Gone, StrataError):
+            return
+        if not process.store.errors + process.store.conflicts and process in self._processes:
+            self.evidence.drained.append(drained)
+        if process in self._processes:
+            self._end_process(process)
+        if not self._processes:
+            self._begin_process()
+
+    async def _rival(self) -> None:
+        self.evidence.rivals = True
+        if len(self._processes) < 2:
+            self._begin_process()
+            self._processes[-1].clock.off = int((self._draw() - 0.5) * 2e6)
+
+    async def _jump(self) -> None:
+        process = await self._somebody()
+        process.clock.off += int((self._draw() - 0.5) * 2 ** (self._draw() * 33))
+
+    async def _full(self) -> None:
+        self._temper.weather.full = self.loop.elapsed + int(self._draw() * 60_000)
+
+    async def _away(self) -> None:
+        self._temper.weather.away = self.loop.elapsed + int(self._draw() * 60_000)
+
+    def _calm(self) -> None:
+        """No more trouble: one process, which takes up all that is left, and is never helped again."""
+        self._temper.weather.calm()
+        self.world.calm()
+        self._temper.troubles, self._temper.cancels = (), 0.0
+        for process in self._processes[1 if self._draw() < 0.5 and not self.evidence.rivals else 0 :]:
+            self._end_process(process)
+        if not self._processes:
+            self._begin_process()
+        else:
+            self.loop.create_task(self._operate(self._processes[0]))
+
+    async def _all_ended(self) -> None:
+        pause = 0.1
+        while rows := at_once(self.kept.unfinished()):
+            if pause > 1e9:
+                names = ", ".join(f"{row.id} of {row.flow}" for row in rows)
+                raise Violation(f"never ends: {names}")
+            await asyncio.sleep(pause)
+            pause *= 2
+
+
+TROUBLES: Final[dict[str, Callable[[Story], Coroutine[Any, Any, None]]]] = {
+    "crash": Story._crash,  # noqa: SLF001 - a table of its own methods
+    "drain": Story._drain,  # noqa: SLF001
+    "rival": Story._rival,  # noqa: SLF001
+    "jump": Story._jump,  # noqa: SLF001
+    "full": Story._full,  # noqa: SLF001
+    "away": Story._away,  # noqa: SLF001
+}
+
+
+class Told(Struct, frozen=True):
+    """What became of a story: its digest, which says whether two were the same; and what went wrong."""
+
+    seed: int
+    digest: str
+    executions: int
+    wrong: str = ""
+
+
+def tell(seed: int) -> Told:
+    """Tell the story of a seed, and judge it."""
+    story = Story(seed)
+    wrong = ""
+    try:
+        story.loop.run(story.tell())
+        check(story.evidence, story.loop)
+    except (Violation, Deadlock, Endless) as found:
+        wrong = f"{type(found).__name__}: {found}"
+    finally:
+        story.loop.close()
+    return Told(seed, _digest(story), len(story.evidence.rows()), wrong)
+
+
+def _digest(story: Story) -> str:
+    """Of all journals, of the order of callbacks, and of every draw."""
+    kept = story.evidence
+    links = sorted(kept.records(row.id)[-1].link.hex() for row in kept.rows())
+    calls = [f"{called.call.key} {called.call.attempt} {called.answered}" for called in story.world.calls]
+    rest = [str(story.loop.taken), str(story.loop.elapsed), str(story._chance.random())]  # noqa: SLF001 - its own
+    return blake3("\n".join([*links, *calls, *rest]).encode()).hexdigest()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Tell the stories of COUNT seeds from FIRST on; 1 where something went wrong in one of them."""
+    first, count = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
+    gc.freeze()
+    told = [tell(seed) for seed in range(first, first + count)]
+    wrong = [each for each in told if each.wrong]
+    for each in wrong:
+        print(f"seed {each.seed}: {each.wrong}")  # noqa: T201 - this is its output
+    print(f"{blake3(''.join(each.digest for each in told).encode()).hexdigest()} {count} seeds")  # noqa: T201 - likewise
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
