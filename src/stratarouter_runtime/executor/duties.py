@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stratarouter_runtime.executor.calls import call, score
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 Report: TypeAlias = Callable[["Event | None"], None]
 """Told each fact; None where a call was given up, which is no fact: it is made again another time."""
+
+Work: TypeAlias = Callable[[], "Coroutine[Any, Any, Event]"]
+"""Begun by its task: one that is withdrawn before it begins leaves nothing behind."""
 
 
 class Duties:
@@ -44,9 +48,9 @@ class Duties:
         """Begin what the command asks for."""
         match command:
             case CallAgent():
-                self._spawn(command.step, call(self._shell, self._started, command))
+                self._spawn(command.step, partial(call, self._shell, self._started, command))
             case ScoreRoutes():
-                self._spawn(command.step, score(self._shell, command))
+                self._spawn(command.step, partial(score, self._shell, command))
             case SetTimer():
                 self._arm(command)
             case Withdraw():
@@ -59,14 +63,14 @@ class Duties:
         for step in [*self._tasks, *self._timers]:
             self._cancel(step, None)
 
-    def _spawn(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
+    def _spawn(self, step: StepPath, work: Work) -> None:
         task = asyncio.get_running_loop().create_task(self._work(step, work))
         self._tasks[step] = task
 
-    async def _work(self, step: StepPath, work: Coroutine[Any, Any, Event]) -> None:
+    async def _work(self, step: StepPath, work: Work) -> None:
         event = None
         try:
-            event = await work
+            event = await work()
         finally:
             # A withdrawn call may still come to its end: what it says no longer matters.
             if self._tasks.get(step) is asyncio.current_task():
