@@ -91,8 +91,12 @@ def _flight(agent: LinkedAgent, value: Value) -> Flight:
 
 
 def admit(run: Run, scope: Scope) -> None:
-    """Let those who wait in a scope make their calls, in order, while there is room."""
-    while scope.waiting and has_room(scope):
+    """Let the first who waits in a scope make its call, if there is room, and then the next.
+
+    What the call brings about comes in between: it may be refused, and end all others.
+    """
+    if scope.waiting and has_room(scope):
+        run.outgoing.appendleft(Admit(scope))
         dispatch(run, scope.waiting.popleft(), scope)
 
 

@@ -238,3 +238,24 @@ return: 1
     result = run(body, free=lambda given, _: given if given["n"] == 1 else Failure("agent.unavailable"))
     assert ended(result) == "limit.steps"
     assert [call.input["n"] for call in result.calls] == [1, 2, 1, 2]
+
+
+def test_no_call_is_made_beside_one_whose_refusal_ends_the_whole() -> None:
+    body = """
+limits: {parallel: 2, usd: 0.02}
+out: int
+do:
+  - par:
+      x:
+        time: 1s
+        par:
+          a: {call: free, with: {n: 1}}
+          b: {call: free, with: {n: 2}}
+        catch: [{on: [timeout], do: {let: {a: {n: 0}, b: {n: 0}}}}]
+      y: {call: think, with: {n: 3}}
+      z: {call: free, with: {n: 4}}
+return: 1
+"""
+    result = run(body, free=lambda *_: NEVER)
+    assert ended(result) == "limit.usd"
+    assert [call.input["n"] for call in result.calls] == [1, 2]
