@@ -72,9 +72,11 @@ class PythonAgent(Agent):
             if _cancelled():
                 raise
             return failed(UNAVAILABLE, f"{self.name} cancelled itself")
-        # SystemExit too: `sys.exit()` in an agent must not end the runtime.
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its failure
-            return failed(UNAVAILABLE, f"{self.name} raised {type(error).__name__}: {error}")
+        except GeneratorExit:  # how Python ends a coroutine that nobody waits for any more
+            raise
+        # SystemExit and KeyboardInterrupt too: an agent must not end the runtime.
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
+            return failed(UNAVAILABLE, f"{self.name} raised {_words(error)}")
         size = _size(output)
         return (
             too_large(f"{size:,} bytes", self._max_output) if size > self._max_output else AgentReply(output)
@@ -95,6 +97,14 @@ class PythonAgent(Agent):
         except (Misfit, ValueError):
             return failed(kind, f"{message} (its data is no JSON)")
         return failed(kind, message, data)
+
+
+def _words(error: BaseException) -> str:
+    """The type of an exception and what it says, if it says anything."""
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:  # noqa: BLE001 - its __str__ is the agent's as well
+        return type(error).__name__
 
 
 def _cancelled() -> bool:

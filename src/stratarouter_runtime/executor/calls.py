@@ -78,7 +78,10 @@ def _fact(command: CallAgent, reply: AgentReply) -> Event:
         output = to_json(checker.type, checker.project(reply.output))
     except Misfit as misfit:
         failure = Failure(
-            "agent.invalid_output", f"{command.agent.name} returned {misfit}", None, command.step
+            "agent.invalid_output",
+            f"{command.agent.name} returned what does not fit: {misfit}",
+            None,
+            command.step,
         )
         return Failed(command.step, command.input_digest, failure, command.attempt, usage)
     return Returned(command.step, command.input_digest, output, command.attempt, usage)

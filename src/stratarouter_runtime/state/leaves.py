@@ -153,7 +153,12 @@ def returned(run: Run, frame: Frame, event: Returned) -> None:
     try:
         value = flight.agent.output.project(event.output)
     except Misfit as misfit:
-        failure = Failure("agent.invalid_output", f"{flight.agent.name} returned {misfit}", None, frame.path)
+        failure = Failure(
+            "agent.invalid_output",
+            f"{flight.agent.name} returned what does not fit: {misfit}",
+            None,
+            frame.path,
+        )
         run.agenda.append(Fail(frame, failure))
         return
     if isinstance(frame.op.does, Route):

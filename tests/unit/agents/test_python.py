@@ -124,6 +124,14 @@ async def test_the_context_of_the_caller_goes_along(threads: Threads) -> None:
     assert (await ask(look, threads)).output == "loop"
 
 
+class Silent(Exception):
+    """An exception that fails to say what it is about."""
+
+    @override
+    def __str__(self) -> str:
+        raise ValueError
+
+
 def raising(error: BaseException) -> Callable[[], None]:
     def fail() -> None:
         raise error
@@ -138,6 +146,9 @@ def raising(error: BaseException) -> Callable[[], None]:
         (ValueError("no such city"), Failure("agent.unavailable", "fail raised ValueError: no such city")),
         (KeyError("city"), Failure("agent.unavailable", "fail raised KeyError: 'city'")),
         (SystemExit(3), Failure("agent.unavailable", "fail raised SystemExit: 3")),
+        (KeyboardInterrupt(), Failure("agent.unavailable", "fail raised KeyboardInterrupt")),
+        (BaseException("base"), Failure("agent.unavailable", "fail raised BaseException: base")),
+        (Silent(), Failure("agent.unavailable", "fail raised Silent")),
         (
             StopIteration(),
             Failure("agent.unavailable", "fail raised RuntimeError: coroutine raised StopIteration"),
