@@ -48,7 +48,8 @@ NO_USAGE: Final = Usage()
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
-    `trace` is the id of the distributed trace it belongs to.
+    `trace` is the id of the distributed trace it belongs to, `forked` the execution whose facts
+    it took over.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     deadline: int | None = None
     parent: str | None = None
     trace: str = ""
+    forked: str | None = None
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

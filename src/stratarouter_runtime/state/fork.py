@@ -1,0 +1,150 @@
+"""A journal begun anew: the same facts up to a point, and from there another way.
+
+A fork is a run of its own, with a journal of its own. Facts that its run does not expect,
+because something before them is different, are left out; what they would have answered is
+owed again. Must never know: where journals are kept, or how a run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from stratarouter_runtime.errors import InvalidInput, InvalidState
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.commands import Command, Write
+from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
+from stratarouter_runtime.state.events import (
+    Answered,
+    Event,
+    Failed,
+    Record,
+    Returned,
+    Scored,
+    Started,
+    TimerFired,
+)
+from stratarouter_runtime.state.ledger import Ledger
+from stratarouter_runtime.state.outstanding import Outstanding
+from stratarouter_runtime.state.run import Run
+from stratarouter_runtime.tcfp.plan import Plan
+from stratarouter_runtime.tcfp.values import Misfit
+
+Fact: TypeAlias = Returned | Failed | Scored | Answered | TimerFired
+"""What can be taken over: a fact that came from outside, for a step."""
+
+
+class Change(Struct, frozen=True):
+    """What is to be different: another input, or another output of `step`.
+
+    With a step and no output, the step is run again. With no step at all, what succeeded is
+    kept and what failed is tried again: a failed `each` goes on with the items it lacks.
+    """
+
+    step: str | None = None
+    input: Any | UnsetType = UNSET
+    output: Any | UnsetType = UNSET
+
+
+class Forked(Struct, frozen=True):
+    """A run that has taken over the facts it could, their journal, and what the shell owes it."""
+
+    run: Run
+    ledger: Ledger
+    records: tuple[Record, ...]
+    owed: tuple[Command, ...]
+    kept: int
+    """Facts from outside that were taken over."""
+
+
+def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change: Change) -> Forked:
+    """A fork of the journal `records` under the id `execution`, which begins `at`.
+
+    It begins now and not when the other did: its limits of time are its own. Raises `InvalidInput` where the new input does not fit, `InvalidState` where the journal
+    has no result of the step.
+    """
+    events = [decode(record.body) for record in records]
+    started = events[0]
+    assert isinstance(started, Started)
+    if change.input is not UNSET:
+        started = replace(started, input=change.input)
+    _check(change, events)
+    started = replace(started, id=execution, forked=started.id, deadline=None, parent=None)
+    begun = _Fork(plan, started, at)
+    for event in _facts(events[1:], change):
+        begun.take(event)
+    return begun.done()
+
+
+def _check(change: Change, events: Sequence[Event]) -> None:
+    if change.step is None:
+        return
+    answered = {event.step for event in events if isinstance(event, Returned | Failed | Answered)}
+    if change.step not in answered:
+        raise InvalidState(
+            f"the journal has no result of step '{change.step}'",
+            hint=f"steps with a result: {', '.join(sorted(answered)) or 'none'}",
+        )
+
+
+def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:
+    """The facts to take over, in order."""
+    for event in events:
+        match event:
+            case Returned() | Failed() | Answered() if event.step == change.step:
+                if change.output is not UNSET:
+                    yield _changed(event, change.output)
+                return
+            case Returned() | Scored() | Answered() | TimerFired(timer="ask"):
+                yield event
+            case Failed() | TimerFired() if change.step is not None:
+                yield event
+            case _:
+                pass
+
+
+def _changed(event: Returned | Failed | Answered, output: Any) -> Fact:
+    if isinstance(event, Answered):
+        return replace(event, value=output)
+    return Returned(event.step, event.input, output, event.attempt)
+
+
+class _Fork:
+    def __init__(self, plan: Plan, started: Started, at: int) -> None:
+        self._ledger = Ledger()
+        self._owed = Outstanding()
+        self._records = [self._ledger.write(started, at)]
+        self._kept = 0
+        try:
+            self._run = begin(plan, started, at)
+        except Misfit as misfit:
+            raise InvalidInput(
+                f"the input does not fit {plan.name}: {misfit}", pointer=misfit.pointer
+            ) from misfit
+        self._decide()
+
+    def take(self, event: Fact) -> None:
+        """Take a fact over, if the run expects it: without the failures before it, an attempt is the first."""
+        frame = self._run.live.get(event.step)
+        if frame is not None and not isinstance(event, Answered):
+            event = replace(event, attempt=frame.attempt)
+        if unexpected(self._run, event) is not None:
+            return
+        self._records.append(self._ledger.write(event, self._ledger.at))
+        self._owed.settle(event)
+        self._kept += 1
+        accept(self._run, event, self._ledger.at)
+        self._decide()
+
+    def _decide(self) -> None:
+        for command in decide(self._run):
+            self._owed.note(command)
+            if isinstance(command, Write):
+                self._records.append(self._ledger.write(command.event, self._ledger.at))
+
+    def done(self) -> Forked:
+        """What has come of it."""
+        return Forked(self._run, self._ledger, tuple(self._records), tuple(self._owed.commands()), self._kept)
