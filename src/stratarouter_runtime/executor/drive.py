@@ -48,7 +48,7 @@ class Drive:
         self._duties = Duties(shell, run.started, self.report)
         self._facts: list[Fact] = []
         self._wake = asyncio.Event()
-        self._watchers: list[asyncio.Future[None]] = []
+        self._watchers: dict[asyncio.Future[None], None] = {}  # as a set that keeps its order
         self._draining = False
 
     @property
@@ -79,8 +79,11 @@ class Drive:
         """
         if not self._parked:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._watchers.append(watcher)
-            await watcher
+            self._watchers[watcher] = None
+            try:
+                await watcher
+            finally:
+                del self._watchers[watcher]
 
     def drain(self) -> None:
         """Begin nothing new; stop once the calls under way have answered."""
@@ -115,16 +118,14 @@ class Drive:
         return self._run.waiting and not self._facts
 
     def _settle(self, error: BaseException | None) -> None:
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
+        for watcher in self._watchers:
             if watcher.done():
                 continue
-            if error is None:
-                watcher.set_result(None)
-            elif isinstance(error, Exception):
+            # One that is interrupted has stopped: those who watch it are not interrupted with it.
+            if isinstance(error, Exception):
                 watcher.set_exception(error)
             else:
-                watcher.cancel()
+                watcher.set_result(None)
 
     @property
     def _drained(self) -> bool:
@@ -133,6 +134,19 @@ class Drive:
     async def _step(self) -> None:
         """Decide on all facts that have come, make them durable, act."""
         facts, self._facts = self._facts, []
+        try:
+            commands = await self._make_durable(facts)
+        except StrataError as error:
+            _tell(facts, error)
+            raise
+        except BaseException:
+            _tell(facts, InvalidState("the execution was interrupted: whether this was recorded is not known"))
+            raise
+        _tell(facts, None)
+        self._act(commands)
+
+    async def _make_durable(self, facts: Sequence[Fact]) -> list[Command]:
+        """Journal those facts that are expected, with what follows from them; what is to be done now."""
         records: list[Record] = []
         events: list[Event] = []
         commands: list[Command] = []
@@ -142,14 +156,9 @@ class Drive:
                 commands += self._take(event, records, events)
             elif durable is not None and not durable.done():
                 durable.set_exception(InvalidState(reason))
-        try:
-            if records:
-                await self._record(records, events)
-        except StrataError as error:
-            _tell(facts, error)
-            raise
-        _tell(facts, None)
-        self._act(commands)
+        if records:
+            await self._record(records, events)
+        return commands
 
     def _take(self, event: Event, records: list[Record], events: list[Event]) -> list[Command]:
         records.append(self._ledger.write(event, self._clock.now()))

@@ -418,3 +418,32 @@ async def test_an_execution_taken_up_by_several_at_once_is_driven_once() -> None
         done = await it.runtime.wait(execution)
         assert done.output == {"n": 4}
         assert called(it.agents) == 3
+
+
+class StuckStore(MemoryStore):
+    """Appends come to no end."""
+
+    @override
+    async def append(self, *_: object) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_whoever_brought_a_fact_is_told_also_where_the_process_stops_while_it_is_written() -> None:
+    async with rig(ASKING, StuckStore()) as it:
+        row = await it.runtime.execute(it.request())
+        answering = asyncio.create_task(it.runtime.answer(row.id, "q", {"ok": True}))
+        watching = asyncio.create_task(it.runtime.wait(row.id))
+        await asyncio.sleep(0.01)
+        await it.driver.drain(0.01)
+        with pytest.raises(InvalidState, match="not known"):
+            await asyncio.wait_for(answering, 1.0)
+        assert (await asyncio.wait_for(watching, 1.0)).status == "waiting"
+
+
+async def test_waiting_again_and_again_leaves_nothing_behind() -> None:
+    async with rig(a=hang) as it:
+        execution = await it.runtime.start(it.request())
+        for _ in range(5):
+            await it.runtime.wait(execution, patience=0.001)
+        drive, _ = it.driver._drives[execution]
+        assert not drive._watchers
