@@ -170,11 +170,12 @@ class Runtime(Flows):
             timeout=timeout,
             parent=call.execution,
         )
-        await self.start(request)
         try:
+            await self.start(request)
             row = await self._ended(child)
         except asyncio.CancelledError as cancelled:
             if cancelled.args == (WITHDRAWN,):
+                await self.start(request)  # where that was interrupted: what has begun must be found
                 await self.cancel(child, f"{call.execution} no longer wants it")
             raise
         if row.status not in ENDED:  # this process is stopping: the call goes on when the caller does
@@ -197,8 +198,12 @@ class Runtime(Flows):
     async def start(self, request: StartExecution) -> ExecutionId:
         """Accept an execution: when this returns its start is durable, and it is at work.
 
+        A caller who gives up does not stop what may be durable already from being set to work.
         Raises `InvalidInput`, `Conflict` where the key was used with another body, `StoreError`.
         """
+        return await asyncio.shield(asyncio.create_task(self._start(request)))
+
+    async def _start(self, request: StartExecution) -> ExecutionId:
         await self._plans.keep(request.plan)
         execution = self._id(request)
         try:

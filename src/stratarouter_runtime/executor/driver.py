@@ -84,11 +84,15 @@ class Driver:
         drive = Drive(replayed.run, replayed.ledger, row, self._shell, self._journal, self._observer)
         owed = []
         for command in replayed.owed:
-            if isinstance(command, CallAgent) and command.guarded:
+            if isinstance(command, CallAgent) and self._unknown(command):
                 drive.report(_interrupted(command))
             else:
                 owed.append(command)
         self._set_to_work(drive, owed)
+
+    def _unknown(self, command: CallAgent) -> bool:
+        """Whether a call under way may have had its effect. One of a flow finds what it began."""
+        return command.guarded and self._shell.agents.get(command.agent.name) is not None
 
     def _set_to_work(self, drive: Drive, commands: Sequence[Command]) -> None:
         if self._draining:
