@@ -81,7 +81,8 @@ class Agent(Protocol):
     """A microagent. Failures are values: `call` raises nothing but `CancelledError`.
 
     `name` is what flows use, `signature` what callers may rely on, `digest` is of signature and
-    implementation version: another behaviour, another digest. None of them ever changes.
+    implementation version: another behaviour, another digest. None of them ever changes. A flow
+    that is called, and cannot go on for now, also raises `StoreError` or `Conflict`.
     """
 
     name: AgentName

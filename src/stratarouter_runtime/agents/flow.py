@@ -13,7 +13,7 @@ from typing import TypeAlias
 from typing_extensions import override
 
 from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
-from stratarouter_runtime.errors import StrataError
+from stratarouter_runtime.errors import Conflict, StoreError, StrataError
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, derived_execution_id
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution
 from stratarouter_runtime.state.events import Usage
@@ -45,6 +45,8 @@ class FlowAgent(Agent):
     async def call(self, call: AgentCall) -> AgentReply:
         try:
             child = await self._run(child_id(call), call)
+        except (StoreError, Conflict):  # it has not answered: recovery asks it again
+            raise
         except StrataError as error:
             return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
         return _reply(child)

@@ -12,6 +12,7 @@ from blake3 import blake3
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stratarouter_runtime.errors import Conflict, StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Scorer
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
@@ -34,7 +35,10 @@ class Shell(Struct, frozen=True):
 
 
 async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
-    """Call the agent; its answer, or why there is none."""
+    """Call the agent; its answer, or why there is none.
+
+    Raises `StoreError` or `Conflict` where the call of a flow was interrupted, not answered.
+    """
     name, digest = command.agent.name, command.agent.digest
     agent = shell.agents.get(name)
     if agent is None or agent.digest != digest:
@@ -44,6 +48,8 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
         agent = flow
     try:
         reply = await agent.call(agent_call(started, command))
+    except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
+        raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
         return _failed(command, _broken(f"agent '{name}'", error))
     return _fact(command, reply)

@@ -50,15 +50,21 @@ class Drive:
         self._wake = asyncio.Event()
         self._watchers: dict[asyncio.Future[None], None] = {}  # as a set that keeps its order
         self._draining = False
+        self._stopped: StrataError | None = None
 
     @property
     def run(self) -> Run:
         """The state, for reading."""
         return self._run
 
-    def report(self, event: Event | None) -> None:
-        """A fact has come, which counts once it is journaled; or a call was given up without any."""
-        if event is not None:
+    def report(self, event: Event | StrataError | None) -> None:
+        """A fact has come, which counts once it is journaled; or a call was given up without any.
+
+        An error says that the store failed a flow that was called: this execution stops as well.
+        """
+        if isinstance(event, StrataError):
+            self._stopped = event
+        elif event is not None:
             self._facts.append((event, None))
         self._wake.set()
 
@@ -104,6 +110,8 @@ class Drive:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._step()
+                if self._stopped is not None:
+                    raise self._stopped
         except BaseException as error:
             self._settle(error)
             raise
@@ -140,7 +148,9 @@ class Drive:
             _tell(facts, error)
             raise
         except BaseException:
-            _tell(facts, InvalidState("the execution was interrupted: whether this was recorded is not known"))
+            _tell(
+                facts, InvalidState("the execution was interrupted: whether this was recorded is not known")
+            )
             raise
         _tell(facts, None)
         self._act(commands)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.executor.calls import call, score
 from stratarouter_runtime.ports import WITHDRAWN
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Withdraw, Write
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Started
 
-Report: TypeAlias = Callable[["Event | None"], None]
-"""Told each fact; None where a call was given up, which is no fact: it is made again another time."""
+Report: TypeAlias = Callable[["Event | StrataError | None"], None]
+"""Told each fact; None where a call was given up, which is no fact: it is made again another time;
+or the error because of which that has to be done by recovery."""
 
 Work: TypeAlias = Callable[[], "Coroutine[Any, Any, Event]"]
 """Begun by its task: one that is withdrawn before it begins leaves nothing behind."""
@@ -68,9 +70,11 @@ class Duties:
         self._tasks[step] = task
 
     async def _work(self, step: StepPath, work: Work) -> None:
-        event = None
+        event: Event | StrataError | None = None
         try:
             event = await work()
+        except StrataError as error:
+            event = error
         finally:
             # A withdrawn call may still come to its end: what it says no longer matters.
             if self._tasks.get(step) is asyncio.current_task():

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from stratarouter_runtime.agents.flow import FlowAgent, child_id
-from stratarouter_runtime.errors import StoreLocked
+from stratarouter_runtime.errors import Conflict, LimitExceeded, StoreLocked, StrataError
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, FlowId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Status
 from stratarouter_runtime.state.events import Failure, Usage
@@ -53,10 +53,19 @@ async def test_an_end_without_a_failure_has_a_kind_too(status: Status, kind: str
 
 async def test_a_flow_that_cannot_be_started_is_unavailable() -> None:
     async def run(_child: ExecutionId, _call: AgentCall) -> Execution:
-        raise StoreLocked("the store is locked")
+        raise LimitExceeded("too much")
 
     reply = await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
-    assert reply.failure == Failure("agent.unavailable", "flow 'sub' cannot be started: the store is locked")
+    assert reply.failure == Failure("agent.unavailable", "flow 'sub' cannot be started: too much")
+
+
+@pytest.mark.parametrize("error", [StoreLocked("in use"), Conflict("somebody else drives it")])
+async def test_a_flow_that_cannot_go_on_for_now_has_not_answered(error: StrataError) -> None:
+    async def run(_child: ExecutionId, _call: AgentCall) -> Execution:
+        raise error
+
+    with pytest.raises(type(error)):
+        await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
 
 
 @pytest.mark.parametrize(
