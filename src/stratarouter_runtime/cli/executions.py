@@ -19,7 +19,7 @@ from stratarouter_runtime import settings
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.words import Names, reason, say, step_of, summary, value_text
+from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
@@ -118,7 +118,7 @@ def _line(record: Record, event: Event, start: int, names: Names) -> str:
     """A fact, after the seconds since its execution began."""
     step = step_of(event)
     who = f"{names.of(step)}: " if step is not None else ""
-    return f"{(record.at - start) / 1e6:9.3f}s  {who}{say(event)}"
+    return f"{(record.at - start) / 1e6:9.3f}s  {who}{names.what(event)}"
 
 
 async def _so_far(journaled: Journaled) -> AsyncIterator[Record]:

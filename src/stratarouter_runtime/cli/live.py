@@ -49,7 +49,7 @@ class Lines(Observer):
     def _line(self, at: int, event: Event) -> str:
         step = step_of(event)
         who = "" if step is None else f"{self._names.of(step)}: "
-        return f"{(at - self._started) / 1e6:8.3f}s {who}{say(event)}\n"
+        return f"{(at - self._started) / 1e6:8.3f}s {who}{self._names.what(event)}\n"
 
 
 class Growing(Observer):
@@ -89,7 +89,9 @@ class Growing(Observer):
             self._tree.label = Text(f"{self._tree.label}".split("  ")[0] + f"  {say(event)}")
             return
         sign, colour = _STYLES.get(type(event), ("·", "white"))
-        label = Text.assemble((f"{sign} ", colour), (self._names.of(step), "bold"), f"  {say(event)}")
+        label = Text.assemble(
+            (f"{sign} ", colour), (self._names.of(step), "bold"), f"  {self._names.what(event)}"
+        )
         if step in self._branches:
             self._branches[step].label = label
         else:

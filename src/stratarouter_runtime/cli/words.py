@@ -5,14 +5,16 @@ Must never know: terminals, stores, or how facts come about.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import msgspec
 
+from stratarouter_runtime.cli.render import printable
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state import events
 from stratarouter_runtime.state.events import Event, Failure, Usage
-from stratarouter_runtime.tcfp.plan import Plan
+from stratarouter_runtime.tcfp.plan import Ask, Plan
 from stratarouter_runtime.tcfp.times import time_text
 
 _TIMERS: Final = {
@@ -30,12 +32,25 @@ class Names:
 
     def __init__(self, plan: Plan) -> None:
         self._names = {op.path: op.name for op in plan.ops}
+        self._sleeps = {op.path for op in plan.ops if isinstance(op.does, Ask) and op.does.sleep}
+        self._taken = Counter(self._names.values())
 
     def of(self, step: str) -> str:
         """What people call the step of this path: `charge`, or `brief[7]` in round 7."""
         path, bracket, rounds = step.partition("[")
         undo = "undo: " if path.endswith("/undo") else ""
         return undo + self._names.get(path, path) + bracket + rounds
+
+    def what(self, event: Event) -> str:
+        """What happened, as `say` has it; of a sleep, which is a question to nobody, that it is over."""
+        if isinstance(event, events.TimerFired) and event.step.partition("[")[0] in self._sleeps:
+            return "slept"
+        return say(event)
+
+    def call(self, step: str) -> str:
+        """What a command may call this step: its name where that is its own and no round of it, else its path."""
+        name = self._names.get(step, step)
+        return name if self._taken[name] == 1 else step
 
 
 def say(event: Event) -> str:  # noqa: C901 - one case a fact
@@ -81,7 +96,8 @@ def nth(attempt: int) -> str:
 
 def reason(failure: Failure) -> str:
     """A failure in one line."""
-    return f"{failure.kind}: {failure.message}" if failure.message else failure.kind
+    message = " ".join(printable(failure.message).split())
+    return f"{failure.kind}: {message}" if message else failure.kind
 
 
 def spent(usage: Usage) -> str:

@@ -212,6 +212,7 @@ def test_a_signal_lets_the_call_finish_and_resume_goes_on(
     out, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert f"stopping on {number.name}" in err
+    assert re.search(r"hint: strata resume exec_\w+$", err, re.MULTILINE)
     assert "Traceback" not in err
     assert out == ""
     (row,) = listed(capsys)
@@ -265,3 +266,63 @@ def test_a_full_store_is_unavailable(
     monkeypatch.setattr("stratarouter_runtime.runtime.Runtime.start", full)
     assert app.run(["run", "flow.yaml", "--input", "name=ann"]) == Exit.UNAVAILABLE
     assert capsys.readouterr().err.endswith("error: no room left on the disk\n  hint: make room\n")
+
+
+WAITING: Final = """\
+tcfp: "1.0"
+flow: waiting
+in: {s: string}
+out: json
+do:
+  - {id: nap, sleep: 1ms}
+  - id: p
+    par:
+      one: {id: q, ask: '[yes, no]', from: boss, time: 1h}
+      two: {ask: int, time: 1h, show: {text: =s}}
+      tre: {ask: bool, time: 1h}
+return: =p
+"""
+
+
+def test_every_open_question_is_told_with_what_was_shown_and_how_to_answer(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "a b").mkdir()
+    (project / "a b" / "f.yaml").write_text(WAITING)
+    assert app.run(["run", "a b/f.yaml", "--input", "s=x", "--store", "s t.db"]) == Exit.OK
+    told = capsys.readouterr().err
+    assert "nap: slept\n" in told
+    assert "q asks boss for [no, yes]\n" in told
+    assert '  shown: {"text":"x"}\n' in told
+    (execution,) = set(re.findall(r"exec_\w+", told))
+    options = " VALUE --agents 'a b' --store 's t.db'\n"
+    hints = [line.removeprefix("  hint: ") for line in told.splitlines(keepends=True) if "hint" in line]
+    assert hints == [f"strata answer {execution} {step}{options}" for step in ("q", "1/par/tre", "1/par/two")]
+    store = ["--store", "s t.db"]
+    assert app.run(["answer", execution, "1/par/two", "7", *store]) == Exit.OK
+    told = capsys.readouterr().err
+    assert "1/par/two VALUE" not in told
+    assert "1/par/tre VALUE" in told
+
+
+def test_what_agents_print_is_no_part_of_the_result(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = PYTHON.replace('if "slow"', 'print("noise");\n    if "slow"') + 'print("noise at import")\n'
+    (project / "agents.py").write_text(noisy)
+    for options in ([], ["--json"]):
+        assert app.run(["run", "flow.yaml", "--input", "name=ann", *options]) == Exit.OK
+        told = capsys.readouterr()
+        json.loads(told.out)
+        assert "noise at import\n" in told.err
+        assert "noise\n" in told.err
+
+
+def test_a_failure_is_one_line_that_cannot_command_the_terminal(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "agents.py").write_text(PYTHON.replace('"boom")', r'"\x1b[31mred\nand more")'))
+    assert app.run(["run", "flow.yaml", "--input", "name=boom"]) == Exit.FAILED
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "raised ValueError: \ufffd[31mred and more\n" in told
