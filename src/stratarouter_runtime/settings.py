@@ -26,7 +26,11 @@ class Settings(Struct, frozen=True):
     """One consistent set of settings; a default is what a laptop wants."""
 
     store: Path = Path(".strata/strata.db")
-    """Where executions are kept."""
+    """The file in which executions are kept, where no database is named."""
+    database_url: str | None = None
+    """The PostgreSQL database in which they are kept instead. It may hold a password: never to be shown."""
+    database_max_connections: Annotated[int, Meta(ge=3, le=1000)] = 10
+    """Sessions that this process opens at most."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
@@ -43,10 +47,14 @@ class Source(Struct, frozen=True):
     field: str
     key: str
     variable: str
+    secret: bool = False
+    """Whether its value must not be shown, not even a wrong one."""
 
 
 SOURCES: Final = (
     Source("store", "store.path", "STRATA_STORE"),
+    Source("database_url", "database.url", "DATABASE_URL", secret=True),
+    Source("database_max_connections", "database.max_connections", "DATABASE_MAX_CONNECTIONS"),
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
     Source("log_level", "log.level", "LOG_LEVEL"),
@@ -109,7 +117,8 @@ def _convert(source: Source, value: object, where: str) -> Any:
     try:
         return msgspec.convert(value, _TYPES[source.field], strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{where} = {value!r}: {error}") from None
+        shown = "(hidden)" if source.secret else repr(value)
+        raise ValueError(f"{where} = {shown}: {error}") from None
 
 
 def _path(wanted: type, value: object) -> Path:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Observer, Scorer, Store
     from stratarouter_runtime.settings import Settings
 
+DATABASES = ("postgresql:", "postgres:")
+"""How a store begins that is a database and no file."""
+
 PATIENCE = 10.0
 """Seconds that calls under way get to answer when the application stops."""
 
@@ -39,6 +42,8 @@ class Application(Struct, frozen=True):
     store: Store
     registry: Registry
     observers: Fanout
+    place: str
+    """Where executions are kept, as people may see it."""
 
 
 def open_project(folder: Path) -> Registry:
@@ -69,10 +74,11 @@ async def application(
 ) -> AsyncIterator[Application]:
     """Run an application around the body; drain it afterwards.
 
-    `store` is a path, or `:memory:`; None takes the one of the settings. Raises `StoreError`.
+    `store` is a path, `:memory:` or the URL of a database; None takes the one of the settings,
+    the database where one is named. Raises `StoreError`.
     """
     async with AsyncExitStack() as closing:
-        opened = await _open_store(settings, store, readonly=readonly)
+        opened, place = await _open_store(settings, store, readonly=readonly)
         closing.push_async_callback(opened.close)
         closing.push_async_callback(registry.close)
         scorer = LazyScorer(lambda: _open_scorer(settings))
@@ -87,14 +93,30 @@ async def application(
             entropy=SystemEntropy(),
         )
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
-        yield Application(runtime, runtime.driver, opened, registry, observers)
+        yield Application(runtime, runtime.driver, opened, registry, observers, place)
 
 
-async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> Store:
+async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> tuple[Store, str]:
+    """The store, and where it is."""
     if store == ":memory:":
-        return MemoryStore()
-    path = Path(store) if store is not None else settings.store
-    return open_readonly(path) if readonly else open_store(path)
+        return MemoryStore(), ":memory:"
+    if isinstance(store, str) and store.startswith(DATABASES):
+        return await _open_database(settings, store, readonly=readonly)
+    if store is None and settings.database_url is not None:
+        return await _open_database(settings, settings.database_url, readonly=readonly)
+    return _open_file(settings.store if store is None else Path(store), readonly=readonly)
+
+
+def _open_file(path: Path, *, readonly: bool) -> tuple[Store, str]:
+    return (open_readonly(path) if readonly else open_store(path)), str(path)
+
+
+async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tuple[Store, str]:
+    from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
+
+    opens = postgres.open_readonly if readonly else postgres.open_store
+    opened = await opens(url, connections=settings.database_max_connections)
+    return opened, opened.place
 
 
 def _open_scorer(settings: Settings) -> Scorer:

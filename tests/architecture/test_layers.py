@@ -46,6 +46,8 @@ PLANTED = [
     ("routing/planted.py", "from pathlib import Path", "no clock"),
     ("builder/planted.py", "import random", "no clock"),
     ("api/planted.py", "import apsw", "The library apsw"),
+    ("api/planted.py", "import asyncpg", "The library asyncpg"),
+    ("cli/planted.py", "import stratarouter_runtime.storage.postgres", "names back-ends"),
     ("tcfp/types.py", "from stratarouter_runtime.tcfp import relations", "circle"),
     ("cli/planted.py", "import yaml", "The library yaml"),
     ("executor/planted.py", "import stratarouter_runtime.storage.sqlite.store", "rows below"),

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec.structs import replace
+from tests.postgres import server
 
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import Execution, Store
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.storage import postgres, sqlite
 from stratarouter_runtime.storage.memory import MemoryStore
-from stratarouter_runtime.storage.sqlite import open_store
 
-BACKENDS: Final[dict[str, Callable[[Path], Store]]] = {
-    "memory": lambda folder: MemoryStore(),
-    "sqlite": lambda folder: open_store(folder / "store.db"),
+
+async def _memory(folder: Path) -> Store:
+    return MemoryStore()
+
+
+async def _sqlite(folder: Path) -> Store:
+    return sqlite.open_store(folder / "store.db")
+
+
+async def _postgres(folder: Path) -> Store:
+    return await postgres.open_store(await server().database())
+
+
+BACKENDS: Final[dict[str, Callable[[Path], Awaitable[Store]]]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "postgres": _postgres,
 }
 
 ANN: Final = Tenant("ann")

@@ -22,7 +22,7 @@ NOBODY = ExecutionId("exec_nobody")
 
 @pytest.fixture(params=BACKENDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = BACKENDS[request.param](tmp_path)
+    opened = await BACKENDS[request.param](tmp_path)
     yield opened
     await opened.close()
 

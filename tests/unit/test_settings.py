@@ -58,6 +58,13 @@ def test_a_path_must_be_text(file: Path) -> None:
         load({}, file)
 
 
+def test_a_secret_is_not_shown_even_where_it_does_not_fit(file: Path) -> None:
+    file.write_text('[database]\nurl = ["postgresql://ann:sesame@host/db"]\n')
+    with pytest.raises(InvalidSetting, match=r"database\.url = \(hidden\)") as caught:
+        load({}, file)
+    assert "sesame" not in caught.value.message
+
+
 def test_every_field_can_be_set_in_both_ways() -> None:
     assert [source.field for source in SOURCES] == [field.name for field in msgspec.structs.fields(Settings)]
     assert (

@@ -18,6 +18,7 @@ from stratarouter_runtime.ports import Execution, Store
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.system import SystemEntropy
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.wiring import Application, application, open_module
 
@@ -25,30 +26,32 @@ AT_ONCE = 50
 ROW = b'{"t":"returned","step":"7","input":"' + b"0" * 64 + b'","output":{"n":1}}'
 
 
-async def engine(folder: Path, executions: int) -> list[Measure]:
-    """All figures about executions, on a store in `folder`."""
+async def engine(
+    folder: Path, executions: int, at_once: int = AT_ONCE, store: str | None = None
+) -> list[Measure]:
+    """All figures about executions, on a store in `folder`, or in the database of a URL."""
     registry = open_module("stratarouter_runtime.bench.agents")
-    async with application(load(), registry, store=folder / "bench.db") as app:
+    async with application(load(), registry, store=store or folder / "bench.db") as app:
         return [
-            await _throughput(app, executions, 10),
+            await _throughput(app, executions, 10, at_once),
             await _single(app, folder),
             await _spread("100-way par and join", app, folder, fork(100), {"n": 1}),
             await _spread("100-way each and join", app, folder, fan(100), {"ns": list(range(100))}),
         ]
 
 
-async def _throughput(app: Application, executions: int, steps: int) -> Measure:
+async def _throughput(app: Application, executions: int, steps: int, at_once: int) -> Measure:
     plan = app.runtime.compile(chain(steps))
-    await _many(app, plan, AT_ONCE)
+    await _many(app, plan, at_once, at_once)
     began = perf_counter()
-    await _many(app, plan, executions)
+    await _many(app, plan, executions, at_once)
     rate = executions * steps / (perf_counter() - began)
-    limit = await _rows(app.store, executions * steps // 2)
-    name = f"durable steps a second, {steps}-step flows, {AT_ONCE} at a time"
-    return Measure(name, rate, "/s", 5_000, "more", limit, f"the store's rows a second, {AT_ONCE} writers")
+    limit = await _rows(app.store, executions * steps // 2, at_once)
+    name = f"durable steps a second, {steps}-step flows, {at_once} at a time"
+    return Measure(name, rate, "/s", 5_000, "more", limit, f"the store's rows a second, {at_once} writers")
 
 
-async def _many(app: Application, plan: Plan, executions: int) -> None:
+async def _many(app: Application, plan: Plan, executions: int, at_once: int) -> None:
     left = iter(range(executions))
 
     async def work() -> None:
@@ -56,18 +59,18 @@ async def _many(app: Application, plan: Plan, executions: int) -> None:
             done = await app.runtime.execute(StartExecution(plan, {"n": n}, FlowId(plan.name)))
             assert done.status == "completed", done
 
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(at_once)))
 
 
-async def _rows(store: Store, rows: int) -> float:
+async def _rows(store: Store, rows: int, at_once: int) -> float:
     """Rows a second that the store takes from as many writers, one row and one wait each."""
+    names = [SystemEntropy().execution_id() for _ in range(at_once)]
     began = perf_counter()
-    await asyncio.gather(*(_write(store, number, rows // AT_ONCE) for number in range(AT_ONCE)))
+    await asyncio.gather(*(_write(store, name, rows // at_once) for name in names))
     return rows / (perf_counter() - began)
 
 
-async def _write(store: Store, number: int, rows: int) -> None:
-    name = ExecutionId(f"exec_{number:032x}")
+async def _write(store: Store, name: ExecutionId, rows: int) -> None:
     plan, flow = Digest("0" * 64), FlowId("bench.rows")
     await store.create(
         Execution(name, LOCAL, flow, plan, "completed", 0, 0, 1), [Record(0, 0, ROW, bytes(32))]

@@ -15,7 +15,7 @@ import uvloop
 from cyclopts import Parameter
 from msgspec import Struct
 
-from stratarouter_runtime.bench.engine import engine
+from stratarouter_runtime.bench.engine import AT_ONCE, engine
 from stratarouter_runtime.bench.language import language
 from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.bench.start import start
@@ -36,6 +36,8 @@ def bench(
     *,
     folder: Path = Path(),
     executions: int = 1_000,
+    at_once: int = AT_ONCE,
+    store: str | None = None,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
     """Measure the runtime on this machine.
@@ -46,11 +48,15 @@ def bench(
         On whose disk to measure; nothing stays there.
     executions
         How many ten-step executions make the measure of throughput.
+    at_once
+        How many of them are under way at the same time.
+    store
+        The URL of a PostgreSQL database to measure with, in place of a file; what is run stays there.
     """
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
         here = Path(name)
         sync = sync_latency(here, samples=200)
-        measures = (*language(), *uvloop.run(engine(here, executions)), start(here))
+        measures = (*language(), *uvloop.run(engine(here, executions, at_once, store)), start(here))
     report = Report(describe(), cores(), sync, measures)
     sys.stdout.write((msgspec.json.encode(report).decode() if json else _table(report)) + "\n")
     return Exit.OK

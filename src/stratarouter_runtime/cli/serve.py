@@ -60,18 +60,18 @@ def serve(
     if not project.is_dir():
         raise NotFound(f"no folder {project}", hint="name the folder that holds agents.py and the flows")
     configured = settings.load()
-    chosen = replace(
-        configured, port=configured.port if port is None else port, store=store or configured.store
-    )
+    chosen = configured if port is None else replace(configured, port=port)
     _log(chosen.log_level)
     with bind(chosen.host, chosen.port) as listener:
-        _run(_session(chosen, project, listener))
+        _run(_session(chosen, project, listener, store))
     return Exit.OK
 
 
-async def _session(chosen: settings.Settings, project: Path, listener: socket.socket) -> None:
+async def _session(
+    chosen: settings.Settings, project: Path, listener: socket.socket, store: Path | None
+) -> None:
     registry = open_project(project)
-    async with application(chosen, registry) as app:
+    async with application(chosen, registry, store=store) as app:
         await app.runtime.offer_deployed()
         documents = in_calling_order(read(str(path)) for path in _flows(project))
         flows = [await _deploy(app.runtime, document) for document in documents]
@@ -85,7 +85,7 @@ async def _session(chosen: settings.Settings, project: Path, listener: socket.so
             sys.stderr.write(f"left as it is: {execution}: {error.message}\n")
         line = (
             f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
-            f"store: {chosen.store}; taken up again: {len(recovered.resumed)}\n"
+            f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
         )
         await _serve(app, listener, line)
 

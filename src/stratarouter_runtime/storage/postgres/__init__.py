@@ -1,0 +1,5 @@
+"""The store on PostgreSQL: shared by processes, written in groups, synced before acknowledged."""
+
+from stratarouter_runtime.storage.postgres.store import PostgresStore, open_readonly, open_store
+
+__all__ = ["PostgresStore", "open_readonly", "open_store"]

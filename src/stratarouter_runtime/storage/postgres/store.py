@@ -1,0 +1,234 @@
+"""The store on PostgreSQL: the port's words turned into writes and queries.
+
+Must never know: sessions, batches, or SQL beyond its names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from stratarouter_runtime.errors import StoreReadOnly, StoreUnavailable
+from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.storage.postgres.address import Address, parse
+from stratarouter_runtime.storage.postgres.batch import Append, Create, check_range
+from stratarouter_runtime.storage.postgres.connection import connect
+from stratarouter_runtime.storage.postgres.faults import closed
+from stratarouter_runtime.storage.postgres.lane import Lane
+from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
+from stratarouter_runtime.storage.postgres.numbers import Numbers
+from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
+from stratarouter_runtime.storage.postgres.sql import statement
+from stratarouter_runtime.storage.postgres.writer import Writer
+from stratarouter_runtime.storage.rules import check_size, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+
+LANES: Final = 2
+"""Sessions that write."""
+
+CONNECTIONS: Final = 10
+"""Sessions in all, where nothing else is said."""
+
+PATIENCE: Final = 30.0
+"""Seconds that a request waits for a database that is away."""
+
+OPENING: Final = 5.0
+"""Seconds that opening waits for one that is not there yet."""
+
+
+class PostgresStore(Store):
+    """A store in one database. Without a writer it only reads. Used from one event loop."""
+
+    def __init__(self, address: Address, pool: Pool, numbers: Numbers, writer: Writer | None = None) -> None:
+        self.place = address.place
+        self._pool = pool
+        self._numbers = numbers
+        self._writer = writer
+        self._closed = False
+
+    @override
+    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+        check_size(execution.id, records)
+        check_range(execution, records)
+        writer = self._writing()
+        return bool(await writer.submit(Create(await self._numbers.take(), execution, records)))
+
+    @override
+    async def append(
+        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+    ) -> None:
+        check_size(execution, records)
+        check_range(status, records)
+        await self._writing().submit(Append(execution, records, status))
+
+    @override
+    async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
+        return [Record(*row) for row in await self._pool.fetch(statement("read"), execution, after)]
+
+    @override
+    async def find(self, execution: ExecutionId) -> Execution | None:
+        rows = await self._pool.fetch(f"{statement('listed')} {statement('find')}", execution)
+        return _execution(rows[0]) if rows else None
+
+    @override
+    async def search(
+        self,
+        *,
+        tenant: Tenant | None = None,
+        flow: FlowId | None = None,
+        status: Sequence[Status] = (),
+        before: ExecutionId | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        wanted: list[Any] = []
+        clauses: list[str] = []
+
+        def want(clause: str, *values: Any) -> None:
+            clauses.append(clause.format(*(f"${len(wanted) + 1 + place}" for place in range(len(values)))))
+            wanted.extend(values)
+
+        if tenant is not None:
+            want("tenant = {}", tenant)
+        if flow is not None:
+            want("flow = {}", flow)
+        if status:
+            want("status = ANY({}::text[])", list(status))
+        if before is not None:
+            want("(created, execution) < ({}, {})", *await self._cursor(before, tenant))
+        condition = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        query = f"{statement('listed')} {condition} {statement('newest')} ${len(wanted) + 1}"
+        return [_execution(row) for row in await self._pool.fetch(query, *wanted, limit)]
+
+    @override
+    async def unfinished(self) -> list[Execution]:
+        rows = await self._pool.fetch(f"{statement('listed')} {statement('unfinished')}")
+        return [_execution(row) for row in rows]
+
+    @override
+    async def keep_plan(self, plan: Digest, document: bytes) -> None:
+        self._writing()
+        await self._pool.keep_plan(plan, document)
+
+    @override
+    async def plan(self, plan: Digest) -> bytes | None:
+        rows = await self._pool.fetch(statement("plan"), plan)
+        return rows[0][0] if rows else None
+
+    @override
+    async def deploy(self, deployed: Deployed) -> None:
+        self._writing()
+        await self._pool.deploy(deployed)
+
+    @override
+    async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
+        rows = await self._pool.fetch(statement("deployed"), tenant, flow)
+        return Deployed(*rows[0]) if rows else None
+
+    @override
+    async def flows(self, tenant: Tenant) -> list[Deployed]:
+        return [Deployed(*row) for row in await self._pool.fetch(statement("flows"), tenant)]
+
+    @override
+    async def close(self) -> None:
+        """Commit what waits, and let go of every connection."""
+        self._closed = True
+        if self._writer is not None:
+            await self._writer.close()
+        await self._pool.close()
+
+    def _writing(self) -> Writer:
+        if self._closed:
+            raise closed()
+        if self._writer is None:
+            raise StoreReadOnly(
+                f"the database at {self.place} was opened for reading only",
+                hint="open it for writing",
+            )
+        return self._writer
+
+    async def _cursor(self, before: ExecutionId, tenant: Tenant | None) -> tuple[int, int]:
+        """Where an execution stands in the order; `NotFound` for another tenant's like for none."""
+        rows = await self._pool.fetch(statement("cursor"), before)
+        if not rows or tenant not in (None, rows[0][2]):
+            raise unknown(before)
+        return rows[0][0], rows[0][1]
+
+
+async def open_store(
+    url: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE, opening: float = OPENING
+) -> PostgresStore:
+    """Open the store in the database of this URL, bringing its schema up to date first.
+
+    `connections` bounds the sessions; a request waits `patience` seconds for a database that
+    went away, and this call `opening` seconds for one that is not there yet. Raises
+    `StoreUnavailable` where it cannot be reached, `StoreVersion` for the schema of a newer
+    runtime, and `StoreError` for what waiting does not mend.
+    """
+    address = parse(url)
+    await _prepare(address, opening, readonly=False)
+    async with AsyncExitStack() as opened:
+        pool = Pool(address, max(connections - LANES, 1), patience)
+        opened.push_async_callback(pool.close)
+        numbers = Numbers(pool.number)
+        lanes = [Lane(address, await numbers.take(), patience) for _ in range(LANES)]
+        for lane in lanes:
+            opened.push_async_callback(lane.close)
+            await lane.open()
+        opened.pop_all()
+    return PostgresStore(address, pool, numbers, Writer(lanes, numbers, address, patience))
+
+
+async def open_readonly(
+    url: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE, opening: float = OPENING
+) -> PostgresStore:
+    """Read a store, changing nothing; raises like `open_store`."""
+    address = parse(url)
+    await _prepare(address, opening, readonly=True)
+    pool = Pool(address, connections, patience, readonly=True)
+    return PostgresStore(address, pool, Numbers(pool.number))
+
+
+async def _prepare(address: Address, opening: float, *, readonly: bool) -> None:
+    """Wait for the database, and see that its schema is ours."""
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + opening, FIRST
+    while True:
+        try:
+            connection = await connect(address, readonly=readonly)
+            try:
+                await (check_version if readonly else migrate)(connection, address)
+            finally:
+                await release(connection)
+        except StoreUnavailable:
+            if loop.time() + pause > until:
+                raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST)
+        else:
+            return
+
+
+def _execution(row: tuple[Any, ...]) -> Execution:
+    id_, tenant, flow, plan, status, created, output, failure, usage, updated, records = row
+    return Execution(
+        id=id_,
+        tenant=tenant,
+        flow=flow,
+        plan=plan,
+        status=status,
+        created=created,
+        updated=updated,
+        records=records,
+        output=None if output is None else msgspec.json.decode(output),
+        failure=None if failure is None else msgspec.json.decode(failure, type=Failure),
+        usage=None if usage is None else msgspec.json.decode(usage, type=Usage),
+    )

@@ -1,0 +1,158 @@
+"""The group committer: a few lanes, each committing all that waits for it in one transaction.
+
+While a lane commits, its next batch gathers; nothing waits for a timer. All writes of one
+execution go through one lane, which keeps their order. Must never know: SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from stratarouter_runtime.errors import StoreError, StrataError
+from stratarouter_runtime.storage.postgres.batch import Create
+from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.storage.postgres.address import Address
+    from stratarouter_runtime.storage.postgres.batch import Outcome, Write
+    from stratarouter_runtime.storage.postgres.lane import Lane
+    from stratarouter_runtime.storage.postgres.numbers import Numbers
+
+ROWS: Final = 1_000
+"""Rows of one commit, as far as whole writes allow."""
+
+BYTES: Final = 8 * 1024 * 1024
+"""Likewise: what one message to the server holds."""
+
+QUEUE: Final = 4_096
+"""Writes that may wait; further callers wait their turn before they queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    write: Write
+    bytes: int
+    until: float
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """Used from one event loop. `patience`: seconds a write waits for a database that is away."""
+
+    def __init__(self, lanes: Sequence[Lane], numbers: Numbers, address: Address, patience: float) -> None:
+        self._patience = patience
+        self._room = asyncio.Semaphore(QUEUE)
+        self._queues = [_Queue(lane, numbers, address, self._room) for lane in lanes]
+        self._closed = False
+
+    async def submit(self, write: Write) -> Any:
+        """Have a write committed; returns when it is synced. Cancelled, it may still come true.
+
+        Raises what the write raises, or a `StoreError`.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        await self._room.acquire()
+        if self._closed:
+            self._room.release()
+            raise closed()
+        size = sum(len(record.body) for record in write.records)
+        request = _Request(write, size, until, loop.create_future())
+        self._queues[hash(write.id) % len(self._queues)].put(request)
+        return await request.future
+
+    async def close(self) -> None:
+        """Commit what waits, then end. Again does nothing more."""
+        self._closed = True
+        await asyncio.gather(*(queue.close() for queue in self._queues))
+
+
+class _Queue:
+    """The writes that wait for one lane, and the task that serves them."""
+
+    def __init__(self, lane: Lane, numbers: Numbers, address: Address, room: asyncio.Semaphore) -> None:
+        self._lane = lane
+        self._numbers = numbers
+        self._address = address
+        self._room = room
+        self._waiting: deque[_Request] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="store-writer")
+
+    def put(self, request: _Request) -> None:
+        self._waiting.append(request)
+        self._wake.set()
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        await asyncio.shield(self._task)
+
+    async def _serve(self) -> None:
+        while self._waiting or not self._closed:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                # Behind all that is ready now: what one commit has woken shares the next one.
+                await asyncio.sleep(0)
+                continue
+            await self._settle(_take(self._waiting))
+        await self._lane.close()
+
+    async def _settle(self, batch: Sequence[_Request]) -> None:
+        outcomes = await self._commit(batch)
+        for request, outcome in zip(batch, outcomes, strict=True):
+            self._room.release()
+            if request.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                request.future.set_exception(outcome)
+            else:
+                request.future.set_result(outcome)
+
+    async def _commit(self, batch: Sequence[_Request]) -> Sequence[Outcome | Exception]:
+        """Commit a batch, or fail it; where one value is to blame, each write is tried alone."""
+        writes = [request.write for request in batch]
+        try:
+            number = await self._numbers.take()
+            return await self._lane.commit(writes, number, batch[0].until)
+        except StoreError as error:
+            return [_own(error) for _ in batch]
+        except Exception as error:  # noqa: BLE001  the task must outlive whatever a write does
+            if not concerns_one(error):
+                return [_own(translated(error, self._address)) for _ in batch]
+            if len(batch) == 1:
+                return [error]
+        return [outcome for request in batch for outcome in await self._commit([request])]
+
+
+def _take(waiting: deque[_Request]) -> list[_Request]:
+    """The next batch: at least one write, about `ROWS` rows.
+
+    An append ends it where its execution begins in the same batch: only the commit tells
+    whether that came about.
+    """
+    batch: list[_Request] = []
+    rows = size = 0
+    begun = set()
+    while waiting:
+        write = waiting[0].write
+        rows += 1 + len(write.records)
+        size += waiting[0].bytes
+        if batch and (rows > ROWS or size > BYTES or (write.id in begun and not isinstance(write, Create))):
+            break
+        if isinstance(write, Create):
+            begun.add(write.id)
+        batch.append(waiting.popleft())
+    return batch
+
+
+def _own(fault: StrataError) -> StrataError:
+    """An error for one waiter alone, since a raised one gathers tracebacks."""
+    return type(fault)(fault.message, hint=fault.hint)
