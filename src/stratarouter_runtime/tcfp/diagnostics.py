@@ -8,7 +8,7 @@ what is wrong there, and what to do. Must never know: how mistakes are found.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 from typing_extensions import override
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stratarouter_runtime.tcfp.ir import Where
+
+
+_MAX_TEXT: Final = 1_000
+_MAX_WORDS: Final = 500
 
 
 class Diagnostic(Struct, frozen=True, kw_only=True):
@@ -44,15 +48,19 @@ class Diagnostics:
     """Collects every diagnostic of one document, in the order of the text at the end."""
 
     def __init__(self) -> None:
-        self._found: list[Diagnostic] = []
+        self._found: dict[Diagnostic, None] = {}
 
     def add(self, code: str, at: Where, message: str, hint: str = "") -> None:
         """Note one mistake; the same mistake at the same place is kept once."""
         found = Diagnostic(
-            code=code, pointer=at.pointer, line=at.line, column=at.column, message=message, hint=hint
+            code=code,
+            pointer=at.pointer,
+            line=at.line,
+            column=at.column,
+            message=_cut(message),
+            hint=_cut(hint),
         )
-        if found not in self._found:
-            self._found.append(found)
+        self._found[found] = None
 
     @property
     def failed(self) -> bool:
@@ -64,7 +72,13 @@ class Diagnostics:
         return tuple(sorted(self._found, key=lambda found: (found.line, found.column, found.code)))
 
 
+def _cut(text: str) -> str:
+    """Types can be of any size; nobody reads more."""
+    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or the empty string."""
-    near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    """A hint that names the nearest known word, or the empty string. Of very many none is looked for."""
+    words = list(known)
+    near = difflib.get_close_matches(wrong, words, n=1, cutoff=0.6) if len(words) <= _MAX_WORDS else []
     return f"did you mean '{near[0]}'?" if near else ""

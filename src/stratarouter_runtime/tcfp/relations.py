@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.tcfp.types import (
     JSON,
+    MAX_OPTIONS,
     NEVER,
     NULL,
     STRING,
@@ -59,7 +60,8 @@ def join(*types: Type) -> Type:
     """The least type that all of `types` fit: their union, flat and in one fixed order.
 
     Enums merge, string absorbs enums, float absorbs int, json absorbs every JSON type
-    and a list, map or record absorbs another that adds nothing. `join()` is never.
+    and a list, map or record absorbs another that adds nothing. What would have more than
+    `MAX_OPTIONS` is json. `join()` is never.
     """
     if len(types) == 1 and not isinstance(types[0], UnionType):
         return types[0]
@@ -315,25 +317,26 @@ def _is_json(type_: Type) -> bool:
 
 def _normal(options: list[Type]) -> Type:
     """The normal form of a union of `options`: no union, never or unknown among them."""
-    kept = _absorb_json(_merge_enums(_merge_primitives(options)))
-    kept = [
-        option
-        for i, option in enumerate(kept)
-        if not any(i != j and _adds_nothing(option, other) for j, other in enumerate(kept))
-    ]
-    if len(kept) == 1:
-        return kept[0]
-    return UnionType(tuple(sorted(kept, key=lambda option: (is_null(option), show(option)))))
+    merged = _absorb_json(_merge_enums(_merge_primitives(options)))
+    if len(merged) > MAX_OPTIONS and all(_is_json(option) for option in merged):
+        return labelled(JSON, frozenset().union(*(labels_of(option) for option in merged)))
+    if len(merged) == 1:
+        return merged[0]
+    kept: list[Type] = []
+    for option in sorted(merged, key=lambda option: (is_null(option), show(option))):
+        if not any(_within(option, other) for other in kept):
+            kept = [*(other for other in kept if not _within(other, option)), option]
+    return kept[0] if len(kept) == 1 else UnionType(tuple(kept))
 
 
 def _merge_primitives(options: list[Type]) -> list[Type]:
     labels: dict[str, Labels] = {}
-    rest: list[Type] = []
+    rest: dict[Type, None] = {}
     for option in options:
         if isinstance(option, Primitive):
             labels[option.name] = labels.get(option.name, frozenset()) | option.labels
-        elif option not in rest:
-            rest.append(option)
+        else:
+            rest[option] = None
     if "int" in labels and "float" in labels:
         labels["float"] |= labels.pop("int")
     if "null" in labels and (rest or len(labels) > 1):
@@ -364,22 +367,30 @@ def _absorb_json(options: list[Type]) -> list[Type]:
     return [labelled(JSON, labels), *(option for option in options if not _is_json(option))]
 
 
-def _adds_nothing(a: Type, b: Type) -> bool:
-    """Whether `b` already holds `a`, part by part: an order, so it does not matter who asks first."""
+def _within(a: Type, b: Type) -> bool:
+    """Whether `b` already holds `a`, so that their join is `b`: labels of `a` stay, ints in floats do too."""
+    return a == b or all(any(_held(mine, other) for other in options_of(b)) for mine in options_of(a))
+
+
+def _held(a: Type, b: Type) -> bool:
+    if is_never(a) or (is_null(a) and is_null(b)):
+        return True
     if not a.labels <= b.labels:
         return False
     match a, b:
         case (ListType(), ListType()):
-            return join(a.item, b.item) == b.item
+            return _within(a.item, b.item)
         case (MapType(), MapType()):
-            return join(a.value, b.value) == b.value
+            return _within(a.value, b.value)
         case (RecordType(), RecordType()):
-            return [name for name, _ in a.fields] == [name for name, _ in b.fields] and all(
-                join(mine, theirs) == theirs
-                for (_, mine), (_, theirs) in zip(a.fields, b.fields, strict=True)
+            return len(a.fields) == len(b.fields) and all(
+                name == other and _within(mine, theirs)
+                for (name, mine), (other, theirs) in zip(a.fields, b.fields, strict=True)
             )
+        case (_, Primitive(name="json")) if _is_json(a):
+            return labels_of(a) <= b.labels
         case _:
-            return False
+            return a == b or isinstance(b, UnknownType) or _scalar_fits(a, b)
 
 
 def _union(types: Iterable[Type]) -> Labels:

@@ -20,6 +20,7 @@ from stratarouter_runtime.tcfp import types
 from stratarouter_runtime.tcfp.ir import Where
 from stratarouter_runtime.tcfp.text import Broken, Mapping, Node, Scalar, Sequence
 from stratarouter_runtime.tcfp.types import (
+    MAX_OPTIONS,
     NULL,
     PRIMITIVES,
     UNKNOWN,
@@ -92,7 +93,7 @@ def _from_scalar(node: Scalar, diagnostics: Diagnostics) -> Type:
 
 
 def _from_list(node: Sequence, diagnostics: Diagnostics) -> Type:
-    members: list[str] = []
+    members: dict[str, None] = {}
     if not node.items:
         diagnostics.add("E123", node.at, "an enum without members", "write [a, b], or list<T> for a list")
         return UNKNOWN
@@ -100,7 +101,7 @@ def _from_list(node: Sequence, diagnostics: Diagnostics) -> Type:
         if isinstance(item, Scalar) and isinstance(item.data, str):
             if item.data in members:
                 diagnostics.add("E125", item.at, f"the member '{item.data}' is written twice", "remove one")
-            members.append(item.data)
+            members[item.data] = None
         elif not isinstance(item, Broken):
             shown = item.text if isinstance(item, Scalar) else "a nested type"
             diagnostics.add(
@@ -169,7 +170,10 @@ class _Text:
             options.append(self._postfix())
         if len(options) == 1:
             return options[0]
-        return _raw_union(options)
+        union = _raw_union(options)
+        if len(union.options) > MAX_OPTIONS:
+            self._refuse(f"a union of more than {MAX_OPTIONS} types", "write json, and convert", code="E127")
+        return union
 
     def _postfix(self) -> Type:
         type_ = self._atom()
@@ -257,10 +261,10 @@ class _Text:
 
 def _raw_union(options: list[Type]) -> UnionType:
     """These options, with those of unlabelled unions among them in their place."""
-    flat: list[Type] = []
+    flat: dict[Type, None] = {}
     for option in options:
         parts = option.options if isinstance(option, UnionType) and not option.labels else (option,)
-        flat += [part for part in parts if part not in flat]
+        flat |= dict.fromkeys(parts)
     return UnionType(tuple(flat))
 
 

@@ -93,6 +93,9 @@ class UnknownType(Struct, frozen=True, cache_hash=True):
 
 Type: TypeAlias = Primitive | EnumType | ListType | MapType | RecordType | UnionType | Ref | UnknownType
 
+MAX_OPTIONS: Final = 64
+"""The kinds of value that a union tells apart. A written one has no more; a computed one of more is json."""
+
 BOOL: Final = Primitive("bool")
 INT: Final = Primitive("int")
 FLOAT: Final = Primitive("float")

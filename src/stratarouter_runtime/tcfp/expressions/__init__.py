@@ -7,7 +7,7 @@ tree, reporting mistakes), `codegen` (typed tree to one Python code object), `li
 
 from __future__ import annotations
 
-from stratarouter_runtime.tcfp.expressions.compiling import compile_value, narrowing, narrowing_to
+from stratarouter_runtime.tcfp.expressions.compiling import compile_value, narrowing, narrowing_to, value_type
 from stratarouter_runtime.tcfp.expressions.lexer import SyntaxProblem
 from stratarouter_runtime.tcfp.expressions.library import ExpressionFailed
 from stratarouter_runtime.tcfp.expressions.parser import parse
@@ -24,4 +24,5 @@ __all__ = [
     "narrowing",
     "narrowing_to",
     "parse",
+    "value_type",
 ]

@@ -52,6 +52,13 @@ def compile_value(
     return _folded(Code(source, typed.type, run, constant=isinstance(typed, Constant)), typed)
 
 
+def value_type(value: ir.Value, scope: Scope, expected: Type | None = None) -> Type:
+    """The type alone; unknown where the value has mistakes, which are told to nobody."""
+    builder = _Builder(scope, Diagnostics())
+    type_ = builder.build(value, expected).type
+    return UNKNOWN if builder.failed else type_
+
+
 def _folded(code: Code, typed: Typed) -> Code:
     """What reads nothing of the environment is evaluated once, unless it fails: then it fails when run."""
     if not constant(typed):

@@ -9,15 +9,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from stratarouter_runtime.tcfp import ir, relations
-from stratarouter_runtime.tcfp.diagnostics import Diagnostics, did_you_mean
-from stratarouter_runtime.tcfp.expressions import compile_value
+from stratarouter_runtime.tcfp.diagnostics import did_you_mean
+from stratarouter_runtime.tcfp.expressions import compile_value, value_type
 from stratarouter_runtime.tcfp.ir import Where
 from stratarouter_runtime.tcfp.labels import accepted
 from stratarouter_runtime.tcfp.plan import Code
 from stratarouter_runtime.tcfp.types import (
     BOOL,
     NO_LABELS,
-    UNKNOWN,
     EnumType,
     Labels,
     ListType,
@@ -99,14 +98,17 @@ def misfits(
 
 
 class _Fit:
-    """One comparison; `path` names the part in messages: `billing.ticket`."""
+    """One comparison; `path` names the part in messages: `billing.ticket`.
+
+    Where the join of all parts has swallowed the type of one, it is None, and found when it is needed.
+    """
 
     def __init__(self, check: Checking, place: Place, receiver: Receiver) -> None:
         self._check = check
         self._place = place
         self._receiver = receiver
 
-    def problems(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
+    def problems(self, value: ir.Value, type_: Type | None, target: Type, path: str) -> list[Problem]:
         """What is wrong with this part of the value."""
         match value, relations.without_null(target):
             case ir.RecordValue(), RecordType() as record:
@@ -114,14 +116,15 @@ class _Fit:
             case ir.RecordValue(), MapType() as mapping:
                 return self._mapping(value, mapping, path)
             case ir.ListValue(), ListType() as list_:
-                return self._list(value, list_, path)
+                return self._list(value, type_, list_, path)
             case ir.RecordValue() | ir.ListValue(), UnionType() as union:
                 return self._union(value, type_, union, path)
             case _:
                 return self._whole(value, type_, target, path)
 
-    def _whole(self, value: ir.Value, type_: Type, target: Type, path: str) -> list[Problem]:
+    def _whole(self, value: ir.Value, type_: Type | None, target: Type, path: str) -> list[Problem]:
         at = self._check.whole(value)
+        type_ = self._known(value, type_, target)
         refused = self._refused(type_)
         type_ = self._taken(type_)
         misfit = relations.explain(type_, target, path)
@@ -133,6 +136,10 @@ class _Fit:
             hint = "test it first (x != null ? … : …) or use orValue()"
             return [Problem("E310", at, f"{path}: {show(type_)} may be null here", hint)]
         return [Problem("E310", at, misfit, advice(type_, target))]
+
+    def _known(self, value: ir.Value, type_: Type | None, target: Type) -> Type:
+        """The type of the value; the mistakes in it are told already."""
+        return value_type(value, self._place.scope, target) if type_ is None else type_
 
     def _refused(self, type_: Type) -> str:
         """What limits around this place keep from leaving the flow."""
@@ -149,58 +156,70 @@ class _Fit:
             return relations.without_labels(type_)
         return accepted(type_, self._receiver.accepts) if self._receiver.accepts else type_
 
-    def _record(self, value: ir.RecordValue, type_: Type, target: RecordType, path: str) -> list[Problem]:
+    def _record(
+        self, value: ir.RecordValue, type_: Type | None, target: RecordType, path: str
+    ) -> list[Problem]:
+        wanted, given_ = dict(target.fields), _fields(type_)
         found: list[Problem] = []
-        written = set()
         for name, part in value.fields:
-            written.add(name)
-            wanted = target.field(name)
-            if wanted is None:
-                found.append(self._extra(value, name, target, path))
-            else:
-                found += self.problems(part, _part(type_, name), wanted, f"{path}.{name}")
+            if name in wanted:
+                found += self.problems(part, given_.get(name), wanted[name], f"{path}.{name}")
+        written = {name for name, _ in value.fields}
+        extra = [name for name, _ in value.fields if name not in wanted]
         missing = [name for name, of in target.fields if name not in written and not relations.nullable(of)]
-        if missing and not any(problem.code == "E311" for problem in found):
-            wanted_ = ", ".join(f"{name}: {show(target.field(name) or UNKNOWN)}" for name in missing)
-            found.append(Problem("E310", value.at, f"{path}: missing {wanted_}", "add what is missing"))
-        return found
+        if missing and not extra:
+            shown = ", ".join(f"{name}: {show(wanted[name])}" for name in missing)
+            found.append(Problem("E310", value.at, f"{path}: missing {shown}", "add what is missing"))
+        return found + self._extra(value, extra, target, path)
 
-    def _extra(self, value: ir.RecordValue, name: str, target: RecordType, path: str) -> Problem:
+    def _extra(self, value: ir.RecordValue, extra: list[str], target: RecordType, path: str) -> list[Problem]:
+        """The fields that the type does not have."""
+        if not extra:
+            return []
         names = [field for field, _ in target.fields]
-        return Problem(
-            "E311",
-            self._check.at(value.at, name),
-            f"{path}: no field '{name}' in {show(target)}",
-            did_you_mean(name, names) or (f"fields: {', '.join(names)}" if names else "write {}"),
-        )
+        shown, listed = show(target), f"fields: {', '.join(names)}" if names else "write {}"
+        return [
+            Problem(
+                "E311",
+                self._check.at(value.at, name),
+                f"{path}: no field '{name}' in {shown}",
+                did_you_mean(name, names) or listed,
+            )
+            for name in extra
+        ]
 
     def _mapping(self, value: ir.RecordValue, target: MapType, path: str) -> list[Problem]:
         return [
             problem
             for name, part in value.fields
-            for problem in self._alone(part, target.value, f"{path}.{name}")
+            for problem in self.problems(part, None, target.value, f"{path}.{name}")
         ]
 
-    def _list(self, value: ir.ListValue, target: ListType, path: str) -> list[Problem]:
+    def _list(self, value: ir.ListValue, type_: Type | None, target: ListType, path: str) -> list[Problem]:
+        if type_ is not None and not _holds_records(value) and not self._whole(value, type_, target, path):
+            return []
         return [
             problem
             for index, item in enumerate(value.items)
-            for problem in self._alone(item, target.item, f"{path}[{index}]")
+            for problem in self.problems(item, None, target.item, f"{path}[{index}]")
         ]
 
-    def _alone(self, value: ir.Value, target: Type, path: str) -> list[Problem]:
-        """A part whose own type the join of all parts has swallowed; its mistakes are told already."""
-        type_ = compile_value(value, self._place.scope, Diagnostics(), target).type
-        return self.problems(value, type_, target, path)
-
-    def _union(self, value: ir.Value, type_: Type, target: UnionType, path: str) -> list[Problem]:
+    def _union(self, value: ir.Value, type_: Type | None, target: UnionType, path: str) -> list[Problem]:
+        type_ = self._known(value, type_, target)
         every = [self.problems(value, type_, option, path) for option in target.options]
         return min(every, key=len, default=[])
 
 
-def _part(type_: Type, name: str) -> Type:
-    """The type of a field of a written record."""
-    return (type_.field(name) or UNKNOWN) if isinstance(type_, RecordType) else UNKNOWN
+def _holds_records(value: ir.Value) -> bool:
+    """Whether any part is a written record, which is held to its type more strictly than a computed one."""
+    if isinstance(value, ir.ListValue):
+        return any(map(_holds_records, value.items))
+    return isinstance(value, ir.RecordValue)
+
+
+def _fields(type_: Type | None) -> dict[str, Type]:
+    """The types of the fields of a written record."""
+    return dict(type_.fields) if isinstance(type_, RecordType) else {}
 
 
 def advice(type_: Type, target: Type) -> str:

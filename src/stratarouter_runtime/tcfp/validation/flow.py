@@ -27,7 +27,7 @@ RUN = record({"id": STRING, "seed": STRING, "started": TIME})
 def check_flow(flow: ir.Flow, registry: Registry | None) -> Checked:
     """The flow with every diagnostic; never stops at the first, never raises."""
     diagnostics = Diagnostics()
-    aliases = Aliases(flow.types, diagnostics)
+    aliases = Aliases(flow.types, diagnostics, flow.places)
     check = Checking(flow, registry, aliases, diagnostics, check_step)
     aliases.resolve_all()
     _declare_errors(check)
