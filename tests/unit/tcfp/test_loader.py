@@ -373,6 +373,21 @@ FLOW_MISTAKES = [
     (HEAD + "do: []\nagents: {a: {out: int, cost: {usd: x}}}", [("E112", 5, 36)], ""),
     (HEAD + "do: []\nagents: {a: {out: int, cost: 3}}", [("E112", 5, 30)], "write key"),
     (HEAD + "do: []\ndo: []", [("E109", 5, 1)], "line 4"),
+    (
+        HEAD + "do: [{let: x, type: [*x]}, let: [*x, 1], sleep: 1s]",
+        [("E116", 4, 22), ("E116", 4, 34)],
+        "write the value out",
+    ),
+    (
+        HEAD + "do:\n- let:\n    a: *x\n  type:\n    b: *x\n    c: [*x]",
+        [("E116", n, c) for n, c in ((6, 8), (8, 8), (9, 9))],
+        "write the value out",
+    ),
+    (
+        HEAD + "do:\n- call: *x\n  retry: *x\n  time: *x",
+        [("E116", 5, 9), ("E116", 6, 10), ("E116", 7, 9)],
+        "write",
+    ),
     (HEAD + "do: [*x]", [("E116", 4, 6)], "write the value out"),
     (HEAD + "do: [", [("E102", 4, 5)], "write the value"),
     ("", [("E103", 1, 1)], "tcfp"),
