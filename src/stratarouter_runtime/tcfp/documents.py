@@ -61,7 +61,9 @@ def read(document: bytes) -> tuple[ir.Flow, Registry, str]:
 
 
 def _flow(data: Any) -> ir.Flow:
-    loaded = load(orjson.dumps(data))
+    # Its text was within the limit when it was loaded first; as JSON it may well be longer.
+    text = orjson.dumps(data)
+    loaded = load(text, kind="json", max_bytes=len(text))
     if loaded.flow is None:
         raise InvalidFlow(
             "the flow in this document of a plan cannot be read", diagnostics=loaded.diagnostics

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.suites import flow_files
 
-from stratarouter_runtime.tcfp import ir
+from stratarouter_runtime.tcfp import documents, ir
 from stratarouter_runtime.tcfp.durations import MAX_DURATION
 from stratarouter_runtime.tcfp.ir import Constant, Expression, ListValue, RecordValue, Where
 from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.text import MAX_BYTES
 from stratarouter_runtime.tcfp.types import INT, NULL, STRING, ListType, RecordType, Ref, UnionType
 from stratarouter_runtime.tcfp.writer import strip, write, write_signature
 
@@ -194,3 +195,14 @@ BLOCK = ir.Step(ir.Do((ir.Step(ir.Sleep(1)),)))
 def test_any_flow_loads_back(steps: tuple[ir.Step, ...], result: ir.Value | None) -> None:
     flow = ir.Flow("f", (("x", INT),), INT, ir.Do(steps, result), {"T": STRING})
     assert strip(loaded(write(flow))) == flow
+
+
+def test_a_flow_of_the_largest_size_can_be_read_from_the_document_of_its_plan() -> None:
+    head = 'tcfp: "1.0"\nflow: f\nout: json\ndo: []\nreturn: x'
+    source = head + '"' * (MAX_BYTES - len(head))
+    flow = loaded(source)
+    document = documents.write(flow, (), "")
+    assert len(document) > MAX_BYTES
+    read_back, registry, router = documents.read(document)
+    assert strip(read_back) == strip(flow)
+    assert (registry, router) == ({}, "")
