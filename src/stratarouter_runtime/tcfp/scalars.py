@@ -56,7 +56,8 @@ class Misfit(Exception):
 
     def below(self, token: str | int) -> None:
         """Note that the value stands in a container, under this key or index."""
-        self.pointer = f"/{escape(token)}{self.pointer}"
+        part = escape(token).encode(errors="backslashreplace").decode()
+        self.pointer = f"/{part}{self.pointer}"
 
 
 def kind_of(value: object) -> str:

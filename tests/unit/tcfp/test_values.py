@@ -251,3 +251,9 @@ def test_a_misfit_never_repeats_a_labelled_value(text: str) -> None:
     with pytest.raises(Misfit) as caught:
         checker(type_).project({"a": secret})
     assert secret not in caught.value.message + caught.value.hint
+
+
+def test_a_misfit_under_a_key_that_is_no_text_can_be_written_down() -> None:
+    with pytest.raises(Misfit) as caught:
+        checker(MapType(INT)).project({"\ud800": 1})
+    assert str(caught.value).encode().startswith(b"/\\ud800: the string holds half")

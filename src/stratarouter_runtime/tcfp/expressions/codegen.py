@@ -30,11 +30,20 @@ from stratarouter_runtime.tcfp.expressions.checked import (
     Typed,
     fails,
 )
+from stratarouter_runtime.tcfp.expressions.kinds import kinds
 from stratarouter_runtime.tcfp.times import duration_micros
 
 Run = Callable[[Any], Any]
 
 _BUDGETED: Final = ("lambda e: (lambda b: ", f")([{library.MAX_VISITS}])")
+_FREE: Final = 16
+"""So many texts may be worked on without counting: none is larger than an expression may give."""
+_READING: Final = frozenset(
+    {"contains", "starts_with", "ends_with", "matches", "lower_ascii", "upper_ascii", "trim", "split", "replace",
+     "substring", "to_int", "to_float", "to_string", "concat", "concat_bytes", "plain_member"}
+)  # fmt: skip
+"""What goes over its texts from end to end."""
+_TEXTS: Final = frozenset({"string", "bytes"})
 _WRITTEN: Final = (bool, int, str, bytes)
 _GLOBALS: Final[dict[str, Any]] = {
     "__builtins__": {"len": len, "any": any, "all": all, "sum": sum, "float": float},
@@ -59,6 +68,9 @@ def generate(node: Typed) -> Run:
     """The function from the environment to the value of `node`. Raises `TooDeep`."""
     writer = _Writer()
     text = writer.result(node)
+    if writer.unpaid > _FREE:
+        writer = _Writer(paying=True)
+        text = writer.result(node)
     before, after = _BUDGETED if writer.counts else ("lambda e: ", "")
     if not writer.constants:
         return _compiled(before + text + after)
@@ -79,12 +91,15 @@ def _compiled(text: str) -> Run:
 class _Writer:
     """Writes Python; constants that have no literal form are collected, and read as `k[i]`.
 
-    `counts` tells afterwards whether the code visits lists, and so needs a budget, `b`.
+    `counts` tells afterwards whether the code visits lists, and so needs a budget, `b`, and
+    `unpaid` how many texts it works on for nothing. Inside of loops, or all if `paying`, are paid for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, paying: bool = False) -> None:
         self.constants: list[Any] = []
         self.counts = False
+        self.unpaid = 0
+        self._paying = paying
         self._failing: dict[int, bool] = {}
 
     def result(self, node: Typed) -> str:
@@ -105,7 +120,7 @@ class _Writer:
             case Apply():
                 return self._apply(node)
             case Operate():
-                return f"({self.write(node.left)} {node.operator} {self.write(node.right)})"
+                return self._operate(node)
             case Logic():
                 return self._logic(node)
             case Not():
@@ -132,15 +147,42 @@ class _Writer:
 
     def _apply(self, node: Apply) -> str:
         self.counts = self.counts or node.budget or bool(node.charged)
+        reads = node.function in _READING
         written = [
-            f"charge(b, {self.write(of)})" if i in node.charged else self.write(of)
+            f"charge(b, {self.write(of)})"
+            if i in node.charged
+            else self._read(of)
+            if reads
+            else self.write(of)
             for i, of in enumerate(node.arguments)
         ]
         if node.budget:
             written.insert(0, "b")
         if node.function == "contains":
             return f"({written[1]} in {written[0]})"
-        return f"{node.function}({', '.join(written)})"
+        call = f"{node.function}({', '.join(written)})"
+        return f"read(b, {call})" if node.function == "join" else call
+
+    def _operate(self, node: Operate) -> str:
+        left = self._read(node.left) if self._compares_texts(node) else self.write(node.left)
+        return f"({left} {node.operator} {self.write(node.right)})"
+
+    def _compares_texts(self, node: Operate) -> bool:
+        """Whether two texts of any length are compared; a constant is short, and ends it early."""
+        either = (node.left, node.right)
+        return self._paying and all(
+            not isinstance(of, Constant) and not _TEXTS.isdisjoint(kinds(of.type)) for of in either
+        )
+
+    def _read(self, node: Typed) -> str:
+        """A value that may be a text, paid for by its length where that has to be."""
+        if isinstance(node, Constant) or _TEXTS.isdisjoint(kinds(node.type)):
+            return self.write(node)
+        if not self._paying:
+            self.unpaid += 1
+            return self.write(node)
+        self.counts = True
+        return f"read(b, {self.write(node)})"
 
     def _logic(self, node: Logic) -> str:
         """Where the left cannot fail, Python's own operator absorbs as CEL's does."""
@@ -169,10 +211,12 @@ class _Writer:
         self.counts = True
         item = f"v{node.number}"
         items = f"{'keys' if node.over_map else 'charge'}(b, {self.write(node.items)})"
+        around, self._paying = self._paying, True
         body = self.write(node.body)
+        where = "" if node.where is None else f" if {self.write(node.where)}"
+        self._paying = around
         match node.kind:
             case "map":
-                where = "" if node.where is None else f" if {self.write(node.where)}"
                 return f"[{body} for {item} in {items}{where}]"
             case "filter":
                 return f"[{item} for {item} in {items} if {body}]"
@@ -202,7 +246,7 @@ def _builds(node: Typed) -> bool:
         case Loop():
             return node.kind == "map"
         case Apply():
-            return node.function in ("concat_lists", "flatten") or (
+            return node.function in ("concat_lists", "flatten", "split") or (
                 node.function in _SELECTS and _builds(node.arguments[0])
             )
         case Choose():

@@ -131,7 +131,7 @@ _METHODS: Final = (
     _string("lowerAscii", "lower_ascii", STRING),
     _string("upperAscii", "upper_ascii", STRING),
     _string("trim", "trim", STRING),
-    _string("split", "split", ListType(STRING), _STRING, _INT, optional=1),
+    _string("split", "split", ListType(STRING), _STRING, _INT, optional=1, budget=True),
     _string("replace", "replace", STRING, _STRING, _STRING, _INT, optional=1, fails=True),
     _string("substring", "substring", STRING, _INT, _INT, optional=1, fails=True),
 )
@@ -154,7 +154,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Signature, ...]]] = {
     "min": _ordered_lists("least", _item),
     "max": _ordered_lists("greatest", _item),
     "sort": _ordered_lists("sort", _same),
-    "distinct": (Signature("method", (_LIST,), _same, "distinct", charged=(0,)),),
+    "distinct": (Signature("method", (_LIST,), _same, "distinct", budget=True),),
     "flatten": (Signature("method", (_NESTED,), _flat, "flatten", budget=True),),
     "slice": (Signature("method", (_LIST, _INT, _INT), _same, "slice_", optional=1, fails=True, charged=(0,)),),
 }  # fmt: skip

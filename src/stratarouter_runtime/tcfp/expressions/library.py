@@ -8,13 +8,17 @@ whoever calls has proven that the operands are of the right kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 Budget: TypeAlias = list[int]
 """One number: how many elements may still be visited."""
 
+Charged = TypeVar("Charged", list[Any], dict[str, Any])
+
 MAX_VISITS: Final = 100_000
 MAX_SIZE: Final = 1_048_576
+READ_SIZE: Final = 1_024
+"""Characters, or octets, that count as one visit where texts are worked on again and again."""
 _INT_MAX: Final = 2**63 - 1
 _INT_MIN: Final = -(2**63)
 
@@ -35,12 +39,21 @@ def unreachable(*_: object) -> NoReturn:
 # Bounds.
 
 
-def charge(budget: Budget, items: list[Any]) -> list[Any]:
+def charge(budget: Budget, items: Charged) -> Charged:
     """`items`, paid for."""
     budget[0] -= len(items)
     if budget[0] < 0:
         raise OutOfBounds(f"visits more than {MAX_VISITS} elements")
     return items
+
+
+def read(budget: Budget, value: Any) -> Any:
+    """`value`; if it is a long text, its length is paid for: whoever calls goes over all of it."""
+    if isinstance(value, str | bytes) and len(value) >= READ_SIZE:
+        budget[0] -= len(value) // READ_SIZE
+        if budget[0] < 0:
+            raise OutOfBounds(f"visits more than {MAX_VISITS} elements")
+    return value
 
 
 def keys(budget: Budget, entries: dict[str, Any]) -> list[str]:
@@ -170,11 +183,11 @@ def equal(budget: Budget, left: Any, right: Any) -> bool:
     if isinstance(left, dict):
         if not isinstance(right, dict) or left.keys() != right.keys():
             return False
-        charge(budget, list(left))
+        charge(budget, left)
         return all(equal(budget, left[name], right[name]) for name in left)
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    return bool(left == right)
+    return bool(read(budget, left) == right)
 
 
 def member(budget: Budget, item: Any, items: list[Any]) -> bool:

@@ -54,23 +54,24 @@ def sort(items: list[Any]) -> list[Any]:
     return sorted(_ordered(items, "sort")) if items else items
 
 
-def distinct(items: list[Any]) -> list[Any]:
+def distinct(budget: Budget, items: list[Any]) -> list[Any]:
     """The first of every group of equal elements, in the order of the list."""
     first: dict[Any, Any] = {}
-    for item in items:
-        first.setdefault(_key(item), item)
+    for item in charge(budget, items):
+        first.setdefault(_key(budget, item), item)
     return list(first.values())
 
 
-def _key(value: Any) -> Any:
+def _key(budget: Budget, value: Any) -> Any:
     """Hashable, and equal for equal values only; not-a-number is its own key each time."""
     match value:
         case bool():
             return (bool, value)
         case list():
-            return (list, tuple(_key(item) for item in value))
+            return (list, tuple(_key(budget, item) for item in charge(budget, value)))
         case dict():
-            return (dict, frozenset((name, _key(item)) for name, item in value.items()))
+            charge(budget, value)
+            return (dict, frozenset((name, _key(budget, item)) for name, item in value.items()))
         case float() if value != value:  # noqa: PLR0124 - only not-a-number differs from itself
             return object()
         case _:

@@ -11,6 +11,7 @@ from stratarouter_runtime.tcfp.expressions import syntax
 from stratarouter_runtime.tcfp.expressions.access import CONVERT, elements
 from stratarouter_runtime.tcfp.expressions.checked import (
     Apply,
+    Constant,
     Logic,
     Not,
     Operate,
@@ -126,7 +127,7 @@ def _arithmetic(report: Reporter, node: syntax.Binary, left: Typed, right: Typed
         case operator, ("int",), ("int",):
             return Apply(f"{_NAMES[operator]}_int", (left, right), labelled(INT, carried))
         case ("+" | "-" | "*") as operator, ("float",), ("float",):
-            return Operate(operator, left, right, labelled(FLOAT, carried))
+            return Operate(operator, _as_float(left, right), right, labelled(FLOAT, carried))
         case "/", ("float",), ("float",):
             return Apply("div_float", (left, right), labelled(FLOAT, carried), fails=False)
         case "+", ("string",), ("string",):
@@ -140,6 +141,19 @@ def _arithmetic(report: Reporter, node: syntax.Binary, left: Typed, right: Typed
             return Apply(function, (left, right), labelled(type_, carried))
         case _:
             return _wrong(report, node, left, right)
+
+
+_FLOATS: Final = frozenset({"to_float", "div_float", "sum_floats", "neg_float"})
+
+
+def _as_float(left: Typed, right: Typed) -> Typed:
+    """`left`, made a float where both may be ints that go for floats: their product would have no bound."""
+    for of in (left, right):
+        if isinstance(of, Operate) or (isinstance(of, Apply) and of.function in _FLOATS):
+            return left
+        if isinstance(of, Constant) and isinstance(of.value, float):
+            return left
+    return Apply("to_float", (left,), left.type, fails=False)
 
 
 def _concat(left: Typed, right: Typed, type_: Type) -> Typed:

@@ -13,7 +13,14 @@ from typing import Any, Final
 
 import re2
 
-from stratarouter_runtime.tcfp.expressions.library import MAX_SIZE, ExpressionFailed, OutOfBounds, concat
+from stratarouter_runtime.tcfp.expressions.library import (
+    MAX_SIZE,
+    Budget,
+    ExpressionFailed,
+    OutOfBounds,
+    charge,
+    concat,
+)
 
 _UPPER: Final = {ord("a") + i: ord("A") + i for i in range(26)}
 _LOWER: Final = {ord("A") + i: ord("a") + i for i in range(26)}
@@ -42,8 +49,12 @@ def trim(text: str) -> str:
     return text.strip(_SPACE)
 
 
-def split(text: str, separator: str, limit: int = -1) -> list[str]:
+def split(budget: Budget, text: str, separator: str, limit: int = -1) -> list[str]:
     """The parts between separators, at most `limit` (below zero: all); an empty one splits characters."""
+    return charge(budget, _parts(text, separator, limit))
+
+
+def _parts(text: str, separator: str, limit: int) -> list[str]:
     if limit == 0:
         return []
     if separator:

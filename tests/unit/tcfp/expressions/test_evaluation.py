@@ -293,6 +293,7 @@ def test_durations_stay_within_their_span() -> None:
 # Bounds.
 
 BIG = (ListType(INT), list(range(1000)))
+MIB = 1_048_576
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,40 @@ def test_visits_are_bounded_and_no_operator_hides_that(source: str) -> None:
         evaluate(source, xs=BIG)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "xs.map(x, s.replace('a', 'b')).size()",
+        "xs.exists(x, s.matches('(a|b)*c'))",
+        "xs.exists(x, s.contains('yy'))",
+        "xs.map(x, s + 'y').size()",
+        "xs.map(x, [s, 'y'].join()).size()",
+        "xs.map(x, s.split('')[0]).size()",
+        "xs.exists(x, t < s)",
+        "xs.exists(x, [s] == [t])",
+        "xs.exists(x, s in [t])",
+        "xs.map(x, true, [s].distinct()).size() > 0 && xs.map(x, [xs].distinct()).size() > 0",
+        "s.split('')",
+        "[" + ",".join(["size(s+'y')"] * 300) + "]",
+    ],
+)
+def test_work_on_long_texts_is_bounded(source: str) -> None:
+    half = "x" * (MIB // 2)
+    names = {"s": (STRING, half), "t": (STRING, half + "y"), "xs": BIG}
+    with pytest.raises(OutOfBounds, match="visits more than 100000 elements"):
+        evaluate(source, **names)
+
+
+def test_short_texts_are_worked_on_for_nothing() -> None:
+    assert evaluate("xs.map(x, (s + 'y').size()).sum()", s=(STRING, "x" * 1_000), xs=BIG) == 1_001_000
+    assert evaluate("(s + s).size()", s=(STRING, "x" * 500_000)) == 1_000_000
+
+
+@pytest.mark.parametrize("operator", ["+", "*", "-"])
+def test_ints_that_go_for_floats_do_not_grow(operator: str) -> None:
+    assert type(evaluate(f" {operator} ".join(["x"] * 20), x=(FLOAT, 2**62))) is float
+
+
 def test_visits_are_counted_for_every_evaluation_anew() -> None:
     found = Scope().bind("xs", ListType(INT), 0, 0)
     code = compile_value(Expression("xs.all(x, x >= 0)"), found, Diagnostics())
@@ -329,9 +364,6 @@ def test_the_bound_is_met_exactly() -> None:
         evaluate("xs.all(x, x == 0)", xs=(ListType(INT), [0] * 100_001))
     with pytest.raises(OutOfBounds):
         evaluate("m.all(k, true)", m=(MapType(INT), dict.fromkeys(map(str, range(100_001)), 0)))
-
-
-MIB = 1_048_576
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ floats: st.SearchStrategy[str] = st.deferred(
         | binary(["+", "-", "*", "/"], floats)
         | template("double({})", st.one_of(ints, texts))
         | template("xs.map(y, {}).sum()", floats)
+        | template("({} ? {{v: {}}} : {{v: {}}}).v", bools, ints, floats)
     )
 )
 texts: st.SearchStrategy[str] = st.deferred(
@@ -108,6 +109,16 @@ texts: st.SearchStrategy[str] = st.deferred(
         | template("{}.replace({}, {})", texts, texts, texts)
         | template("{}.map(w, string(w)).join({})", int_lists, texts)
         | template("{}.orValue({})", nullables, texts)
+        | template("string({})", moments)
+        | template("{}.split({})[{}]", texts, texts, ints)
+        | template("words.map(w, {} + w).sort().max()", texts)
+    )
+)
+moments: st.SearchStrategy[str] = st.deferred(
+    lambda: (
+        st.sampled_from(["t", "later", "d", "longer", "(later - t)", "(t + d)"])
+        | template("({} ? t : later)", bools)
+        | template("(t + (longer {} d))", st.sampled_from(["+", "-"]))
     )
 )
 nullables: st.SearchStrategy[str] = st.deferred(
