@@ -6,20 +6,26 @@ goes wrong becomes a failure. Must never know: journals, or what the fact brings
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, StoreError
+from stratarouter_runtime.canonical import MAX_INTEGER
+from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Scorer
+from stratarouter_runtime.routing.choose import settle
+from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
 from stratarouter_runtime.tcfp.digests import step_key
 from stratarouter_runtime.tcfp.values import Misfit, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stratarouter_runtime.ports import Agent, AgentReply
     from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes
     from stratarouter_runtime.state.events import Event, Started
@@ -47,12 +53,12 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
             return _failed(command, _missing(command, agent))
         agent = flow
     try:
-        reply = await agent.call(agent_call(started, command))
+        fact = _fact(command, await agent.call(agent_call(started, command)))
     except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
         raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
-        return _failed(command, _broken(f"agent '{name}'", error))
-    return _fact(command, reply)
+        return _failed(command, _broken(f"agent '{name}'", command.step, error))
+    return fact if _kept(fact) else _failed(command, _unkept(command))
 
 
 def agent_call(started: Started, command: CallAgent) -> AgentCall:
@@ -73,7 +79,7 @@ def idempotency_key(execution: str, step: StepPath) -> Digest:
     return Digest(blake3(f"{execution}\0{step_key(step)}".encode()).hexdigest())
 
 
-def _fact(command: CallAgent, reply: AgentReply) -> Event:
+def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
     usage = reply.usage or NO_USAGE
     if reply.failure is not None:
         # An agent does not know which step called it, and a flow that was called names its own.
@@ -113,11 +119,36 @@ async def score(shell: Shell, command: ScoreRoutes) -> Event:
     """Compare the query with what the candidates are about; or say why that cannot be done."""
     texts = [agent.signature.about for agent in command.candidates]
     try:
-        scores = await shell.scorer.score(command.query, texts)
+        scores = _settled(await shell.scorer.score(command.query, texts), len(texts))
     except Exception as error:  # noqa: BLE001 - whatever an encoder raises, the execution goes on
-        return Failed(command.step, command.query_digest, _broken("the router", error), command.attempt)
+        failure = _broken("the router", command.step, error)
+        return Failed(command.step, command.query_digest, failure, command.attempt)
     return Scored(command.step, command.query_digest, scores, command.attempt)
 
 
-def _broken(who: str, error: Exception) -> Failure:
-    return Failure("agent.unavailable", f"{who} broke: {type(error).__name__}: {error}"[:2_000])
+def _settled(scores: Sequence[float], texts: int) -> tuple[float, ...]:
+    settled = tuple(settle(score) for score in scores)
+    if len(settled) != texts or not all(map(isfinite, settled)):
+        raise ValueError(f"{texts} texts have the scores {settled}")
+    return settled
+
+
+def _broken(who: str, step: StepPath, error: Exception) -> Failure:
+    told = f"{who} broke: {type(error).__name__}: {error}"[:2_000]
+    return Failure("agent.unavailable", told.encode(errors="replace").decode(), None, step)
+
+
+def _kept(fact: Returned | Failed) -> bool:
+    """Whether the journal gives back what an agent says of its costs, or of its failure."""
+    usage = fact.usage
+    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms)
+    said = fact if isinstance(fact, Failed) else replace(fact, output=None)
+    try:
+        return all(0 <= amount <= MAX_INTEGER for amount in amounts) and decode(encode(said)) == said
+    except (JournalMismatch, TypeError, ValueError):
+        return False
+
+
+def _unkept(command: CallAgent) -> Failure:
+    message = f"{command.agent.name} told costs, or a failure, that cannot be written down"
+    return Failure("agent.invalid_output", message, None, command.step)
