@@ -15,11 +15,11 @@ from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.commands import CallAgent, Write
 from stratarouter_runtime.state.decide import begin, decide
-from stratarouter_runtime.state.events import Answered, CancelRequested, Failed, Failure
+from stratarouter_runtime.state.events import Answered, CancelRequested, Failed, Failure, Usage
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.plan import Ask
-from stratarouter_runtime.tcfp.values import Misfit
+from stratarouter_runtime.tcfp.values import Misfit, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,11 +136,12 @@ class Driver:
         drive = self._at_work(execution)
         frame = _asking(drive.run, step)
         assert isinstance(frame.op.does, Ask)
+        wanted = frame.op.does.answer
         try:
-            frame.op.does.answer.project(value)
+            answer = to_json(wanted.type, wanted.project(value))
         except Misfit as misfit:
             raise InvalidInput(f"the answer does not fit: {misfit}", pointer=misfit.pointer) from misfit
-        await drive.tell(Answered(frame.path, value, by))
+        await drive.tell(Answered(frame.path, answer, by))
         return frame.path
 
     async def drain(self, patience: float) -> None:
@@ -178,10 +179,14 @@ def _row(plan: Plan, flow: FlowId, started: Started, at: int, records: int) -> E
 
 
 def _interrupted(command: CallAgent) -> Failed:
-    """What becomes of a call with side effects that was under way when its process ended."""
+    """What becomes of a call with side effects that was under way when its process ended.
+
+    Its cost counts as spent.
+    """
     message = f"the process ended while {command.agent.name} was at work: whether it took effect is not known"
     failure = Failure("agent.unavailable", message, None, command.step)
-    return Failed(command.step, command.input_digest, failure, command.attempt)
+    cost = command.agent.signature.cost
+    return Failed(command.step, command.input_digest, failure, command.attempt, Usage(cost.usd, cost.tokens))
 
 
 def _asking(run: Run, step: str) -> Frame:

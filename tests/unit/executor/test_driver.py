@@ -16,7 +16,7 @@ from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import Execution, Scorer, Store
 from stratarouter_runtime.runtime import Runtime, StartExecution
-from stratarouter_runtime.state.events import Failure, Returned
+from stratarouter_runtime.state.events import Answered, Failure, Returned
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.testing.agents import Answer, ScriptedAgent, called, scripted
@@ -447,3 +447,28 @@ async def test_waiting_again_and_again_leaves_nothing_behind() -> None:
             await it.runtime.wait(execution, patience=0.001)
         drive, _ = it.driver._drives[execution]
         assert not drive._watchers
+
+
+async def test_what_an_answer_holds_beyond_its_type_is_not_journaled() -> None:
+    async with rig(ASKING) as it:
+        row = await it.runtime.execute(it.request())
+        await it.runtime.answer(row.id, "q", {"ok": True, "more": object()})
+        done = await it.runtime.wait(row.id)
+        assert done.output == {"ok": True}
+        (answer,) = [
+            event for event in (await it.runtime.journal(row.id)).events if isinstance(event, Answered)
+        ]
+        assert answer.value == {"ok": True}
+
+
+async def test_the_cost_of_a_call_that_was_under_way_counts_as_spent() -> None:
+    source = CHAIN.replace("effect: effect", "effect: effect, cost: {usd: 0.5, tokens: 7}")
+    store = MemoryStore()
+    async with rig(source, store=store, b=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.02)
+    async with rig(source, store=store) as it:
+        await it.runtime.recover()
+        done = await it.runtime.wait(execution)
+        assert done.usage is not None
+        assert (done.usage.usd, done.usage.tokens_in) == (0.5, 7)
