@@ -178,6 +178,8 @@ class Runtime(Flows):
                 await self.start(request)  # where that was interrupted: what has begun must be found
                 await self.cancel(child, f"{call.execution} no longer wants it")
             raise
+        except InvalidState as stopping:  # nothing is started while this process stops, which is no answer
+            raise asyncio.CancelledError from stopping
         if row.status not in ENDED:  # this process is stopping: the call goes on when the caller does
             raise asyncio.CancelledError
         return row
@@ -314,10 +316,7 @@ class Runtime(Flows):
 
     async def _ended(self, execution: ExecutionId) -> Execution:
         """The execution once it has ended, or stopped because this process does."""
-        row = await self.find(execution)
-        if row.status in ENDED:
-            return row
-        await self._at_work(execution)
+        await resume(execution, self._store, self._plans, self.driver)
         await self.driver.ended(execution)
         return await self.find(execution)
 
