@@ -28,7 +28,10 @@ from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Deployed, Execution, Flows
 from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.difference import Difference, difference
 from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.state.fork import Change, fork
+from stratarouter_runtime.state.redaction import Redaction
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
@@ -297,6 +300,32 @@ class Runtime(Flows):
         """Have an execution end, undoing what it completed; returns once that is durable."""
         await self._at_work(execution)
         await self.driver.cancel(execution, reason, by)
+
+    async def pause(self, execution: ExecutionId) -> None:
+        """Stop an execution until it is resumed; returns once that is durable. Raises as `Driver.pause`."""
+        await self._at_work(execution)
+        await self.driver.pause(execution)
+
+    async def fork(self, execution: ExecutionId, change: Change) -> ExecutionId:
+        """Begin an execution that takes over the facts of another, as far as they still hold.
+
+        Raises `NotFound`, and as `state.fork.fork`.
+        """
+        row = await self.find(execution)
+        plan = await self._plans.get(row.plan)
+        new = self._entropy.execution_id()
+        forked = fork(plan, await self._store.read(execution), new, self._clock.now(), change)
+        await self.driver.adopt(row.flow, forked)
+        return new
+
+    async def difference(self, left: ExecutionId, right: ExecutionId) -> list[Difference]:
+        """The steps that came to something else in one than in the other, without what is labelled."""
+        return difference(await self._shown(left), await self._shown(right))
+
+    async def _shown(self, execution: ExecutionId) -> list[Event]:
+        journaled = await self.journal(execution)
+        redaction = Redaction(await self._plans.get(journaled.execution.plan))
+        return [redaction.show(event) for event in journaled.events]
 
     async def resume(self, execution: ExecutionId) -> None:
         """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""

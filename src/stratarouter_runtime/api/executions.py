@@ -14,10 +14,18 @@ from stratarouter_runtime.api import views
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.errors import Refused, refused_at
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.models import AnswerRequest, CancelRequest, ExecuteRequest, Options
+from stratarouter_runtime.api.models import (
+    AnswerRequest,
+    CancelRequest,
+    DifferenceAnswer,
+    ExecuteRequest,
+    ForkRequest,
+    Options,
+)
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, derived_execution_id
 from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.state.fork import Change
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Execution
@@ -88,6 +96,39 @@ async def answer(service: Service, request: Request) -> Reply:
         pointer = f"/value{error.pointer}"
         raise refused_at(pointer, error.code, error.message, error.hint or "") from error
     return await _accepted(service, request, row.id)
+
+
+async def pause(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/pause`: 202 once calls under way have answered and it stands still."""
+    row = await _own(service, request)
+    await service.runtime.pause(row.id)
+    return await _accepted(service, request, row.id)
+
+
+async def resume(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/resume`: 202 once it is at work again."""
+    row = await _own(service, request)
+    await service.runtime.resume(row.id)
+    return await _accepted(service, request, row.id)
+
+
+async def fork(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/fork`: 202 with the new execution, which is at work."""
+    body = await read_json(request, ForkRequest, optional=True)
+    row = await _own(service, request)
+    try:
+        forked = await service.runtime.fork(row.id, Change(body.step, body.input, body.output))
+    except InvalidInput as error:
+        raise refused_at(f"/input{error.pointer}", error.code, error.message, error.hint or "") from error
+    return await _accepted(service, request, forked)
+
+
+async def difference(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/executions/{id}/difference/{other}`: the steps that came to something else."""
+    row = await _own(service, request)
+    other = await service.runtime.find(ExecutionId(request.param("other")), service.tenant)
+    steps = await service.runtime.difference(row.id, other.id)
+    return Reply(DifferenceAnswer(row.id, other.id, tuple(steps)))
 
 
 async def replay(service: Service, request: Request) -> Reply:

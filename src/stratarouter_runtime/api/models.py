@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from stratarouter_runtime.ports import Status
+from stratarouter_runtime.state.difference import Difference
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3600)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -55,6 +56,22 @@ class AnswerRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # Answers.
+
+
+class ForkRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different: another input, or another output of a step; else what failed is tried again."""
+
+    step: str | None = None
+    input: Any = UNSET
+    output: Any = UNSET
+
+
+class DifferenceAnswer(Struct, frozen=True):
+    """The steps that came to something else in one execution than in the other; `""` is the flow itself."""
+
+    left: str
+    right: str
+    steps: tuple[Difference, ...]
 
 
 class Cost(Struct, frozen=True):

@@ -13,8 +13,9 @@ from typing import Final
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Request, Service, Streamed
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.state.codec import decode, encode
+from stratarouter_runtime.state.events import Event, Record
+from stratarouter_runtime.state.redaction import Redaction
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent."""
@@ -23,10 +24,9 @@ HEARTBEAT: Final = 15.0
 async def events(service: Service, request: Request) -> Streamed:
     """All facts from the start, or after `Last-Event-ID`, until the execution has ended."""
     row = await service.runtime.find(ExecutionId(request.param("id")), service.tenant)
-    facts = service.runtime.watch(row.id, _after(request))
-    return Streamed(
-        _frames(facts), ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"))
-    )
+    redaction = Redaction(await service.runtime.plan(row.plan))
+    frames = _frames(service.runtime.watch(row.id, _after(request)), redaction)
+    return Streamed(frames, ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")))
 
 
 def _after(request: Request) -> int:
@@ -42,7 +42,7 @@ def _after(request: Request) -> int:
     return int(given)
 
 
-async def _frames(facts: AsyncIterator[Record]) -> AsyncIterator[bytes]:
+async def _frames(facts: AsyncIterator[Record], redaction: Redaction) -> AsyncIterator[bytes]:
     """One frame a fact; a comment whenever nothing has come for a while."""
     waiting = asyncio.ensure_future(anext(facts, None))
     try:
@@ -54,12 +54,12 @@ async def _frames(facts: AsyncIterator[Record]) -> AsyncIterator[bytes]:
             record = waiting.result()
             if record is None:
                 return
-            yield _frame(record)
+            yield _frame(record.seq, redaction.show(decode(record.body)))
             waiting = asyncio.ensure_future(anext(facts, None))
     finally:
         waiting.cancel()
 
 
-def _frame(record: Record) -> bytes:
-    name = type(decode(record.body)).__struct_config__.tag
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.seq, str(name).encode(), record.body)
+def _frame(seq: int, event: Event) -> bytes:
+    name = str(event.__struct_config__.tag)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, name.encode(), encode(event))

@@ -14,18 +14,19 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime import settings
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
-from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.runtime import Journaled, Proof
-from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Event, Record
+from stratarouter_runtime.state.redaction import Redaction
 from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.wiring import Application, application
 
@@ -69,11 +70,15 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
 
     async def read(app: Application) -> tuple[Journaled, Names]:
         journaled = await app.runtime.journal(ExecutionId(execution))
-        return journaled, Names(await Plans(app.store).get(journaled.execution.plan))
+        plan = await app.runtime.plan(journaled.execution.plan)
+        redaction = Redaction(plan)
+        shown = tuple(redaction.show(event) for event in journaled.events)
+        return replace(journaled, events=shown), Names(plan)
 
     journaled, names = _look(store, read)
     if json:
-        _write(Shown(journaled.execution, tuple(map(_fact, journaled.records))))
+        facts = map(_fact, journaled.records, journaled.events)
+        _write(Shown(journaled.execution, tuple(facts)))
     else:
         _write("\n".join(story(journaled, names)))
     return Exit.OK
@@ -100,18 +105,20 @@ def logs(
 
     async def tell(app: Application) -> None:
         row = await app.runtime.find(wanted)
-        names = Names(await app.runtime.plan(row.plan))
+        plan = await app.runtime.plan(row.plan)
+        names, redaction = Names(plan), Redaction(plan)
         facts = app.runtime.watch(wanted) if follow else _so_far(await app.runtime.journal(wanted))
         async for record in facts:
-            _write(_fact(record) if json else _line(record, decode(record.body), row.created, names))
+            event = redaction.show(decode(record.body))
+            _write(_fact(record, event) if json else _line(record, event, row.created, names))
             sys.stdout.flush()
 
     _look(store, tell)
     return Exit.OK
 
 
-def _fact(record: Record) -> dict[str, Any]:
-    return {"seq": record.seq, "at": time_text(record.at), **msgspec.json.decode(record.body)}
+def _fact(record: Record, event: Event) -> dict[str, Any]:
+    return {"seq": record.seq, "at": time_text(record.at), **msgspec.json.decode(encode(event))}
 
 
 def _line(record: Record, event: Event, start: int, names: Names) -> str:

@@ -9,16 +9,22 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from msgspec import structs
+
+from msgspec.structs import replace
+
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
 from stratarouter_runtime.executor.drive import Drive, restate
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.state.commands import CallAgent, Write
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.commands import CallAgent, SetTimer, Write
 from stratarouter_runtime.state.decide import begin, decide
 from stratarouter_runtime.state.events import Answered, CancelRequested, Failed, Failure, Usage
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
-from stratarouter_runtime.tcfp.plan import Ask
+from stratarouter_runtime.state.scopes import deadline_of
+from stratarouter_runtime.tcfp.plan import Ask, Call, Route
 from stratarouter_runtime.tcfp.values import Misfit, to_json
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Journal, Observer
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record, Started
+    from stratarouter_runtime.state.fork import Forked
     from stratarouter_runtime.state.run import Frame, Run
     from stratarouter_runtime.tcfp.plan import Plan
 
@@ -63,11 +70,29 @@ class Driver:
         commands = decide(run)
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
-        row = restate(_row(plan, flow, started, at, len(records)), run)
+        await self._begin_work(flow, run, ledger, records, [*events, *derived], commands)
+
+    async def adopt(self, flow: FlowId, forked: Forked) -> None:
+        """Make a fork durable, with the facts it took over, and set it to work. Raises as `start`."""
+        if self._draining:
+            raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
+        events = [decode(record.body) for record in forked.records]
+        await self._begin_work(flow, forked.run, forked.ledger, forked.records, events, forked.owed)
+
+    async def _begin_work(
+        self,
+        flow: FlowId,
+        run: Run,
+        ledger: Ledger,
+        records: Sequence[Record],
+        events: Sequence[Event],
+        commands: Sequence[Command],
+    ) -> None:
+        row = restate(_row(run.plan, flow, run.started, records[0].at, len(records)), run)
         async with self.alone(row.id):
             if not await self._journal.create(row, records):
-                raise Conflict(f"execution {started.id} exists already")
-            self._observer.recorded(row, records, [*events, *derived])
+                raise Conflict(f"execution {row.id} exists already")
+            self._observer.recorded(row, records, events)
             self._set_to_work(Drive(run, ledger, row, self._shell, self._journal, self._observer), commands)
 
     def alone(self, execution: ExecutionId) -> asyncio.Lock:
@@ -87,7 +112,7 @@ class Driver:
             if isinstance(command, CallAgent) and self._unknown(command):
                 drive.report(_interrupted(command))
             else:
-                owed.append(command)
+                owed.append(_afresh(replayed.run, command, self._shell.clock.now()))
         self._set_to_work(drive, owed)
 
     def _unknown(self, command: CallAgent) -> bool:
@@ -123,6 +148,20 @@ class Driver:
         found = self._drives.get(execution)
         if found is not None:
             await asyncio.shield(found[1])
+
+    async def pause(self, execution: ExecutionId) -> None:
+        """Let calls under way answer, and stop; returns once that is durable, and it stays so.
+
+        Its time runs on: what became due meanwhile happens when it is resumed. Raises
+        `InvalidState` where it is not at work here, or came to its end first.
+        """
+        drive = self._at_work(execution)
+        drive.drain()
+        await self.ended(execution)
+        if drive.run.finished is not None:
+            raise InvalidState(f"execution {execution} has finished: {drive.row.status}")
+        async with self.alone(execution):
+            await self._journal.append(execution, [], replace(drive.row, status="paused"))
 
     async def cancel(self, execution: ExecutionId, reason: str, by: str) -> None:
         """Have an execution end; returns once that is durable."""
@@ -176,6 +215,22 @@ def _begin(plan: Plan, started: Started, at: int) -> Run:
 
 def _row(plan: Plan, flow: FlowId, started: Started, at: int, records: int) -> Execution:
     return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, records)
+
+
+def _afresh(run: Run, command: Command, now: int) -> Command:
+    """A call that is made again has the whole time of an attempt, however long nobody was at work."""
+    frame = run.live.get(command.step) if isinstance(command, CallAgent | SetTimer) else None
+    if frame is None or frame.op.time is None or not isinstance(frame.op.does, Call | Route):
+        return command
+    at = now + frame.op.time
+    match command:
+        case SetTimer(timer="attempt"):
+            return structs.replace(command, at=at)
+        case CallAgent():
+            scopes = deadline_of(frame)
+            return structs.replace(command, deadline=at if scopes is None else min(at, scopes))
+        case _:
+            return command
 
 
 def _interrupted(command: CallAgent) -> Failed:

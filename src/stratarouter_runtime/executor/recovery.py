@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
@@ -28,9 +29,11 @@ class Recovery(Struct, frozen=True):
 
 
 async def recover(journal: Journal, plans: Plans, driver: Driver) -> Recovery:
-    """Resume all that has not finished and is not at work here yet. Raises `StoreError`."""
+    """Resume all that has not finished, is not paused, and is not at work here yet. Raises `StoreError`."""
     resumed, left = [], []
     for row in await journal.unfinished():
+        if row.status == "paused":
+            continue
         try:
             if await resume(row.id, journal, plans, driver):
                 resumed.append(row.id)
@@ -40,7 +43,7 @@ async def recover(journal: Journal, plans: Plans, driver: Driver) -> Recovery:
 
 
 async def resume(execution: ExecutionId, journal: Journal, plans: Plans, driver: Driver) -> bool:
-    """Resume one execution; False where it is at work here, or has finished by now.
+    """Resume one execution, paused or not; False where it is at work here, or has finished by now.
 
     Raises `NotFound`, `JournalMismatch`, `StoreError`.
     """
@@ -50,5 +53,9 @@ async def resume(execution: ExecutionId, journal: Journal, plans: Plans, driver:
             raise NotFound(f"no execution {execution}")
         if execution in driver.active or row.status in ENDED:
             return False
-        driver.resume(await plans.get(row.plan), row, await journal.read(execution))
+        plan, records = await plans.get(row.plan), await journal.read(execution)
+        if row.status == "paused":
+            row = replace(row, status="running")
+            await journal.append(execution, [], row)
+        driver.resume(plan, row, records)
         return True
