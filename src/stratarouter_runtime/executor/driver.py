@@ -9,8 +9,6 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from msgspec import structs
-
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
@@ -225,10 +223,10 @@ def _afresh(run: Run, command: Command, now: int) -> Command:
     at = now + frame.op.time
     match command:
         case SetTimer(timer="attempt"):
-            return structs.replace(command, at=at)
+            return replace(command, at=at)
         case CallAgent():
             scopes = deadline_of(frame)
-            return structs.replace(command, deadline=at if scopes is None else min(at, scopes))
+            return replace(command, deadline=at if scopes is None else min(at, scopes))
         case _:
             return command
 

@@ -472,3 +472,29 @@ async def test_the_cost_of_a_call_that_was_under_way_counts_as_spent() -> None:
         done = await it.runtime.wait(execution)
         assert done.usage is not None
         assert (done.usage.usd, done.usage.tokens_in) == (0.5, 7)
+
+
+async def test_a_call_that_is_made_again_has_its_whole_time_again() -> None:
+    source = CHAIN.replace(
+        "a: {in: {n: int}, out: {n: int}, effect: pure",
+        "a: {in: {n: int}, out: {n: int}, effect: pure, time: 100ms",
+    )
+    store = MemoryStore()
+    async with rig(source, store=store, a=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.01)
+        await it.driver.drain(0.01)
+    await asyncio.sleep(0.12)
+
+    async def slow(call: Any) -> Any:
+        await asyncio.sleep(0.01)
+        return {"n": call.input["n"] + 1}
+
+    async with rig(source, store=store, a=slow) as it:
+        now = SystemClock().now()
+        await it.runtime.recover()
+        done = await it.runtime.wait(execution)
+        assert done.output == {"n": 4}
+        deadline = it.agents[0].calls[0].deadline
+        assert deadline is not None
+        assert deadline >= now + 100_000
