@@ -30,8 +30,9 @@ settings.register_profile(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer `--full`."""
+    """Offer `--full`, and `--seed` for the one story of the simulation that went wrong."""
     parser.addoption("--full", action="store_true", help="run the long proofs too")
+    parser.addoption("--seed", type=int, help="simulate this seed alone (tests/simulation/test_stories.py)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

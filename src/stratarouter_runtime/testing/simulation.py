@@ -87,6 +87,10 @@ class Temper(Struct):
         )
 
 
+PATIENCE: Final = 1e9
+"""Seconds that a client waits at a time before it says that its execution never ends."""
+
+
 class Gone(Exception):
     """The process that was asked ended before it answered."""
 
@@ -260,17 +264,18 @@ class Story:
     async def _insist(self, work: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
         """Try until it is acknowledged."""
         pause = 0.005
-        while True:
+        while pause < PATIENCE:
             process = await self._somebody()
             try:
                 return await process.ask(work(process.runtime))
             except (Gone, StrataError):
                 await asyncio.sleep(self._draw() * pause)
                 pause *= 2
+        raise Violation("a start is never acknowledged")
 
     async def _stay(self, execution: ExecutionId, name: str, *, asks: bool) -> None:
         patience = 0.01
-        while True:
+        while patience < PATIENCE:
             process = await self._somebody()
             try:
                 row = await process.ask(process.runtime.wait(execution, patience))
@@ -284,6 +289,7 @@ class Story:
                 pass
             await asyncio.sleep(self._draw() * patience)
             patience *= 1.7
+        raise Violation(f"never ends: {execution}, and its client still waits")
 
     async def _meddle(self, process: Process, execution: ExecutionId, name: str, *, asks: bool) -> None:
         draw, runtime = self._draw, process.runtime
@@ -357,7 +363,7 @@ class Story:
     async def _all_ended(self) -> None:
         pause = 0.1
         while rows := at_once(self.kept.unfinished()):
-            if pause > 1e9:
+            if pause > PATIENCE:
                 names = ", ".join(f"{row.id} of {row.flow}" for row in rows)
                 raise Violation(f"never ends: {names}")
             await asyncio.sleep(pause)
