@@ -28,7 +28,10 @@ class Address:
 
 def parse(url: str) -> Address:
     """Read a URL `postgresql://user:password@host:port/database`. Raises `StoreError`."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _malformed() from None
     if parts.scheme not in SCHEMES:
         raise StoreError(
             "the database URL does not name a PostgreSQL database",
@@ -38,7 +41,7 @@ def parse(url: str) -> Address:
         where = _host(parts)
     except ValueError:
         raise _malformed() from None
-    if parts.fragment or "@" in parts.path:
+    if parts.fragment or "@" in parts.path + parts.query:
         raise _malformed()
     user = unquote(parts.username) if parts.username else None
     database = unquote(parts.path.removeprefix("/")) or user
