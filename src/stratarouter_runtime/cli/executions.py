@@ -152,6 +152,8 @@ def ps(
     limit
         At most so many.
     """
+    if limit < 1:
+        raise InvalidInput(f"--limit is at least 1, not {limit}")
 
     async def search(app: Application) -> list[Execution]:
         only = FlowId(flow) if flow else None
@@ -165,7 +167,7 @@ def ps(
 def proof_text(proof: Proof) -> str:
     """What a replay found, in words."""
     if proof.reproducible:
-        return f"{proof.execution}: reproducible, {proof.records} records, chain {proof.link}"
+        return f"{proof.execution}: reproducible, {proof.records} record{'s' if proof.records != 1 else ''}, chain {proof.link}"
     hint = f"\n  hint: {proof.hint}" if proof.hint else ""
     return f"{proof.execution}: NOT reproducible: {proof.divergence}{hint}"
 

@@ -14,8 +14,8 @@ from cyclopts import Parameter
 from stratarouter_runtime.cli.arguments import STDIN, Json, Store
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.cli.session import Ended, Session
-from stratarouter_runtime.cli.values import gather, value
-from stratarouter_runtime.errors import InvalidFlow, LinkError, NotFound
+from stratarouter_runtime.cli.values import check_complete, gather, value
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, LinkError, NotFound
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.runtime import StartExecution
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 CALLABLE: Final = "flows/*.yaml"
 """The flows of a project that others call, below its folder."""
+
+LONGEST_SEED: Final = 64
 
 Agents: TypeAlias = Annotated[
     str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")
@@ -56,6 +58,10 @@ def run(
     seed
         What the run draws its randomness from; by default a new one.
     """
+    if flow == STDIN and STDIN in input_:
+        raise InvalidInput("standard input cannot be both the flow and its input", hint="use --input @FILE")
+    if seed is not None and not 1 <= len(seed) <= LONGEST_SEED:
+        raise InvalidInput(f"--seed takes text of 1 to {LONGEST_SEED} characters, not of {len(seed)}")
     document = read(flow)
     folder = Path() if flow == STDIN else Path(flow).parent
     session = Session(store, agents, folder, json)
@@ -67,6 +73,7 @@ def run(
         declared = plan.input.type
         assert isinstance(declared, RecordType)
         given = gather(input_, declared, sys.stdin.buffer.read)
+        check_complete(given, declared)
         request = StartExecution(plan=plan, input=given, flow=FlowId(plan.name), seed=seed)
         return await session.drive(app, plan, app.runtime.start(request))
 
@@ -166,6 +173,6 @@ def _answer(plan: Plan, step: str, text: str) -> Any:
     path = step.partition("[")[0]
     for op in plan.ops:
         if path in (op.path, op.name) and isinstance(op.does, Ask):
-            return value(text, op.does.answer.type)
+            return value(text, op.does.answer.type, "the answer")
     asking = [op.name for op in plan.ops if isinstance(op.does, Ask) and not op.does.sleep]
     raise NotFound(f"no step '{step}' asks anything", hint=f"steps that ask: {', '.join(asking) or 'none'}")

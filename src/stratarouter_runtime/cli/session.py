@@ -23,7 +23,7 @@ from stratarouter_runtime.cli.exits import Exit, of_failure
 from stratarouter_runtime.cli.render import printable
 from stratarouter_runtime.cli.signals import Stopped, heeding
 from stratarouter_runtime.cli.words import Names, reason, summary
-from stratarouter_runtime.errors import NotFound
+from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.events import Answered, Asked, Event, TimerFired
@@ -74,6 +74,10 @@ class Session(Struct):
                 later = f"  hint: {self.command('resume', self.driven)}\n" if self.driven else ""
                 sys.stderr.write(told + later)
                 return Ended(stopped.code)
+            except StrataError:
+                if self.driven:
+                    sys.stderr.write(f"interrupted; go on with: {self.command('resume', self.driven)}\n")
+                raise
 
     def _registry(self) -> Registry:
         if self.agents is None or Path(self.agents).is_dir():

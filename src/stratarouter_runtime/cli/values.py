@@ -6,21 +6,26 @@ to be quoted and a number never arrives as text. Must never know: flows, or wher
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
+from stratarouter_runtime.canonical import escape
 from stratarouter_runtime.cli.arguments import STDIN
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.projection import checker
+from stratarouter_runtime.tcfp.relations import nullable
 from stratarouter_runtime.tcfp.scalars import Misfit
-from stratarouter_runtime.tcfp.types import RecordType, Type
+from stratarouter_runtime.tcfp.types import Primitive, RecordType, Type, show
 
 LARGEST: Final = 16 * 2**20
 """Bytes of input that are read; a flow's large values belong in files it is given by reference."""
+
+_STRUCTURE: Final = ("{", "[")
+_OBJECT: Final = 'write {"name": value, …}'
+_CHECK: Final = "JSON has no comments and no trailing commas, and strings stand in double quotes"
 
 
 def gather(given: Iterable[str], declared: RecordType, stdin: Callable[[], bytes]) -> dict[str, Any]:
@@ -35,33 +40,60 @@ def gather(given: Iterable[str], declared: RecordType, stdin: Callable[[], bytes
     return fields
 
 
+def check_complete(fields: dict[str, Any], declared: RecordType) -> None:
+    """Raise `InvalidInput` unless every input that may not be null is given."""
+    lacking = [name for name, type_ in declared.fields if name not in fields and not nullable(type_)]
+    if lacking:
+        raise InvalidInput(
+            f"nothing is given for {', '.join(lacking)}",
+            pointer=f"/{escape(lacking[0])}",
+            hint=" ".join(f"--input {name}={_shape(declared, name)}" for name in lacking),
+        )
+
+
+def _shape(declared: RecordType, name: str) -> str:
+    type_ = declared.field(name)
+    return show(type_).upper() if isinstance(type_, Primitive) else "JSON"
+
+
 def _one(given: str, declared: RecordType, stdin: Callable[[], bytes]) -> dict[str, Any]:
     if given == STDIN:
-        return _record(stdin(), STDIN)
+        return _record(stdin(), STDIN, declared)
     if given.startswith("@"):
-        return _record(_read(given[1:]), given[1:])
+        return _record(_read(given[1:]), given[1:], declared)
     name, equals, text = given.partition("=")
     if not equals:
         raise InvalidInput(
             f"--input {given}: neither k=v nor @file nor -",
             hint="write --input name=value, or --input @file.json",
         )
+    return {name: value(text, _declared(declared, name, "--input"), f"--input {name}")}
+
+
+def _declared(declared: RecordType, name: str, where: str) -> Type:
     type_ = declared.field(name)
     if type_ is None:
         known = [field for field, _ in declared.fields]
         hint = did_you_mean(name, known) or f"the inputs are {', '.join(known) or 'none'}"
-        raise InvalidInput(f"--input {name}: the flow has no such input", pointer=f"/{name}", hint=hint)
-    return {name: value(text, type_)}
+        raise InvalidInput(f"{where}: the flow has no input {name!r}", pointer=f"/{escape(name)}", hint=hint)
+    return type_
 
 
-def value(text: str, type_: Type) -> Any:
+def value(text: str, type_: Type, where: str) -> Any:
     """What `text` stands for: the JSON it is, where that fits the type; else the text itself.
 
-    Where neither fits, the JSON: what is wrong inside it is said more exactly.
+    Where neither fits, the JSON: what is wrong inside it is said more exactly. Raises
+    `InvalidInput` for what has to be JSON and is none, and for what is no text at all.
     """
     try:
-        parsed = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{where}: the text is no UTF-8", hint="use a terminal set to UTF-8") from None
+    try:
+        parsed = _json(text, where)
+    except InvalidInput:
+        if text[:1] in _STRUCTURE and not _fits(type_, text):
+            raise
         return text
     return parsed if _fits(type_, parsed) or not _fits(type_, text) else text
 
@@ -74,22 +106,47 @@ def _fits(type_: Type, value: object) -> bool:
     return True
 
 
-def _record(raw: bytes, where: str) -> dict[str, Any]:
-    value = _json(raw, where)
+def _record(raw: bytes, where: str, declared: RecordType) -> dict[str, Any]:
+    if len(raw) > LARGEST:
+        raise InvalidInput(f"{where}: more than {LARGEST} bytes, which is all that is read")
+    if not raw.strip():
+        raise InvalidInput(f"{where} is empty", hint=_OBJECT)
+    try:
+        value = _json(raw.decode("utf-8-sig"), where)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{where}:{line}: not UTF-8", hint="save the file as UTF-8") from None
     if not isinstance(value, dict):
-        raise InvalidInput(f"{where}: the input of a flow is a JSON object", hint='write {"name": value, …}')
+        raise InvalidInput(f"{where}: the input of a flow is a JSON object", hint=_OBJECT)
+    for name in value:
+        _declared(declared, name, where)
     return value
 
 
-def _json(raw: bytes, where: str) -> Any:
-    if len(raw) > LARGEST:
-        raise InvalidInput(f"{where}: {len(raw)} bytes; at most {LARGEST} are read")
+def _json(text: str, where: str) -> Any:
+    """Strict JSON: no name twice in an object, no NaN."""
     try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(
-            f"{where}: not JSON: {error}", hint="check it with: python3 -m json.tool"
-        ) from None
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"{where}:{error.lineno}:{error.colno}"
+        raise InvalidInput(f"{place}: not JSON: {error.msg}", hint=_CHECK) from None
+    except ValueError as error:
+        raise InvalidInput(f"{where}: not JSON: {error}", hint=_CHECK) from None
+    except RecursionError:
+        raise InvalidInput(f"{where}: nested too deeply", hint="flatten the value") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise ValueError(f"the name {name!r} stands twice in one object")
+        seen[name] = value
+    return seen
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _read(path: str) -> bytes:

@@ -102,7 +102,7 @@ def test_what_ran_can_be_listed_shown_and_replayed(project: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["flow.yaml"], Exit.BAD_INPUT, "error: the input does not fit greet"),
+        (["flow.yaml"], Exit.BAD_INPUT, "error: nothing is given for name"),
         (["flow.yaml", "--input", "nam=x"], Exit.BAD_INPUT, "hint: did you mean 'name'?"),
         (["flow.yaml", "--input", "name=x", "--input", "n=many"], Exit.BAD_INPUT, "at /n"),
         (["none.yaml"], Exit.BAD_INPUT, "error: no file none.yaml"),
@@ -326,3 +326,19 @@ def test_a_failure_is_one_line_that_cannot_command_the_terminal(
     told = capsys.readouterr().err
     assert "\x1b" not in told
     assert "raised ValueError: \ufffd[31mred and more\n" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "flow.yaml", "--input", "name=a", "--seed", ""], "--seed takes text of 1 to 64 characters"),
+        (["run", "flow.yaml", "--input", "name=a", "--seed", "x" * 65], "--seed takes text of 1 to 64"),
+        (["run", "-", "--input", "-"], "standard input cannot be both"),
+        (["ps", "--limit", "0"], "--limit"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    arguments: list[str], says: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(arguments) == Exit.BAD_INPUT
+    assert says in capsys.readouterr().err

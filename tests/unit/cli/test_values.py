@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stratarouter_runtime.cli.arguments import STDIN
-from stratarouter_runtime.cli.values import LARGEST, gather
+from stratarouter_runtime.cli.values import LARGEST, check_complete, gather, value
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.tcfp.relations import optional
 from stratarouter_runtime.tcfp.types import BOOL, FLOAT, INT, JSON, STRING, TIME, ListType, enum, record
@@ -70,7 +70,7 @@ def test_files_and_standard_input_merge_and_the_last_word_wins(tmp_path: Path) -
     ("given", "says"),
     [
         ("plain", "neither k=v nor @file nor -"),
-        ("txt=5", "the flow has no such input"),
+        ("txt=5", "the flow has no input 'txt'"),
         ("@/no/such/file", "No such file"),
         (STDIN, "not JSON"),
     ],
@@ -94,5 +94,43 @@ def test_an_input_that_is_no_object_is_refused() -> None:
 
 
 def test_an_oversized_input_is_refused_by_its_size() -> None:
-    with pytest.raises(InvalidInput, match=f"at most {LARGEST}"):
+    with pytest.raises(InvalidInput, match=f"more than {LARGEST} bytes"):
         gather([STDIN], DECLARED, lambda: b"1" * (LARGEST + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", "<standard input> is empty"),
+        (b'{"n": 1,\n"text": "\xff"}', "<standard input>:2: not UTF-8"),
+        (b'{"n": 1,\n "n": 2}', "the name 'n' stands twice"),
+        (b'{"ratio": NaN}', "NaN is no number of JSON"),
+        (b'{"nn": 1}', "the flow has no input 'nn'"),
+        (b'{"n": 1,\n}', "<standard input>:2:1: not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"n": ' + b"9" * 5_000 + b"}", "not JSON"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_json_is_read_strictly_and_refused_in_words(text: bytes, says: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        gather([STDIN], DECLARED, lambda: text)
+    assert says in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [('deep={"n":', "not JSON"), ('deep={"n":1,"n":2}', "twice"), ("text=\udcff", "UTF-8")]
+)
+def test_a_value_that_cannot_be_meant_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        gather([text], DECLARED, nothing)
+    assert value('{"a":1,"a":2}', STRING, "x") == '{"a":1,"a":2}'
+
+
+def test_what_is_lacking_is_named_with_how_to_give_it() -> None:
+    declared = record({"n": INT, "deep": record({"n": INT}), "lang": optional(STRING)})
+    check_complete({"n": 1, "deep": None}, declared)
+    with pytest.raises(InvalidInput, match="nothing is given for deep, n") as caught:
+        check_complete({}, declared)
+    assert caught.value.hint == "--input deep=JSON --input n=INT"

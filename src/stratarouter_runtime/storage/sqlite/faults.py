@@ -48,6 +48,8 @@ def translated(error: Exception, path: Path, system_errno: int = 0) -> StoreErro
             return StoreUnavailable(
                 f"the store {path} is damaged: {error}", hint="restore it from a copy; do not write to it"
             )
+        case apsw.CantOpenError() if path.is_dir():
+            return StoreUnavailable(f"the store {path} is a folder", hint="name a file in it")
         case apsw.CantOpenError():
             return StoreUnavailable(
                 f"the store {path} cannot be opened", hint="check that the folder exists and may be used"
