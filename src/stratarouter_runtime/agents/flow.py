@@ -1,8 +1,8 @@
 """A flow called as an agent: one execution inside another.
 
-The child's id follows from its parent and the step, so a call that is repeated, after a
-crash or a retry of the caller, finds the execution it began and waits for that one. Must
-never know how executions are started, stored or driven: it is handed a function for that.
+The child's id follows from its parent, the step and the attempt, so a call that is repeated
+after a crash finds the execution it began and waits for that one, and a retry begins
+another: what has failed, or was cancelled when its time was over, stays so. Must never know how executions are started, stored or driven: it is handed a function for that.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ May raise `errors.StrataError` where it cannot be started.
 
 
 def child_id(call: AgentCall) -> ExecutionId:
-    """The id of the execution that this call starts; equal for every attempt of the call."""
+    """The id of the execution that this attempt starts; the same when it is made again after a crash."""
     # No key of a caller holds a NUL, so that nobody else's execution has this id.
-    return derived_execution_id(call.tenant, f"{call.execution}\0{call.key}")
+    return derived_execution_id(call.tenant, f"{call.execution}\0{call.key}\0{call.attempt}")
 
 
 class FlowAgent(Agent):

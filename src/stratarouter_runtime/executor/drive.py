@@ -50,19 +50,19 @@ class Drive:
         self._wake = asyncio.Event()
         self._watchers: dict[asyncio.Future[None], None] = {}  # as a set that keeps its order
         self._draining = False
-        self._stopped: StrataError | None = None
+        self._stopped: Exception | None = None
 
     @property
     def run(self) -> Run:
         """The state, for reading."""
         return self._run
 
-    def report(self, event: Event | StrataError | None) -> None:
+    def report(self, event: Event | Exception | None) -> None:
         """A fact has come, which counts once it is journaled; or a call was given up without any.
 
         An error says that the store failed a flow that was called: this execution stops as well.
         """
-        if isinstance(event, StrataError):
+        if isinstance(event, Exception):
             self._stopped = event
         elif event is not None:
             self._facts.append((event, None))
@@ -111,7 +111,7 @@ class Drive:
                 self._wake.clear()
                 await self._step()
                 if self._stopped is not None:
-                    raise self._stopped
+                    raise self._stopped  # noqa: TRY301 - as if the step itself had raised it
         except BaseException as error:
             self._settle(error)
             raise

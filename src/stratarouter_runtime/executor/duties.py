@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.executor.calls import call, score
 from stratarouter_runtime.ports import WITHDRAWN
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Withdraw, Write
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Started
 
-Report: TypeAlias = Callable[["Event | StrataError | None"], None]
+Report: TypeAlias = Callable[["Event | Exception | None"], None]
 """Told each fact; None where a call was given up, which is no fact: it is made again another time;
 or the error because of which that has to be done by recovery."""
 
@@ -70,10 +69,10 @@ class Duties:
         self._tasks[step] = task
 
     async def _work(self, step: StepPath, work: Work) -> None:
-        event: Event | StrataError | None = None
+        event: Event | Exception | None = None
         try:
             event = await work()
-        except StrataError as error:
+        except Exception as error:  # noqa: BLE001 - a mistake of this runtime must stop the execution, not hang it
             event = error
         finally:
             # A withdrawn call may still come to its end: what it says no longer matters.

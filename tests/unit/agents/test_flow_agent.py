@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -70,12 +72,12 @@ async def test_a_flow_that_cannot_go_on_for_now_has_not_answered(error: StrataEr
 
 @pytest.mark.parametrize(
     "other",
-    [{"execution": "exec_2"}, {"key": "l" * 64}, {"tenant": "another"}],
+    [{"execution": "exec_2"}, {"key": "l" * 64}, {"tenant": "another"}, {"attempt": 2}],
     ids=lambda other: next(iter(other)),
 )
-def test_another_call_starts_another_execution(other: dict[str, str]) -> None:
+def test_another_call_starts_another_execution(other: dict[str, Any]) -> None:
     assert child_id(replace(CALL, **other)) != child_id(CALL)
 
 
-def test_every_attempt_of_a_call_starts_the_same_execution() -> None:
-    assert child_id(replace(CALL, attempt=2, deadline=5, input=None)) == child_id(CALL)
+def test_an_attempt_that_is_made_again_finds_the_same_execution() -> None:
+    assert child_id(replace(CALL, deadline=5, input=None)) == child_id(CALL)
