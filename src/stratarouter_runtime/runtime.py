@@ -246,6 +246,8 @@ class Runtime(Flows):
                 f"the key '{request.key}' was used for another request: {execution}",
                 hint="use a new key for another flow or input",
             )
+        # Whoever began it may have met a failing store: then it stands still until it is asked for.
+        await resume(execution, self._store, self._plans, self.driver)
 
     async def wait(self, execution: ExecutionId, patience: float | None = None) -> Execution:
         """The execution once it has finished or stopped, or waits for an answer from outside.

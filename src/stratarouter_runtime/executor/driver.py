@@ -63,8 +63,8 @@ class Driver:
         if self._draining:
             raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
         ledger, at = Ledger(), self._shell.clock.now()
-        records, events = [ledger.write(started, at)], [started]
         run = _begin(plan, started, at)
+        records, events = [_first(ledger, started, at)], [started]
         commands = decide(run)
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
@@ -209,6 +209,13 @@ def _begin(plan: Plan, started: Started, at: int) -> Run:
     except Misfit as misfit:
         message = f"the input does not fit {plan.name}: {misfit}"
         raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
+
+
+def _first(ledger: Ledger, started: Started, at: int) -> Record:
+    try:
+        return ledger.write(started, at)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"the input holds what is no JSON: {error}") from error
 
 
 def _row(plan: Plan, flow: FlowId, started: Started, at: int, records: int) -> Execution:

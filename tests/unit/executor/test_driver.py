@@ -498,3 +498,51 @@ async def test_a_call_that_is_made_again_has_its_whole_time_again() -> None:
         deadline = it.agents[0].calls[0].deadline
         assert deadline is not None
         assert deadline >= now + 100_000
+
+
+async def test_a_retry_of_a_call_of_a_flow_begins_another_execution() -> None:
+    answers = iter([Failure("agent.unavailable"), {"n": 2}])
+    it = await nested(MemoryStore(), lambda _: next(answers))
+    it.plan = it.runtime.compile(OUTER.replace("time: 5s", "time: 5s, retry: {max: 1}"))
+    done = await it.runtime.execute(it.request(1))
+    assert (done.status, done.output) == ("completed", {"n": 20})
+    children = [row.status for row in await it.store.search() if row.id != done.id]
+    assert sorted(children) == ["completed", "failed"]
+
+
+async def test_a_mistake_of_the_runtime_in_a_call_stops_the_execution_and_is_told() -> None:
+    async with rig() as it:
+
+        async def flawed(*_: object) -> Any:
+            raise AssertionError("a flaw")
+
+        it.runtime.driver._shell.agents.get = lambda _: None  # type: ignore[method-assign]
+        it.runtime.flow_agent = flawed  # type: ignore[method-assign, assignment]
+        with pytest.raises(AssertionError, match="a flaw"):
+            await asyncio.wait_for(it.runtime.execute(it.request()), 1.0)
+
+
+async def test_a_request_sent_again_sets_to_work_what_stood_still_since_the_store_failed() -> None:
+    store = FailingStore(1, StoreFull("no room"))
+    async with rig(store=store) as it:
+        with pytest.raises(StoreFull):
+            await it.runtime.execute(it.request(1, key="k"))
+        store.mend()
+        done = await it.runtime.execute(it.request(1, key="k"))
+        assert (done.status, done.output) == ("completed", {"n": 4})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        {"n": object()},
+        {"n": 1, "more": object()},
+        {"n": 1, "more": "\ud800"},
+        {"n": 1, "more": 2**64},
+    ],
+)
+async def test_an_input_that_is_no_json_is_refused_as_such(value: Any) -> None:
+    async with rig() as it:
+        with pytest.raises(InvalidInput):
+            await it.runtime.start(StartExecution(it.plan, value, FlowId("chain")))
