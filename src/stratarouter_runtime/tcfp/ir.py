@@ -292,7 +292,7 @@ class Retry(Struct, frozen=True):
     """Try again after a failure, at most `max` more times.
 
     The n-th wait is `wait * factor**(n-1)` microseconds, jittered from the run's
-    seed; `on` are the error kinds (prefixes) to retry, empty for every kind.
+    seed; `on` are the error kinds (prefixes) to retry, empty for those that may pass: `timeout` and `agent`.
     """
 
     max: int
