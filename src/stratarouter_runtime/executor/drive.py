@@ -60,7 +60,8 @@ class Drive:
     def report(self, event: Event | Exception | None) -> None:
         """A fact has come, which counts once it is journaled; or a call was given up without any.
 
-        An error says that the store failed a flow that was called: this execution stops as well.
+        An error stops the execution: the store failed a flow that was called, or the runtime itself
+        has a defect.
         """
         if isinstance(event, Exception):
             self._stopped = event

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, StoreFull
+from stratarouter_runtime.executor import calls
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import Execution, Scorer, Store
@@ -546,3 +547,21 @@ async def test_an_input_that_is_no_json_is_refused_as_such(value: Any) -> None:
     async with rig() as it:
         with pytest.raises(InvalidInput):
             await it.runtime.start(StartExecution(it.plan, value, FlowId("chain")))
+
+
+async def test_a_defect_of_the_runtime_stops_an_execution_instead_of_hanging_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def defective(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(calls, "idempotency_key", defective)
+    monkeypatch.setattr(calls, "_broken", defective)
+    store = MemoryStore()
+    async with rig(store=store) as it:
+        with pytest.raises(ZeroDivisionError, match="a defect"):
+            await it.runtime.execute(it.request(1, key="k"))
+    monkeypatch.undo()
+    async with rig(store=store) as it:
+        await it.runtime.recover()
+        assert (await it.runtime.execute(it.request(1, key="k"))).output == {"n": 4}
