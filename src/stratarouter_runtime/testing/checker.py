@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from stratarouter_runtime.errors import JournalMismatch, StrataError
 from stratarouter_runtime.executor.calls import idempotency_key
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.ports import ENDED, Execution
+from stratarouter_runtime.ports import ENDED, Execution, Store
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import CallAgent, Write
 from stratarouter_runtime.state.decide import accept, begin, decide
@@ -31,9 +31,8 @@ from stratarouter_runtime.state.events import (
     Started,
 )
 from stratarouter_runtime.state.replay import replay
-from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.testing import flows
-from stratarouter_runtime.testing.faults import at_once
+from stratarouter_runtime.testing.faults import Finish, at_once
 from stratarouter_runtime.testing.flows import Told
 from stratarouter_runtime.testing.loop import SimulatedLoop
 from stratarouter_runtime.testing.world import Called, World
@@ -64,10 +63,11 @@ class Drained(Struct, frozen=True):
 
 
 class Evidence(Struct):
-    """What a story leaves behind."""
+    """What a story leaves behind. `finish` runs a coroutine of the store `kept` to its end."""
 
     world: World
-    kept: MemoryStore
+    kept: Store
+    finish: Finish = at_once
     accepted: list[Accepted] = field(default_factory=list)
     answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
     cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
@@ -78,11 +78,13 @@ class Evidence(Struct):
 
     def rows(self) -> list[Execution]:
         """Every execution, oldest first."""
-        return at_once(self.kept.search(limit=1_000_000))[::-1]
+        rows: list[Execution] = self.finish(self.kept.search(limit=1_000_000))
+        return rows[::-1]
 
     def records(self, execution: ExecutionId) -> list[Record]:
         """The journal of an execution."""
-        return at_once(self.kept.read(execution))
+        records: list[Record] = self.finish(self.kept.read(execution))
+        return records
 
 
 class Journal(Struct):
@@ -170,7 +172,8 @@ def _check_row(journal: Journal) -> None:
     if row.status == "completed":
         n = journal.started.input["n"]
         journal.require(
-            row.output["n"] in journal.told.may(n), f"made {row.output} of {n}: {journal.told.may(n)} expected"
+            row.output["n"] in journal.told.may(n),
+            f"made {row.output} of {n}: {journal.told.may(n)} expected",
         )
     usd = journal.told.usd
     journal.require(usd is None or end.usage.usd <= usd + 1e-9, f"spent {end.usage.usd} of {usd} usd")
@@ -215,7 +218,9 @@ def _check_references(journal: Journal, world: World) -> None:
     held = {ref for ref in refs if not world.dropped[ref]}
     output = journal.row.output
     expected = journal.told.holds(output["n"]) if journal.row.status == "completed" else 0
-    journal.require(len(held) == expected, f"holds {len(held)} of {len(refs)} references, {expected} expected")
+    journal.require(
+        len(held) == expected, f"holds {len(held)} of {len(refs)} references, {expected} expected"
+    )
 
 
 def _check_children(journal: Journal, journals: dict[ExecutionId, Journal]) -> None:
@@ -248,7 +253,9 @@ def _check_clients(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> 
     for execution, by in evidence.answers:
         journal = journals[execution]
         known = [event for event in journal.events if isinstance(event, Answered) and event.by == by]
-        journal.require(len(known) == 1, f"the answer by {by} was acknowledged, and is there {len(known)} times")
+        journal.require(
+            len(known) == 1, f"the answer by {by} was acknowledged, and is there {len(known)} times"
+        )
 
 
 def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
@@ -265,4 +272,4 @@ def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> 
             if called.process == drained.process and called.answered is not None and called.answered < last:
                 journal = unknown.get((called.call.key, called.call.attempt))
                 if journal is not None:
-                    journal.require(False, f"{called.agent} had answered before the process stopped")  # noqa: FBT003
+                    raise Violation(f"{called.agent} had answered before its process stopped, in vain")

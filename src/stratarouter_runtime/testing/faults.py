@@ -22,6 +22,7 @@ from stratarouter_runtime.state.events import Record
 
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
+Finish = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Weather(Struct):
@@ -71,7 +72,7 @@ class FaultyStore(Store):
         kept: Store,
         weather: Weather,
         chance: Random,
-        finish: Callable[[Coroutine[Any, Any, Any]], Any] = at_once,
+        finish: Finish = at_once,
     ) -> None:
         self._kept = kept
         self._weather = weather

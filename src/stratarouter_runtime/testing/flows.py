@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from stratarouter_runtime.ids import AgentName, Digest
-from stratarouter_runtime.tcfp.compiler import compile_flow
+from stratarouter_runtime.tcfp.compiler import compile_document, compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent
@@ -49,7 +49,7 @@ class Told(Struct, frozen=True):
     name: str
     body: str
     may: Callable[[int], set[int]]
-    holds: Callable[[int], int] = lambda n: 0
+    holds: Callable[[int], int] = lambda _: 0
     asks: bool = False
     usd: float | None = None
     unsafe: bool = False
@@ -215,10 +215,10 @@ return: =z
 
 FLOWS: Final = (
     Told("chain", CHAIN, lambda n: {n + 3}),
-    Told("saga", SAGA, lambda n: {n + 2}, lambda n: 2),
+    Told("saga", SAGA, lambda n: {n + 2}, lambda _: 2),
     Told("caught", CAUGHT, lambda n: {n + 1, -1}, lambda n: int(n >= 0)),
     Told("fan", FAN, lambda n: _sums([(n + 1, 0), (n + 2, 0), (n + 3, 0), (n + 4, 0)]), usd=0.09),
-    Told("race", RACE, lambda n: {n + 1}, lambda n: 1),
+    Told("race", RACE, lambda n: {n + 1}, lambda _: 1),
     Told("loop", LOOP, lambda n: {n + 3}),
     Told("match", MATCH, lambda n: {n + 1, 0, 100} if n % 3 == 1 else {n + 1}, asks=True),
     Told("asked", ASKED, lambda n: {100 + n + 1 + 1}, asks=True),
@@ -226,7 +226,7 @@ FLOWS: Final = (
     Told("routed", ROUTED, lambda n: {n + 1}),
     Told("unsafe", UNSAFE, lambda n: {n + 1}, unsafe=True),
     Told("inner", INNER, lambda n: {n + 2}),
-    Told("outer", OUTER, lambda n: {n + 3}, lambda n: 1),
+    Told("outer", OUTER, lambda n: {n + 3}, lambda _: 1),
 )
 
 ANSWER: Final = {"n": 100}
@@ -272,3 +272,9 @@ def agents() -> dict[str, LinkableAgent]:
 def compiled() -> dict[Digest, Plan]:
     """Every plan by its digest: what a process that has run for a while holds in memory."""
     return {made.digest: made for made in map(plan, BY_NAME)}
+
+
+@cache
+def restored(document: bytes) -> Plan:
+    """The plan of a document, compiled once."""
+    return compile_document(document)

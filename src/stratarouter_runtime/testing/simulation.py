@@ -20,35 +20,63 @@ from typing import Any, Final, TypeVar
 
 from blake3 import blake3
 from msgspec import Struct
-from typing_extensions import override
 
-from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId, FlowId
-from stratarouter_runtime.ports import ENDED, Execution, Observer
+from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.runtime import Runtime, StartExecution
-from stratarouter_runtime.state.events import Answered, Failed, Record, Returned, Scored, TimerFired
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.checker import Accepted, Drained, Evidence, Violation, check
 from stratarouter_runtime.testing.faults import FaultyStore, Weather, at_once
-from stratarouter_runtime.testing.loop import Deadlock, Endless, Life, SimulatedLoop
-from stratarouter_runtime.testing.world import (
-    Luck,
-    SimulatedAgent,
-    SimulatedClock,
-    SimulatedEntropy,
-    SimulatedScorer,
-    World,
-)
+from stratarouter_runtime.testing.loop import Deadlock, Endless, SimulatedLoop
+from stratarouter_runtime.testing.process import Gone, Process
+from stratarouter_runtime.testing.world import Luck, World, simulated_agents
 
 T = TypeVar("T")
 
-FACTS: Final = (Returned, Failed, Scored, Answered, TimerFired)
-"""What may be delivered twice."""
-
 COLD: Final = 0.01
 """The share of stories whose processes begin without a plan in memory: compiling takes most of their time."""
+
+
+class Temper(Struct):
+    """How wild a story is, drawn from its seed: most kinds of trouble are off in most stories."""
+
+    cold: bool
+    clients: int
+    troubles: tuple[str, ...]
+    times: int
+    twice: float
+    cancels: float
+    weather: Weather
+    luck: Luck
+
+    @classmethod
+    def draw(cls, chance: Random) -> Temper:
+        """The temper of the story of this chance."""
+
+        def some(share: float, most: float) -> float:
+            return chance.random() * most if chance.random() < share else 0.0
+
+        troubles = [name for name in TROUBLES if chance.random() < 0.5]
+        return cls(
+            cold=chance.random() < COLD,
+            clients=1 + int(chance.random() * 3),
+            troubles=tuple(troubles),
+            times=int(chance.random() * 5),
+            twice=some(0.3, 0.5),
+            cancels=some(0.3, 0.3),
+            weather=Weather(
+                slow=1 + int(some(0.9, 8_000)), stale=some(0.4, 0.5), ill=some(0.2, 0.1), late=some(0.2, 0.1)
+            ),
+            luck=Luck(
+                fails=some(0.6, 0.3), hangs=some(0.3, 0.1), lies=some(0.2, 0.1), stubborn=some(0.3, 1.0)
+            ),
+        )
+
+
+PATIENCE: Final = 1e9
+"""Seconds that a client waits at a time before it says that its execution never ends."""
 
 
 class Temper(Struct):
@@ -95,77 +123,6 @@ class Gone(Exception):
     """The process that was asked ended before it answered."""
 
 
-class Process(Observer):
-    """One process: a runtime over the common store, which ends by `kill`."""
-
-    def __init__(self, number: int, world: World, kept: MemoryStore, temper: Temper) -> None:
-        self.life = Life()
-        self.store = FaultyStore(kept, temper.weather, world.chance)
-        self.clock = SimulatedClock(world.loop)
-        self._world = world
-        self._twice = temper.twice
-        self._asked: dict[asyncio.Future[Any], None] = {}
-        self.runtime = Runtime(
-            store=self.store,
-            registry=Registry(SimulatedAgent(like, world, number) for like in flows.agents().values()),
-            scorer=SimulatedScorer(world),
-            observer=self,
-            clock=self.clock,
-            entropy=SimulatedEntropy(world.chance),
-        )
-        self.number = number
-        if not temper.cold:
-            self.runtime._plans._plans.update(flows.compiled())  # noqa: SLF001 - as if it had run for a while
-
-    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have the process do something for somebody outside. Raises `Gone`, or as the work does."""
-        if self.life.ended:
-            work.close()
-            raise Gone
-        loop = self._world.loop
-        reply: asyncio.Future[T] = loop.create_future()
-        task = loop.create_task(work, context=self.life.context.copy())
-        task.add_done_callback(lambda done: _forward(done, reply))
-        self._asked[reply] = None
-        try:
-            return await reply
-        finally:
-            del self._asked[reply]
-
-    def kill(self) -> None:
-        """End it between two callbacks: no line of it runs any more."""
-        if not self.life.ended:
-            self.life.ended = True
-            self.store.crash()
-            for reply in self._asked:
-                if not reply.done():
-                    reply.set_exception(Gone())
-
-    @override
-    def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
-        """Deliver some facts a second time."""
-        draw = self._world.chance.random
-        for event in events:
-            if self._twice and isinstance(event, FACTS) and draw() < self._twice:
-                self._world.loop.call_later(draw() * 0.02, self._again, execution.id, event)
-
-    def _again(self, execution: ExecutionId, event: Returned) -> None:
-        found = self.runtime.driver._drives.get(execution)  # noqa: SLF001 - no port delivers an answer twice
-        if found is not None:
-            found[0].report(event)
-
-
-def _forward(done: asyncio.Task[T], reply: asyncio.Future[T]) -> None:
-    if reply.done():
-        done.cancelled() or done.exception()
-    elif done.cancelled():
-        reply.set_exception(Gone())
-    elif (error := done.exception()) is not None:
-        reply.set_exception(error)
-    else:
-        reply.set_result(done.result())
-
-
 class Story:
     """Everything that happens under one seed."""
 
@@ -181,6 +138,7 @@ class Story:
         self.world = World(self.loop, chance, temper.luck, self._written)
         self._processes: list[Process] = []
         self._started = 0
+        self._operators: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self.evidence = Evidence(world=self.world, kept=self.kept)
 
@@ -203,11 +161,15 @@ class Story:
     # Processes.
 
     def _begin_process(self) -> None:
-        process = Process(self._started, self.world, self.kept, self._temper)
+        world, temper, number = self.world, self._temper, self._started
+        store = FaultyStore(self.kept, temper.weather, world.chance)
+        process = Process(number, world, store, simulated_agents(world, number), temper.twice)
+        if not temper.cold:
+            process.runtime._plans._plans.update(flows.compiled())  # noqa: SLF001 - as if it had run for a while
         self._started += 1
         self._processes.append(process)
         self._changed.set()
-        self.loop.create_task(self._operate(process))
+        self._operators.append(self.loop.create_task(self._operate(process)))
 
     def _end_process(self, process: Process) -> None:
         process.kill()
@@ -358,7 +320,7 @@ class Story:
         if not self._processes:
             self._begin_process()
         else:
-            self.loop.create_task(self._operate(self._processes[0]))
+            self._operators.append(self.loop.create_task(self._operate(self._processes[0])))
 
     async def _all_ended(self) -> None:
         pause = 0.1

@@ -15,12 +15,12 @@ from typing import Any, Final
 from msgspec import Struct
 from typing_extensions import override
 
-from stratarouter_runtime.ids import AgentName, Digest, ExecutionId
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.ids import AgentName, ExecutionId
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock, Entropy, Scorer
 from stratarouter_runtime.state.events import Failure, Usage
-from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
-from stratarouter_runtime.testing.flows import ROUTER
+from stratarouter_runtime.testing.flows import ROUTER, agents
 from stratarouter_runtime.testing.loop import SimulatedLoop
 
 EPOCH: Final = 1_800_000_000_000_000
@@ -79,24 +79,9 @@ class SimulatedAgent(Agent):
     """Answers `n` with `n + 1`, as well as luck lets it; `book` and `drop` keep a book of references."""
 
     def __init__(self, like: LinkableAgent, world: World, process: int) -> None:
-        self._like = like
+        self.name, self.signature, self.digest = like.name, like.signature, like.digest
         self._world = world
         self._process = process
-
-    @property
-    @override
-    def name(self) -> AgentName:
-        return self._like.name
-
-    @property
-    @override
-    def signature(self) -> Signature:
-        return self._like.signature
-
-    @property
-    @override
-    def digest(self) -> Digest:
-        return self._like.digest
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -130,6 +115,11 @@ class SimulatedAgent(Agent):
 
     def _answer(self, call: AgentCall) -> dict[str, Any]:
         return {"ref": call.key[:16]} if self.name == "book" else {"n": call.input["n"] + 1}
+
+
+def simulated_agents(world: World, process: int) -> Registry:
+    """The agents of the flows in `flows`, as process number `process` has them."""
+    return Registry(SimulatedAgent(like, world, process) for like in agents().values())
 
 
 class SimulatedScorer(Scorer):

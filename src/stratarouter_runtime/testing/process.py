@@ -1,0 +1,98 @@
+"""A simulated process: the production runtime, of which nothing but the ports is replaced.
+
+It can be asked from outside, and killed between any two callbacks. Must never know: who
+asks, or why it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from typing_extensions import override
+
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import Execution, Observer
+from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.state.events import Answered, Event, Failed, Record, Returned, Scored, TimerFired
+from stratarouter_runtime.testing.faults import FaultyStore
+from stratarouter_runtime.testing.loop import Life
+from stratarouter_runtime.testing.world import SimulatedClock, SimulatedEntropy, SimulatedScorer, World
+
+T = TypeVar("T")
+
+FACTS: Final = (Returned, Failed, Scored, Answered, TimerFired)
+"""What may be delivered twice."""
+
+
+class Process(Observer):
+    """One process: a runtime over the common store, which ends by `kill`."""
+
+    def __init__(
+        self, number: int, world: World, store: FaultyStore, registry: Registry, twice: float = 0.0
+    ) -> None:
+        self.life = Life()
+        self.store = store
+        self.clock = SimulatedClock(world.loop)
+        self._world = world
+        self._twice = twice
+        self._asked: dict[asyncio.Future[Any], None] = {}
+        self.runtime = Runtime(
+            store=self.store,
+            registry=registry,
+            scorer=SimulatedScorer(world),
+            observer=self,
+            clock=self.clock,
+            entropy=SimulatedEntropy(world.chance),
+        )
+        self.number = number
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have the process do something for somebody outside. Raises `Gone`, or as the work does."""
+        if self.life.ended:
+            work.close()
+            raise Gone
+        loop = self._world.loop
+        reply: asyncio.Future[T] = loop.create_future()
+        task = loop.create_task(work, context=self.life.context.copy())
+        task.add_done_callback(lambda done: _forward(done, reply))
+        self._asked[reply] = None
+        try:
+            return await reply
+        finally:
+            del self._asked[reply]
+
+    def kill(self) -> None:
+        """End it between two callbacks: no line of it runs any more."""
+        if not self.life.ended:
+            self.life.ended = True
+            self.store.crash()
+            for reply in self._asked:
+                if not reply.done():
+                    reply.set_exception(Gone())
+
+    @override
+    def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
+        """Deliver some facts a second time."""
+        draw = self._world.chance.random
+        for event in events:
+            if self._twice and isinstance(event, FACTS) and draw() < self._twice:
+                self._world.loop.call_later(draw() * 0.02, self._again, execution.id, event)
+
+    def _again(self, execution: ExecutionId, event: Event) -> None:
+        found = self.runtime.driver._drives.get(execution)  # noqa: SLF001 - no port delivers an answer twice
+        if found is not None:
+            found[0].report(event)
+
+
+def _forward(done: asyncio.Task[T], reply: asyncio.Future[T]) -> None:
+    if reply.done():
+        done.cancelled() or done.exception()
+    elif done.cancelled():
+        reply.set_exception(Gone())
+    elif (error := done.exception()) is not None:
+        reply.set_exception(error)
+    else:
+        reply.set_result(done.result())
