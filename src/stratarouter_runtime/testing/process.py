@@ -27,6 +27,10 @@ FACTS: Final = (Returned, Failed, Scored, Answered, TimerFired)
 """What may be delivered twice."""
 
 
+class Gone(Exception):
+    """The process that was asked ended before it answered."""
+
+
 class Process(Observer):
     """One process: a runtime over the common store, which ends by `kill`."""
 

@@ -39,42 +39,6 @@ COLD: Final = 0.01
 """The share of stories whose processes begin without a plan in memory: compiling takes most of their time."""
 
 
-class Temper(Struct):
-    """How wild a story is, drawn from its seed: most kinds of trouble are off in most stories."""
-
-    cold: bool
-    clients: int
-    troubles: tuple[str, ...]
-    times: int
-    twice: float
-    cancels: float
-    weather: Weather
-    luck: Luck
-
-    @classmethod
-    def draw(cls, chance: Random) -> Temper:
-        """The temper of the story of this chance."""
-
-        def some(share: float, most: float) -> float:
-            return chance.random() * most if chance.random() < share else 0.0
-
-        troubles = [name for name in TROUBLES if chance.random() < 0.5]
-        return cls(
-            cold=chance.random() < COLD,
-            clients=1 + int(chance.random() * 3),
-            troubles=tuple(troubles),
-            times=int(chance.random() * 5),
-            twice=some(0.3, 0.5),
-            cancels=some(0.3, 0.3),
-            weather=Weather(
-                slow=1 + int(some(0.9, 8_000)), stale=some(0.4, 0.5), ill=some(0.2, 0.1), late=some(0.2, 0.1)
-            ),
-            luck=Luck(
-                fails=some(0.6, 0.3), hangs=some(0.3, 0.1), lies=some(0.2, 0.1), stubborn=some(0.3, 1.0)
-            ),
-        )
-
-
 PATIENCE: Final = 1e9
 """Seconds that a client waits at a time before it says that its execution never ends."""
 
@@ -113,14 +77,6 @@ class Temper(Struct):
                 fails=some(0.6, 0.3), hangs=some(0.3, 0.1), lies=some(0.2, 0.1), stubborn=some(0.3, 1.0)
             ),
         )
-
-
-PATIENCE: Final = 1e9
-"""Seconds that a client waits at a time before it says that its execution never ends."""
-
-
-class Gone(Exception):
-    """The process that was asked ended before it answered."""
 
 
 class Story:
