@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -43,6 +44,7 @@ class Server:
         # The server refuses to run as root.
         self._user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if _root() else {}
         self._data = self._folder / "data"
+        self._log = self._folder / "log"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._make()
@@ -64,9 +66,20 @@ class Server:
 
     def start(self) -> None:
         """Start; returns once it takes connections."""
+        until = monotonic() + WAIT
+        self._process = self._launch()
+        while not self._ready():
+            assert monotonic() < until, self._log.read_text(encoding="utf-8", errors="replace")
+            if self._process.poll() is not None:
+                # The memory that a killed server shared with its children outlives it by a moment.
+                sleep(0.1)
+                self._process = self._launch()
+            sleep(0.02)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         program = str(self._binaries / "postgres")
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  our own program
+        with self._log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603  our own program
                 [program, "-D", str(self._data)],
                 stdout=log,
                 stderr=log,
@@ -74,20 +87,16 @@ class Server:
                 preexec_fn=_end_with_us,  # noqa: PLW1509  one call into the system, no lock of Python's
                 **self._user,
             )
-        until = monotonic() + WAIT
-        while not self._ready():
-            log_text = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
-            assert self._process.poll() is None, log_text
-            assert monotonic() < until, log_text
-            sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Stop: SIGQUIT at once, SIGINT ending all sessions, SIGKILL without a word."""
         assert self._process is not None
         if how == signal.SIGKILL:
-            # Its children end when they find it gone; no other server could start before.
+            # It must not see its children end, which it would tell the others.
+            self._process.send_signal(signal.SIGSTOP)
             for child in _children(self._process.pid):
-                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
         self._process.send_signal(how)
         self._process.wait(WAIT)
 

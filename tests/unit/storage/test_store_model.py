@@ -1,4 +1,4 @@
-"""SQLite beside the reference: whatever is done to both, both say the same."""
+"""Every durable store beside the reference: whatever is done to both, both say the same."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.conformance.backends import ANN, BOB, name, row
+from tests.postgres import server
 from typing_extensions import override
 
 from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.ids import Digest, FlowId
 from stratarouter_runtime.ports import Deployed, Store
 from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.storage import postgres, sqlite
 from stratarouter_runtime.storage.memory import MemoryStore
-from stratarouter_runtime.storage.sqlite import open_store
 
 NUMBERS = st.integers(0, 5)
 TENANTS = st.sampled_from([ANN, BOB])
@@ -55,19 +56,18 @@ class BothStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._runner = asyncio.Runner()
-        self._folder = tempfile.TemporaryDirectory()
         self._memory = MemoryStore()
-        self._open()
+        self._durable = self._open()
         self._time = 1_000
 
-    def _open(self) -> None:
-        self._sqlite = open_store(Path(self._folder.name, "store.db"))
+    def _open(self) -> Store:
+        """The durable store, with all it kept when it was open last."""
+        raise NotImplementedError
 
     @override
     def teardown(self) -> None:
-        self._runner.run(self._sqlite.close())
+        self._runner.run(self._durable.close())
         self._runner.close()
-        self._folder.cleanup()
 
     def _same(self, act: Callable[[Store], Awaitable[Any]]) -> None:
         async def outcome(store: Store) -> Any:
@@ -76,7 +76,7 @@ class BothStores(RuleBasedStateMachine):
             except StrataError as error:
                 return type(error), error.message
 
-        assert self._runner.run(outcome(self._sqlite)) == self._runner.run(outcome(self._memory))
+        assert self._runner.run(outcome(self._durable)) == self._runner.run(outcome(self._memory))
 
     def _records(self, first: int, bodies: list[bytes]) -> list[Record]:
         self._time += 7
@@ -123,8 +123,40 @@ class BothStores(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        self._runner.run(self._sqlite.close())
-        self._open()
+        self._runner.run(self._durable.close())
+        self._durable = self._open()
 
 
-TestBothStores = BothStores.TestCase
+class SqliteBesideMemory(BothStores):
+    """On a file of its own."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        super().__init__()
+
+    @override
+    def _open(self) -> Store:
+        return sqlite.open_store(Path(self._folder.name, "store.db"))
+
+    @override
+    def teardown(self) -> None:
+        super().teardown()
+        self._folder.cleanup()
+
+
+class PostgresBesideMemory(BothStores):
+    """In a database of its own."""
+
+    def __init__(self) -> None:
+        self._url: str | None = None
+        super().__init__()
+
+    @override
+    def _open(self) -> Store:
+        if self._url is None:
+            self._url = self._runner.run(server().database())
+        return self._runner.run(postgres.open_store(self._url))
+
+
+TestSqlite = SqliteBesideMemory.TestCase
+TestPostgres = PostgresBesideMemory.TestCase
