@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from errno import EBADF, EIO, ENOSPC
+from io import TextIOWrapper
 from typing import Final
 
 from cyclopts import App, CycloptsError, Parameter
@@ -27,6 +29,9 @@ class Command(Struct, frozen=True):
     target: str
     help: str
 
+
+_UNWRITABLE: Final = frozenset({EBADF, EIO, ENOSPC})
+"""What a write to standard output fails with; files and stores have errors of their own."""
 
 _CLI: Final = "stratarouter_runtime.cli"
 
@@ -78,6 +83,7 @@ def version() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Says what went wrong on standard error, never a traceback."""
+    _prepare_streams()
     try:
         result = build()(
             [STDIN if each == "-" else each for each in arguments],
@@ -94,9 +100,24 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         return hushed()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            return complain(render.internal(error), Exit.UNAVAILABLE)
+        hushed()
+        return complain(f"error: the output cannot be written: {error.strerror}", Exit.UNAVAILABLE)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return complain(render.internal(error), Exit.UNAVAILABLE)
     return result if isinstance(result, int) else Exit.OK
+
+
+def _prepare_streams() -> None:
+    """Write UTF-8 whatever the locale, since JSON has no other; and to nowhere, where a stream is closed."""
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def hushed() -> Exit:

@@ -21,6 +21,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
+from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.runtime import Journaled, Proof

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -86,3 +87,36 @@ def test_help_loads_no_command_and_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "says"),
+    [
+        (">/dev/full", Exit.UNAVAILABLE, "error: the output cannot be written: No space left on device\n"),
+        (">&-", Exit.OK, ""),
+        (">/dev/null 2>&-", Exit.OK, ""),
+        ("<&- >&- 2>&-", Exit.OK, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_defect(streams: str, code: Exit, says: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        ["sh", "-c", f'"$0" -m stratarouter_runtime doctor --json {streams}', sys.executable],  # noqa: S607 - any sh
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, says)
+
+
+def test_output_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text('tcfp: "1.0"\nflow: f\nout: string\ndo: [{let: "=「日本」"}]\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "stratarouter_runtime", "validate", "f.yaml"],
+        cwd=tmp_path,
+        env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == Exit.BAD_INPUT
+    assert '    4 | do: [{let: "=「日本」"}]\n' in done.stdout.decode()
+    assert done.stderr == b""

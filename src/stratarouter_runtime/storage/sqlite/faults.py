@@ -48,11 +48,10 @@ def translated(error: Exception, path: Path, system_errno: int = 0) -> StoreErro
             return StoreUnavailable(
                 f"the store {path} is damaged: {error}", hint="restore it from a copy; do not write to it"
             )
-        case apsw.CantOpenError() if path.is_dir():
-            return StoreUnavailable(f"the store {path} is a folder", hint="name a file in it")
         case apsw.CantOpenError():
             return StoreUnavailable(
-                f"the store {path} cannot be opened", hint="check that the folder exists and may be used"
+                f"the store {path} cannot be opened",
+                hint="name a file in it" if path.is_dir() else "check that the folder exists and may be used",
             )
         case _:
             return StoreUnavailable(

@@ -157,10 +157,9 @@ def open_store(path: Path) -> SqliteStore:
 
 def open_readonly(path: Path) -> SqliteStore:
     """Read a store, also while another process owns it; raises like `open_store`."""
-    if path.is_dir():
-        raise StoreUnavailable(f"the store {path} is a folder", hint="name a file in it")
     if not path.is_file():
-        raise StoreUnavailable(f"there is no store {path}", hint="name the file of an existing store")
+        folder = ", which is a folder" if path.is_dir() else ""
+        raise StoreUnavailable(f"there is no store {path}{folder}", hint="name the file of an existing store")
     return SqliteStore(path, Reader(path))
 
 
