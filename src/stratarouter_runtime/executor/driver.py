@@ -189,7 +189,8 @@ class Driver:
         tasks = [task for _, task in self._drives.values()]
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=patience)
+        await asyncio.wait(tasks, timeout=patience)
+        late = [task for task in tasks if not task.done()]  # in their order: what is waited for is a set
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
