@@ -33,6 +33,7 @@ from stratarouter_runtime.tcfp.types import (
     show,
 )
 
+_WITH_PARTS: Final = (ListType, MapType, RecordType)
 _NOT_JSON: Final = frozenset({"bytes", "never"})
 
 
@@ -322,11 +323,18 @@ def _normal(options: list[Type]) -> Type:
         return labelled(JSON, frozenset().union(*(labels_of(option) for option in merged)))
     if len(merged) == 1:
         return merged[0]
+    merged.sort(key=lambda option: (is_null(option), show(option)))
+    kept = _absorb_parts(merged) if sum(isinstance(option, _WITH_PARTS) for option in merged) > 1 else merged
+    return kept[0] if len(kept) == 1 else UnionType(tuple(kept))
+
+
+def _absorb_parts(options: list[Type]) -> list[Type]:
+    """Without those that another holds; of two that hold each other the first stays."""
     kept: list[Type] = []
-    for option in sorted(merged, key=lambda option: (is_null(option), show(option))):
+    for option in options:
         if not any(_within(option, other) for other in kept):
             kept = [*(other for other in kept if not _within(other, option)), option]
-    return kept[0] if len(kept) == 1 else UnionType(tuple(kept))
+    return kept
 
 
 def _merge_primitives(options: list[Type]) -> list[Type]:
@@ -378,15 +386,11 @@ def _held(a: Type, b: Type) -> bool:
     if not a.labels <= b.labels:
         return False
     match a, b:
-        case (ListType(), ListType()):
-            return _within(a.item, b.item)
-        case (MapType(), MapType()):
-            return _within(a.value, b.value)
+        case (ListType(item=mine), ListType(item=theirs)) | (MapType(value=mine), MapType(value=theirs)):
+            return _within(mine, theirs)
         case (RecordType(), RecordType()):
-            return len(a.fields) == len(b.fields) and all(
-                name == other and _within(mine, theirs)
-                for (name, mine), (other, theirs) in zip(a.fields, b.fields, strict=True)
-            )
+            fields, others = dict(a.fields), dict(b.fields)
+            return [*fields] == [*others] and all(map(_within, fields.values(), others.values()))
         case (_, Primitive(name="json")) if _is_json(a):
             return labels_of(a) <= b.labels
         case _:

@@ -45,6 +45,9 @@ class _Extent(NamedTuple):
     parts: int
 
 
+_LEAF: Final = _Extent(1, 1)
+
+
 class Aliases:
     """The type names of one flow. Each is resolved once, however often it is used.
 
@@ -89,10 +92,12 @@ class Aliases:
         self._parts += parts
         return parts <= MAX_PARTS and self._parts <= MAX_WHOLE
 
-    def _extent(self, type_: Type, level: int) -> _Extent:
+    def _extent(self, type_: Type, level: int) -> _Extent:  # noqa: C901 - one case a kind of type
         if level > MAX_DEPTH:
             raise _TooDeep
         match type_:
+            case Primitive() | EnumType():
+                return _LEAF
             case Ref():
                 return self._extent_of_name(type_.name, level)
             case ListType():
@@ -103,8 +108,8 @@ class Aliases:
                 return _around([self._extent(field, level + 1) for _, field in type_.fields])
             case UnionType():
                 return _around([self._extent(option, level + 1) for option in type_.options])
-            case _:
-                return _Extent(1, 1)
+            case UnknownType():
+                return _LEAF
 
     def _extent_of_name(self, name: str, level: int) -> _Extent:
         """Of a name that is unknown, or contains itself, next to nothing: it is told when it is resolved."""
@@ -112,7 +117,7 @@ class Aliases:
         if known is not None and level + known.levels > MAX_DEPTH:
             raise _TooDeep
         if known is not None or name not in self._types or name in self._open:
-            return known or _Extent(1, 1)
+            return known or _LEAF
         self._open.append(name)
         try:
             self._extents[name] = known = _around([self._extent(self._types[name], level + 1)])
@@ -172,8 +177,11 @@ class Aliases:
 
 
 def _around(parts: list[_Extent]) -> _Extent:
-    levels = max((part.levels for part in parts), default=0)
-    return _Extent(levels + 1, sum(part.parts for part in parts) + 1)
+    levels, count = 0, 1
+    for part in parts:
+        levels = max(levels, part.levels)
+        count += part.parts
+    return _Extent(levels + 1, count)
 
 
 def _field(at: Where, name: str) -> Where:
