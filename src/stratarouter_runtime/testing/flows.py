@@ -97,13 +97,13 @@ return: =t
 """
 
 FAN: Final = """
-limits: {usd: 0.09}
+limits: {usd: 0.09, parallel: 2}
 do:
   - id: e
     each: =[n, n + 1, n + 2, n + 3]
     as: x
     max: 4
-    parallel: 2
+    parallel: 3
     do: {call: add, with: {n: =x}, retry: {max: 1}, catch: [{on: [agent], do: {let: {n: 0}}}]}
 return: {n: '=e.map(r, r.n).sum()'}
 """
@@ -161,6 +161,20 @@ do:
         return: =c
   - {id: p, call: pay, with: {n: =b.person.n + b.clock.n}}
 return: =p
+"""
+
+BOTH: Final = """
+do:
+  - id: p
+    par:
+      a:
+        do:
+          - {id: f, call: book, with: {n: =n}, undo: {call: drop, with: {ref: =f.ref}}}
+          - {id: x, call: add, with: {n: =n}, time: 18ms}
+        return: {n: =x.n}
+      b: {call: more, with: {n: =n}}
+      c: {call: pay, with: {n: =n}}
+return: {n: =p.a.n + p.b.n + p.c.n}
 """
 
 MEAN: Final = """
@@ -222,6 +236,7 @@ FLOWS: Final = (
     Told("loop", LOOP, lambda n: {n + 3}),
     Told("match", MATCH, lambda n: {n + 1, 0, 100} if n % 3 == 1 else {n + 1}, asks=True),
     Told("asked", ASKED, lambda n: {100 + n + 1 + 1}, asks=True),
+    Told("both", BOTH, lambda n: {3 * (n + 1)}, lambda _: 1),
     Told("mean", MEAN, lambda n: {4 * (n + 1), 3 * (n + 1)}, usd=0.035),
     Told("routed", ROUTED, lambda n: {n + 1}),
     Told("unsafe", UNSAFE, lambda n: {n + 1}, unsafe=True),

@@ -53,8 +53,11 @@ class Process(Observer):
         )
         self.number = number
 
-    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have the process do something for somebody outside. Raises `Gone`, or as the work does."""
+    async def ask(self, work: Coroutine[Any, Any, T], patience: float | None = None) -> T:
+        """Have the process do something for somebody outside, who leaves after `patience` seconds.
+
+        Raises `Gone`, or as the work does.
+        """
         if self.life.ended:
             work.close()
             raise Gone
@@ -62,6 +65,8 @@ class Process(Observer):
         reply: asyncio.Future[T] = loop.create_future()
         task = loop.create_task(work, context=self.life.context.copy())
         task.add_done_callback(lambda done: _forward(done, reply))
+        if patience is not None:
+            loop.call_later(patience, task.cancel)
         self._asked[reply] = None
         try:
             return await reply

@@ -52,6 +52,7 @@ class Temper(Struct):
     times: int
     twice: float
     cancels: float
+    leaves: float
     weather: Weather
     luck: Luck
 
@@ -70,6 +71,7 @@ class Temper(Struct):
             times=int(chance.random() * 5),
             twice=some(0.3, 0.5),
             cancels=some(0.3, 0.3),
+            leaves=some(0.3, 0.8),
             weather=Weather(
                 slow=1 + int(some(0.9, 8_000)), stale=some(0.4, 0.5), ill=some(0.2, 0.1), late=some(0.2, 0.1)
             ),
@@ -96,6 +98,10 @@ class Story:
         self._started = 0
         self._operators: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
+        faults = temper.weather.ill + temper.weather.late > 0 or {"rival", "full", "away"} & set(
+            temper.troubles
+        )
+        self._steady = not faults
         self.evidence = Evidence(world=self.world, kept=self.kept)
 
     def _written(self, execution: ExecutionId) -> int:
@@ -136,11 +142,11 @@ class Story:
 
     async def _operate(self, process: Process) -> None:
         """Recover at the start; where something may stop an execution before its end, again and again."""
-        pause, steady = 0.02, not ({"rival", "full", "away"} & set(self._temper.troubles) or self._unsteady)
+        pause = 0.02
         while True:
             try:
                 recovery = await process.ask(process.runtime.recover())
-                if steady and not recovery.left:
+                if self._steady and not recovery.left:
                     return
             except Gone:
                 return
@@ -148,10 +154,6 @@ class Story:
                 pass
             await asyncio.sleep(pause)
             pause *= 2
-
-    @property
-    def _unsteady(self) -> bool:
-        return self._temper.weather.ill > 0 or self._temper.weather.late > 0
 
     async def _somebody(self) -> Process:
         while not self._processes:
@@ -184,8 +186,9 @@ class Story:
         pause = 0.005
         while pause < PATIENCE:
             process = await self._somebody()
+            patience = self._draw() * 0.01 if self._draw() < self._temper.leaves else None
             try:
-                return await process.ask(work(process.runtime))
+                return await process.ask(work(process.runtime), patience)
             except (Gone, StrataError):
                 await asyncio.sleep(self._draw() * pause)
                 pause *= 2
@@ -270,12 +273,12 @@ class Story:
         """No more trouble: one process, which takes up all that is left, and is never helped again."""
         self._temper.weather.calm()
         self.world.calm()
-        self._temper.troubles, self._temper.cancels = (), 0.0
+        self._temper.cancels = self._temper.leaves = 0.0
         for process in self._processes[1 if self._draw() < 0.5 and not self.evidence.rivals else 0 :]:
             self._end_process(process)
         if not self._processes:
             self._begin_process()
-        else:
+        elif not self._steady:
             self._operators.append(self.loop.create_task(self._operate(self._processes[0])))
 
     async def _all_ended(self) -> None:

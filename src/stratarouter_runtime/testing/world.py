@@ -88,8 +88,6 @@ class SimulatedAgent(Agent):
         world, draw = self._world, self._world.chance.random
         noted = Called(self.name, self._process, call, world.durable(call.execution))
         world.calls.append(noted)
-        if self.name == "drop":
-            world.dropped[call.input["ref"]] += 1
         reply, seconds = self._reply(call, draw())
         try:
             await asyncio.sleep(seconds)
@@ -97,6 +95,8 @@ class SimulatedAgent(Agent):
             if draw() >= world.luck.stubborn:
                 raise
         noted.answered = world.loop.elapsed
+        if self.name == "drop":
+            world.dropped[call.input["ref"]] += 1
         return reply
 
     def _reply(self, call: AgentCall, drawn: float) -> tuple[AgentReply, float]:
