@@ -319,8 +319,8 @@ def _is_json(type_: Type) -> bool:
 def _normal(options: list[Type]) -> Type:
     """The normal form of a union of `options`: no union, never or unknown among them."""
     merged = _absorb_json(_merge_enums(_merge_primitives(options)))
-    if len(merged) > MAX_OPTIONS and all(_is_json(option) for option in merged):
-        return labelled(JSON, frozenset().union(*(labels_of(option) for option in merged)))
+    if len(merged) > MAX_OPTIONS and all(map(_is_json, merged)):
+        return labelled(JSON, frozenset().union(*map(labels_of, merged)))
     if len(merged) == 1:
         return merged[0]
     merged.sort(key=lambda option: (is_null(option), show(option)))
@@ -331,9 +331,9 @@ def _normal(options: list[Type]) -> Type:
 def _absorb_parts(options: list[Type]) -> list[Type]:
     """Without those that another holds; of two that hold each other the first stays."""
     kept: list[Type] = []
-    for option in options:
-        if not any(_within(option, other) for other in kept):
-            kept = [*(other for other in kept if not _within(other, option)), option]
+    for new in options:
+        if not any(_within(new, other) for other in kept):
+            kept = [*(other for other in kept if not _within(other, new)), new]
     return kept
 
 
@@ -370,8 +370,7 @@ def _merge_enums(options: list[Type]) -> list[Type]:
 def _absorb_json(options: list[Type]) -> list[Type]:
     if not any(isinstance(option, Primitive) and option.name == "json" for option in options):
         return options
-    absorbed = [option for option in options if _is_json(option)]
-    labels: Labels = frozenset().union(*(labels_of(option) for option in absorbed))
+    labels: Labels = frozenset().union(*(labels_of(option) for option in options if _is_json(option)))
     return [labelled(JSON, labels), *(option for option in options if not _is_json(option))]
 
 
@@ -386,11 +385,11 @@ def _held(a: Type, b: Type) -> bool:
     if not a.labels <= b.labels:
         return False
     match a, b:
-        case (ListType(item=mine), ListType(item=theirs)) | (MapType(value=mine), MapType(value=theirs)):
-            return _within(mine, theirs)
+        case (ListType(item=part), ListType(item=of)) | (MapType(value=part), MapType(value=of)):
+            return _within(part, of)
         case (RecordType(), RecordType()):
-            fields, others = dict(a.fields), dict(b.fields)
-            return [*fields] == [*others] and all(map(_within, fields.values(), others.values()))
+            mine, theirs = dict(a.fields), dict(b.fields)
+            return [*mine] == [*theirs] and all(map(_within, mine.values(), theirs.values()))
         case (_, Primitive(name="json")) if _is_json(a):
             return labels_of(a) <= b.labels
         case _:
