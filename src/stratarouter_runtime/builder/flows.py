@@ -109,6 +109,19 @@ def _record(
     function: Callable[..., Any], inputs: tuple[tuple[str, Type], ...]
 ) -> tuple[ir.Do, tuple[ir.AgentRef, ...]]:
     with begin({name for name, _ in inputs}) as building:
-        result = function(**{name: Proxy(name, type_=of) for name, of in inputs})
+        result = _called(function, {name: Proxy(name, type_=of) for name, of in inputs})
         given = None if is_last(building.block, result) else value(result)
     return ir.Do(tuple(building.block), given), tuple(building.agents.values())
+
+
+def _called(function: Callable[..., Any], given: dict[str, Proxy]) -> Any:
+    try:
+        return function(**given)
+    except ValueError as problem:  # what pydantic raises, which need not be installed
+        if f"input_type={Proxy.__name__}" not in str(problem):
+            raise
+        model = getattr(problem, "title", "a model")
+        raise InvalidFlow(
+            f"'{model}' checks its fields at once, and stand-ins have no values yet",
+            hint=f"write make({model}, …): it builds the record without the constructor",
+        ) from None

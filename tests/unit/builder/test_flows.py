@@ -303,6 +303,26 @@ def test_what_cannot_be_recorded_is_refused(steps: Any, message: str) -> None:
         flow("f")(steps)
 
 
+def test_a_pydantic_model_built_of_stand_ins_says_what_to_write_instead() -> None:
+    class Model(BaseModel):
+        n: int
+
+    def build(x: int) -> Any:
+        return Model(n=x)
+
+    with pytest.raises(InvalidFlow, match="'Model' checks its fields at once") as caught:
+        flow("f")(build)
+    assert "make(Model, …)" in (caught.value.hint or "")
+
+
+def test_other_errors_of_the_function_are_its_own() -> None:
+    def build(x: int) -> Any:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        flow("f")(build)
+
+
 def test_a_step_outside_of_a_flow_is_refused() -> None:
     with pytest.raises(InvalidFlow, match="outside of a flow"):
         let(1)
