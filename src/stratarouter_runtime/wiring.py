@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from msgspec import Struct
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bridge.lazy import LazyScorer
 from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.settings import variables
@@ -104,10 +106,26 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
         return await _open_database(settings, store, readonly=readonly)
     if store is None and settings.database_url is not None:
         return await _open_database(settings, settings.database_url, readonly=readonly)
-    return _open_file(settings.store if store is None else Path(store), readonly=readonly)
+    return _open_file(store or settings.store, readonly=readonly)
 
 
-def _open_file(path: Path, *, readonly: bool) -> tuple[Store, str]:
+async def reach(settings: Settings) -> tuple[str, float]:
+    """Where the store of the settings is, and the seconds that a small answer from it takes.
+
+    Changes nothing there. Raises `StoreError`.
+    """
+    opened, place = await _open_store(settings, None, readonly=True)
+    try:
+        await opened.flows(LOCAL)
+        began = perf_counter()
+        await opened.flows(LOCAL)
+        return place, perf_counter() - began
+    finally:
+        await opened.close()
+
+
+def _open_file(name: Path | str, *, readonly: bool) -> tuple[Store, str]:
+    path = Path(name)
     return (open_readonly(path) if readonly else open_store(path)), str(path)
 
 

@@ -192,6 +192,16 @@ def test_what_is_wrong_with_the_database_is_said_without_its_password(
     assert not {word for word in (WORD, ENCODED, "sesame", "Traceback") if word in ran.stderr}
 
 
+def test_the_doctor_looks_at_the_database(real: Server, project: Path, url: str) -> None:
+    assert "has schema 0" in strata(project, url, "doctor").stdout
+    strata(project, url, "run", "flow.yaml", "--input", "name=ann")
+    well = strata(project, url, "doctor")
+    assert re.search(r"ok +store +postgresql://postgres@\S+, an answer takes [0-9.]+ ms", well.stdout)
+    ill = strata(project, real.url(word="sesame"), "doctor")
+    assert ill.returncode == 4
+    assert re.search(r"NO +store .* refused the user postgres", ill.stdout)
+
+
 def test_a_served_project_outlives_its_database(real: Server, served: tuple[str, str], url: str) -> None:
     line, at = served
     assert f"store: postgresql://postgres@127.0.0.1:{real.port}/" in line

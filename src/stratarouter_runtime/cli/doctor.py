@@ -5,6 +5,7 @@ Must never know: how a store or an encoder does its work; it only asks whether t
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,7 @@ from msgspec import Struct
 from stratarouter_runtime import host, settings
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.errors import StoreError, StoreVersion
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -42,7 +44,9 @@ def examine(configured: settings.Settings, store: Path | None = None) -> tuple[F
         Finding("python", host.describe()),
         Finding("machine", f"{host.cores()} cores, {host.memory() / 2**30:.1f} GiB of memory"),
         sqlite(),
-        disk(store or configured.store),
+        database(configured)
+        if store is None and configured.database_url
+        else disk(store or configured.store),
         encoder(configured),
         Finding("server", f"http://{configured.host}:{configured.port}, log level {configured.log_level}"),
     )
@@ -67,6 +71,19 @@ def disk(store: Path) -> Finding:
     state = "exists" if store.exists() else "not made yet"
     cost = f"a durable write takes {latency.p50 / 1000:.2f} ms (p99 {latency.p99 / 1000:.2f} ms)"
     return Finding("store", f"{store} ({state}), {free:.1f} GiB free, {cost}")
+
+
+def database(configured: settings.Settings) -> Finding:
+    """Whether the database that is configured can be reached, and what an answer from it takes."""
+    from stratarouter_runtime.wiring import reach  # noqa: PLC0415 - start-up: only this command asks
+
+    try:
+        place, seconds = asyncio.run(reach(configured))
+    except StoreVersion as error:
+        return Finding("store", f"{error.message}", hint=error.hint or "")
+    except StoreError as error:
+        return Finding("store", error.message, ok=False, needed=True, hint=error.hint or "")
+    return Finding("store", f"{place}, an answer takes {seconds * 1000:.2f} ms")
 
 
 def encoder(configured: settings.Settings) -> Finding:

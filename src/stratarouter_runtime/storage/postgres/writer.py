@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.errors import StoreError, StrataError
+from stratarouter_runtime.errors import StoreError, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.batch import Create
 from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
 
@@ -102,11 +102,21 @@ class _Queue:
                 # Behind all that is ready now: what one commit has woken shares the next one.
                 await asyncio.sleep(0)
                 continue
-            await self._settle(_take(self._waiting))
+            batch = _take(self._waiting)
+            outcomes = await self._commit(batch)
+            self._settle(batch, outcomes)
+            if isinstance(outcomes[0], StoreUnavailable):
+                self._give_up(outcomes[0])
         await self._lane.close()
 
-    async def _settle(self, batch: Sequence[_Request]) -> None:
-        outcomes = await self._commit(batch)
+    def _give_up(self, fault: StoreUnavailable) -> None:
+        """Tell those who have waited as long for a database that is away; the others go on waiting."""
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0].until < now:
+            self._settle([self._waiting.popleft()], [_own(fault)])
+
+    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[Outcome | Exception]) -> None:
+        """Wake everyone whose write is decided."""
         for request, outcome in zip(batch, outcomes, strict=True):
             self._room.release()
             if request.future.done():
