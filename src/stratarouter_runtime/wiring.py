@@ -102,10 +102,9 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
     """The store, and where it is."""
     if store == ":memory:":
         return MemoryStore(), ":memory:"
-    if isinstance(store, str) and store.startswith(DATABASES):
-        return await _open_database(settings, store, readonly=readonly)
-    if store is None and settings.database_url is not None:
-        return await _open_database(settings, settings.database_url, readonly=readonly)
+    named = settings.database_url if store is None else store
+    if isinstance(named, str) and (store is None or _names_database(named)):
+        return await _open_database(settings, named, readonly=readonly)
     return _open_file(store or settings.store, readonly=readonly)
 
 
@@ -122,6 +121,10 @@ async def reach(settings: Settings) -> tuple[str, float]:
         return place, perf_counter() - began
     finally:
         await opened.close()
+
+
+def _names_database(store: str) -> bool:
+    return store.startswith(DATABASES)
 
 
 def _open_file(name: Path | str, *, readonly: bool) -> tuple[Store, str]:

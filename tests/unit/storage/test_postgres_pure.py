@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conformance.backends import name, records, row
 
-from stratarouter_runtime.errors import Conflict, NotFound, StoreError
+from stratarouter_runtime.errors import (
+    Conflict,
+    NotFound,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from stratarouter_runtime.storage.postgres.address import parse
 from stratarouter_runtime.storage.postgres.batch import Append, Create, Head, Write, stage
+from stratarouter_runtime.storage.postgres.faults import concerns_one, lost, translated
 from stratarouter_runtime.storage.postgres.text import as_meant, written
 
 # Addresses.
@@ -57,6 +66,54 @@ def test_what_is_no_address_is_refused_without_repeating_it(url: str) -> None:
     assert caught.value.hint
     assert "sesame" not in caught.value.message + caught.value.hint
     assert type(caught.value) is StoreError
+
+
+# Faults.
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (asyncpg.DiskFullError("could not extend file"), StoreFull, "no room"),
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT"), StoreReadOnly, "not written"),
+        (asyncpg.TooManyConnectionsError("sorry"), StoreUnavailable, "no more connections"),
+        (
+            asyncpg.CannotConnectNowError("the database system is starting up"),
+            StoreUnavailable,
+            "starting up",
+        ),
+        (asyncpg.AdminShutdownError("terminating connection"), StoreUnavailable, "cannot be reached"),
+        (asyncpg.InterfaceError("connection is closed"), StoreUnavailable, "connection is closed"),
+        (ConnectionRefusedError(111, "Connection refused"), StoreUnavailable, "Connection refused"),
+        (TimeoutError(), StoreUnavailable, "no answer in time"),
+        (asyncpg.UndefinedTableError("no table\nDETAIL: a row"), StoreError, "no table"),
+    ],
+)
+def test_what_went_wrong_is_told_in_our_words(error: Exception, kind: type[StoreError], said: str) -> None:
+    found = translated(error, parse("postgresql://ann:sesame@db/flows"))
+    assert type(found) is kind
+    assert said in found.message
+    assert "DETAIL" not in found.message
+    assert "sesame" not in found.message
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "gone", "own"),
+    [
+        (asyncpg.ConnectionDoesNotExistError("gone"), True, False),
+        (asyncpg.CrashShutdownError("gone"), True, False),
+        (BrokenPipeError(), True, False),
+        (asyncpg.DataError("invalid input"), False, True),
+        (asyncpg.CharacterNotInRepertoireError("0x00"), False, True),
+        (asyncpg.ProgramLimitExceededError("index row too large"), False, True),
+        (asyncpg.DiskFullError("full"), False, False),
+        (asyncpg.UniqueViolationError("taken"), False, False),
+    ],
+)
+def test_it_is_known_whose_fault_it_is(error: Exception, *, gone: bool, own: bool) -> None:
+    assert lost(error) is gone
+    assert concerns_one(error) is own
 
 
 # Texts.
