@@ -1,7 +1,8 @@
 """Flows that hypothesis makes up: every operator and modifier, nested at random, always valid.
 
-Agents are `pure` (may be called again) or `book` and `drop` (a booking and its undo); which
-call fails, and how long it takes, is drawn beside the flow.
+Agents are `pure` (may be called again), `near` and `far` (to choose among), `mail` (has side
+effects) or `book` and `drop` (a booking and its undo); which call fails, and how long it takes,
+is drawn beside the flow.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ AGENTS = {
     "pure": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "pure", "cost": {"usd": 0.01}},
     "book": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "idempotent"},
     "drop": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "idempotent"},
+    "mail": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "effect", "cost": {"tokens": 10}},
+    "near": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "pure", "about": "what is near"},
+    "far": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "pure", "about": "what is far"},
 }
 
-CAUGHT = [{"on": ["agent", "timeout", "limit", "all_failed"], "do": {"let": {"n": -1}}}]
+CAUGHT = [
+    {"on": ["agent", "timeout", "limit", "all_failed", "expression", "no_route"], "do": {"let": {"n": -1}}}
+]
 
 
 class Names:
@@ -38,10 +44,40 @@ def _call(names: Names) -> st.SearchStrategy[Step]:
         name = names()
         step: Step = {"id": name, "call": "book" if booked else "pure", "with": {"n": number}}
         if booked:
-            step["undo"] = {"call": "drop", "with": {"n": f"={name}.n"}}
+            drop = {"call": "drop", "with": {"n": f"={name}.n"}}
+            step["undo"] = {"do": [drop, {"let": 1}]} if number % 2 else drop
         return step
 
     return st.builds(make, st.integers(0, 99), st.booleans())
+
+
+def _route(number: int, least: float, falls: bool) -> Step:  # noqa: FBT001 - drawn by position
+    step: Step = {
+        "route": "which",
+        "among": ["near", "far"],
+        "with": {"n": number},
+        "rules": [{"when": f"=n > {number}", "pick": "far"}],
+        "min": least,
+    }
+    return {**step, "else": "near"} if falls else step
+
+
+def _ask(milliseconds: int, falls: bool) -> Step:  # noqa: FBT001 - drawn by position
+    step: Step = {"ask": {"n": "int"}, "time": f"{milliseconds}ms"}
+    return {**step, "else": {"n": 0}} if falls else step
+
+
+WAITS: st.SearchStrategy[Step] = st.one_of(
+    st.builds(_route, st.integers(0, 2), st.sampled_from([0.0, 0.9]), st.booleans()),
+    st.builds(_ask, st.integers(1, 9), st.booleans()),
+    st.builds(lambda milliseconds: {"sleep": f"{milliseconds}ms"}, st.integers(1, 9)),
+    st.just({"let": "=10 / (n - 1)"}),
+)
+
+MAIL: st.SearchStrategy[Step] = st.builds(
+    lambda retries: {"call": "mail", "with": {"n": 7}, "retry": {"max": retries, "unsafe": True}},
+    st.integers(0, 2),
+)
 
 
 def _block(steps: list[Step]) -> Step:
@@ -104,10 +140,16 @@ def _modified(step: Step, modifiers: Step) -> Step:
 MODIFIERS: st.SearchStrategy[Step] = st.fixed_dictionaries(
     {},
     optional={
-        "retry": st.fixed_dictionaries({"max": st.integers(1, 2), "wait": st.sampled_from(["0ms", "2ms"])}),
+        "if": st.sampled_from(["=n > 0", "=n > 1", "=10 / (n - 1) > 0"]),
+        "retry": st.fixed_dictionaries(
+            {"max": st.integers(1, 2), "wait": st.sampled_from(["0ms", "2ms"])},
+            optional={"on": st.just(["agent", "timeout", "limit", "expression", "all_failed", "no_route"])},
+        ),
         "time": st.sampled_from(["3ms", "20ms", "1s"]),
         "catch": st.just(CAUGHT),
-        "limits": st.sampled_from([{"usd": 0.02}, {"parallel": 1}, {"time": "15ms"}]),
+        "limits": st.sampled_from(
+            [{"usd": 0.02}, {"parallel": 1}, {"parallel": 2}, {"time": "15ms"}, {"tokens": 5}]
+        ),
     },
 )
 
@@ -116,11 +158,11 @@ MODIFIERS: st.SearchStrategy[Step] = st.fixed_dictionaries(
 def flows(draw: st.DrawFn) -> str:
     """A valid flow, as JSON text."""
     names = Names()
-    leaf = st.builds(_modified, _call(names), MODIFIERS)
+    leaf = st.builds(_modified, st.one_of(_call(names), _call(names), WAITS), MODIFIERS)
     tree = st.recursive(
         leaf, lambda inner: st.builds(_modified, _compound(inner, names), MODIFIERS), max_leaves=8
     )
-    steps = draw(st.lists(tree, min_size=1, max_size=3))
+    steps = draw(st.lists(st.one_of(tree, tree, tree, MAIL), min_size=1, max_size=3))
     return json.dumps(
         {
             "tcfp": "1.0",

@@ -12,7 +12,16 @@ from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.commands import CallAgent, SetTimer
 from stratarouter_runtime.state.decide import accept, decide, unexpected
-from stratarouter_runtime.state.events import Answered, Event, Failure, Finished, Record, Returned, TimerFired
+from stratarouter_runtime.state.events import (
+    Answered,
+    Event,
+    Failed,
+    Failure,
+    Finished,
+    Record,
+    Returned,
+    TimerFired,
+)
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.tcfp.plan import Plan
@@ -195,3 +204,26 @@ def test_an_answer_that_comes_in_the_wait_for_another_attempt_is_too_late() -> N
     accept(run, TimerFired(StepPath("0"), "retry"), 0)
     decide(run)
     assert unexpected(run, Answered(StepPath("0"), value=True)) is None
+
+
+def test_an_answer_to_an_attempt_that_has_failed_already_is_too_late() -> None:
+    plan = plan_of(RETRIED_CALL)
+    failing = Simulator(plan, {"a": lambda *_: Failure("agent.unavailable")}).run({"n": 1}, facts=2)
+    call = failing.calls[-1]
+    assert call.attempt == 2
+    digest = next(event.input for event in failing.events if isinstance(event, Failed))
+    late, due = (Returned(StepPath("0"), digest, {"n": 1}, attempt) for attempt in (1, 2))
+    assert unexpected(failing.run, late) == "x is at attempt 2, not 1"
+    assert unexpected(failing.run, due) is None
+
+
+RETRIED_CALL = """
+tcfp: "1.0"
+flow: test
+agents: {a: {in: {n: int}, out: {n: int}, effect: pure}}
+in: {n: int}
+out: {n: int}
+do:
+  - {id: x, call: a, with: {n: =n}, retry: {max: 5, wait: 1s}}
+return: =x
+"""
