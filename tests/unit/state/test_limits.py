@@ -259,3 +259,22 @@ return: 1
     result = run(body, free=lambda *_: NEVER)
     assert ended(result) == "limit.usd"
     assert [call.input["n"] for call in result.calls] == [1, 2]
+
+
+def test_a_handler_is_charged_to_what_surrounds_its_step_not_to_the_limits_it_reached() -> None:
+    body = """
+out: int
+do:
+  - id: a
+    limits: {usd: 0.04}
+    do:
+      - {call: think, with: {n: 1}}
+      - {call: think, with: {n: 2}}
+    return: 0
+    catch: [{on: [limit.usd], do: {do: [{id: b, call: think, with: {n: 3}}], return: =b.n}}]
+return: =a
+"""
+    result = run(body)
+    assert ended(result) == "completed"
+    assert result.finished is not None
+    assert result.finished.output == 3

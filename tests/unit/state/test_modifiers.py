@@ -455,3 +455,40 @@ return: =a
 """
     result = Simulator(plan_of(head + body), {}).run({"n": 3})
     assert ended(result) == ("completed", {"half": 1.5, "why": "none"})
+
+
+def test_a_race_that_is_ended_while_its_losers_are_undone_loses_its_winner_as_well() -> None:
+    body = """
+out: int
+do:
+  - par:
+      x:
+        race:
+          l: {do: [{id: a, call: book, with: {n: 1}, undo: {call: drop, with: {ref: =a.ref}}}, {sleep: 1h}]}
+          w: {do: [{id: b, call: book, with: {n: 2}, undo: {call: drop, with: {ref: =b.ref}}}, {sleep: 3ms}]}
+      y: {call: ask, with: {n: 1}}
+return: 1
+"""
+    scripts: dict[str, Callable[[Any, int], Any]] = {
+        "ask": lambda *_: Reply(failure=Failure("agent.refused"), takes=5_000),
+        "drop": lambda *_: Reply({"done": True}, takes=2_000),
+    }
+    result = run(body, scripts=scripts)
+    assert ended(result) == ("failed", "agent.refused")
+    assert sorted(dropped(result)) == [1, 1, 2]
+
+
+def test_what_a_handler_raises_is_no_reason_for_another_attempt() -> None:
+    body = """
+out: {n: int}
+do:
+  - id: a
+    call: ask
+    with: {n: =n}
+    retry: {max: 2, on: [timeout, broke]}
+    catch: [{on: [agent], do: {fail: broke, data: {left: 1}}}]
+return: =a
+"""
+    result = run(body, scripts={"ask": lambda *_: Failure("agent.refused")})
+    assert ended(result) == ("failed", "broke")
+    assert len(result.calls) == 1

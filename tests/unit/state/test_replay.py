@@ -14,6 +14,7 @@ from stratarouter_runtime.state.commands import CallAgent, SetTimer
 from stratarouter_runtime.state.decide import accept, decide, unexpected
 from stratarouter_runtime.state.events import (
     Answered,
+    CancelRequested,
     Event,
     Failed,
     Failure,
@@ -227,3 +228,11 @@ do:
   - {id: x, call: a, with: {n: =n}, retry: {max: 5, wait: 1s}}
 return: =x
 """
+
+
+def test_nothing_is_expected_once_it_has_finished() -> None:
+    plan, records = journal()
+    ended = replay(plan, records).run
+    assert unexpected(ended, CancelRequested()) == "the execution has finished"
+    with pytest.raises(JournalMismatch, match="has finished"):
+        accept(ended, CancelRequested(), 0)
