@@ -492,3 +492,20 @@ return: =a
     result = run(body, scripts={"ask": lambda *_: Failure("agent.refused")})
     assert ended(result) == ("failed", "broke")
     assert len(result.calls) == 1
+
+
+def test_a_handler_does_not_catch_what_it_raises_itself() -> None:
+    body = """
+out: {n: int}
+do:
+  - id: a
+    call: ask
+    with: {n: =n}
+    catch: [{on: [agent], do: {call: ask, with: {n: 2}}}]
+return: =a
+"""
+    tries = iter([Failure("agent.refused", "first"), Failure("agent.refused", "second")])
+    result = run(body, scripts={"ask": lambda *_: next(tries)})
+    assert result.finished is not None
+    assert result.finished.failure is not None
+    assert result.finished.failure.message == "second"
