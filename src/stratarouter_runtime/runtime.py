@@ -18,7 +18,8 @@ from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
-from stratarouter_runtime.errors import Conflict, InvalidFlow, InvalidState, JournalMismatch, NotFound
+from stratarouter_runtime.deployments import Deployments
+from stratarouter_runtime.errors import Conflict, InvalidState, JournalMismatch, NotFound
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
@@ -26,17 +27,13 @@ from stratarouter_runtime.executor.recovery import Recovery, recover, resume
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
-from stratarouter_runtime.ports import ENDED, WITHDRAWN, Deployed, Execution, Flows
+from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.difference import Difference, difference
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.fork import Change, fork
 from stratarouter_runtime.state.redaction import Redaction
 from stratarouter_runtime.state.replay import replay
-from stratarouter_runtime.tcfp.compiler import compile_flow
-from stratarouter_runtime.tcfp.loader import load
-from stratarouter_runtime.tcfp.registry import LinkableAgent
-from stratarouter_runtime.tcfp.validator import validate
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
     from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.tcfp.plan import Plan
-    from stratarouter_runtime.tcfp.text import Kind
 
 GLANCE: Final = 1.0
 """Seconds after which a watcher looks for itself."""
@@ -105,51 +101,12 @@ class Runtime(Flows):
         self._store = store
         self._feed = Feed()
         self._plans = Plans(store)
-        self._registry = registry
-        self._scorer = scorer
         self._clock = clock
         self._entropy = entropy
+        self.flows = Deployments(store, self._plans, registry, scorer, clock)
         self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, self._feed))
-        self._flows: dict[str, LinkableAgent] = {}
 
-    # Flows.
-
-    def compile(self, source: str | bytes, *, kind: Kind | None = None) -> Plan:
-        """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
-
-        Raises `InvalidFlow` with every diagnostic, `LinkError`.
-        """
-        loaded = load(source, kind=kind)
-        if loaded.flow is None:
-            raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
-        registry = self._registry.linkable() | self._flows
-        checked = validate(loaded.flow, registry)
-        return compile_flow(checked, registry, self._scorer.identity if checked.routes else "")
-
-    async def deploy(
-        self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
-    ) -> tuple[Deployed, Plan]:
-        """Make this text the version of `flow` that new executions run. Raises as `compile`.
-
-        Compiles in a thread: a large flow, or an encoder that loads, holds up nobody else.
-        """
-        plan = await asyncio.to_thread(self.compile, source, kind=kind)
-        deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
-        await self._plans.keep(plan)
-        await self._store.deploy(deployed)
-        await self.offer(plan, flow)
-        return deployed, plan
-
-    async def offer(self, plan: Plan, name: str | None = None) -> None:
-        """Let flows that are compiled from now on call this one, by `name` or else by its label."""
-        await self._plans.keep(plan)
-        agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
-        self._flows[agent.name] = agent
-
-    async def offer_deployed(self) -> None:
-        """Let flows call what is deployed already."""
-        for deployed in await self._store.flows(LOCAL):
-            await self.offer(await self._plans.get(deployed.plan), deployed.flow)
+    # Flows called by flows.
 
     @override
     async def flow_agent(self, name: AgentName, digest: Digest) -> Agent | None:
@@ -186,17 +143,6 @@ class Runtime(Flows):
         if row.status not in ENDED:  # this process is stopping: the call goes on when the caller does
             raise asyncio.CancelledError
         return row
-
-    async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
-        """The version of `flow` that runs now. Raises `NotFound`."""
-        deployed = await self._store.deployed(tenant, flow)
-        if deployed is None:
-            raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
-        return deployed, await self._plans.get(deployed.plan)
-
-    async def plan(self, digest: Digest) -> Plan:
-        """The plan of this digest, as executions have it. Raises `NotFound`."""
-        return await self._plans.get(digest)
 
     # Executions.
 

@@ -61,7 +61,7 @@ async def test_a_service_is_called_again_with_the_same_key_and_its_secret(
     monkeypatch.setenv("GREETER_TOKEN", "Bearer hush")
     registry = open_project(tmp_path)
     async with server, application(Settings(), registry, store=":memory:") as app:
-        plan = app.runtime.compile(FLOW)
+        plan = app.runtime.flows.compile(FLOW)
         request = StartExecution(plan=plan, input={"name": "Ana"}, flow=FlowId("hello"))
         execution = await app.runtime.execute(request, 10)
         assert (await app.runtime.replay(execution.id)).reproducible

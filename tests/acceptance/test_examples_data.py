@@ -39,7 +39,7 @@ def written(name: str) -> Any:
 
 
 async def run_in(app: Application, name: str, *values: Any) -> list[Execution]:
-    plan = app.runtime.compile((EXAMPLES / name / "flow.yaml").read_bytes())
+    plan = app.runtime.flows.compile((EXAMPLES / name / "flow.yaml").read_bytes())
     requests = [StartExecution(plan=plan, input=value, flow=FlowId(name)) for value in values]
     return await asyncio.gather(*(app.runtime.execute(request, PATIENCE) for request in requests))
 

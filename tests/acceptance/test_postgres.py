@@ -63,7 +63,7 @@ async def test_the_engine_goes_on_when_the_server_was_stopped_and_is_back(
     done: dict[ExecutionId, Any] = {}
     ended = asyncio.Event()
     async with application(Settings(database_url=url), bench_agents()) as app:
-        plan = app.runtime.compile(chain(10))
+        plan = app.runtime.flows.compile(chain(10))
 
         async def work(n: int) -> None:
             while not ended.is_set():

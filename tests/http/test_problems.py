@@ -76,7 +76,7 @@ def _break(client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception) ->
     async def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(client.app.runtime, "deployed", broken)
+    monkeypatch.setattr(client.app.runtime.flows, "deployed", broken)
 
 
 async def test_an_unexpected_exception_is_internal() -> None:

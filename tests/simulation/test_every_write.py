@@ -169,7 +169,7 @@ def test_every_write_of_every_example(name: str, aside: Aside) -> None:
 
         def request(process: Process) -> StartExecution:
             return StartExecution(
-                process.runtime.compile(source), given, FlowId(name), key="k", seed="00" * 16
+                process.runtime.flows.compile(source), given, FlowId(name), key="k", seed="00" * 16
             )
 
         store = MemoryStore()

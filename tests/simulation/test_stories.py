@@ -25,13 +25,15 @@ AT_ONCE: Final = 2
 def corpus() -> list[int]:
     """The seeds that once went wrong."""
     lines = CORPUS.read_text(encoding="utf-8").splitlines()
-    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
+    return sorted({int(line.split()[0]) for line in lines if not line.startswith("#")})
 
 
 def told_well(seed: int) -> Told:
     """Tell a story; fail with the command that tells it again."""
     told = tell(seed)
-    assert not told.wrong, f"{told.wrong}\nagain: ./strata test tests/simulation/test_stories.py --seed {seed}"
+    assert not told.wrong, (
+        f"{told.wrong}\nagain: ./strata test tests/simulation/test_stories.py --seed {seed}"
+    )
     return told
 
 

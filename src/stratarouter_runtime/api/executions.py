@@ -74,7 +74,7 @@ async def execute(service: Service, request: Request) -> Reply:
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}`: the execution with its steps."""
     found = await service.runtime.journal(ExecutionId(request.param("id")), service.tenant)
-    plan = await service.runtime.plan(found.execution.plan)
+    plan = await service.runtime.flows.plan(found.execution.plan)
     return Reply(views.journaled(found, plan, request.trace_id))
 
 
@@ -162,17 +162,17 @@ async def _plan(service: Service, body: ExecuteRequest, known: Execution | None)
     if body.options.plan is not None:
         return await _pinned(service, Digest(body.options.plan), body.workflow_id)
     if known is not None:
-        return await service.runtime.plan(known.plan)
-    _, plan = await service.runtime.deployed(service.tenant, FlowId(body.workflow_id))
+        return await service.runtime.flows.plan(known.plan)
+    _, plan = await service.runtime.flows.deployed(service.tenant, FlowId(body.workflow_id))
     return plan
 
 
 async def _pinned(service: Service, digest: Digest, flow: str) -> Plan:
-    deployed, plan = await service.runtime.deployed(service.tenant, FlowId(flow))
+    deployed, plan = await service.runtime.flows.deployed(service.tenant, FlowId(flow))
     if deployed.plan == digest:
         return plan
     try:
-        return await service.runtime.plan(digest)
+        return await service.runtime.flows.plan(digest)
     except NotFound:
         raise refused_at(
             "/options/plan",

@@ -56,13 +56,13 @@ async def deploy(service: Service, request: Request) -> Reply:
     async with service.deploying:
         before = await _current(service, flow)
         _check_conditions(request, before)
-        deployed, plan = await service.runtime.deploy(service.tenant, flow, source, kind=kind)
+        deployed, plan = await service.runtime.flows.deploy(service.tenant, flow, source, kind=kind)
     return _reply(deployed, plan, 201 if before is None else 200)
 
 
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}`: the version that runs now, with its text."""
-    deployed, plan = await service.runtime.deployed(service.tenant, FlowId(request.param("id")))
+    deployed, plan = await service.runtime.flows.deployed(service.tenant, FlowId(request.param("id")))
     wanted = request.header(b"if-none-match")
     if wanted is not None and _names(wanted, deployed, weak=True):
         return Reply(None, 304, (_tag(deployed),))
@@ -71,7 +71,7 @@ async def read(service: Service, request: Request) -> Reply:
 
 async def _current(service: Service, flow: FlowId) -> Deployed | None:
     try:
-        deployed, _ = await service.runtime.deployed(service.tenant, flow)
+        deployed, _ = await service.runtime.flows.deployed(service.tenant, flow)
     except NotFound:
         return None
     return deployed

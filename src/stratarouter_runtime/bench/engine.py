@@ -41,7 +41,7 @@ async def engine(
 
 
 async def _throughput(app: Application, executions: int, steps: int, at_once: int) -> Measure:
-    plan = app.runtime.compile(chain(steps))
+    plan = app.runtime.flows.compile(chain(steps))
     await _many(app, plan, at_once, at_once)
     began = perf_counter()
     await _many(app, plan, executions, at_once)
@@ -80,7 +80,7 @@ async def _write(store: Store, name: ExecutionId, rows: int) -> None:
 
 
 async def _single(app: Application, folder: Path) -> Measure:
-    plan = app.runtime.compile(chain(1))
+    plan = app.runtime.flows.compile(chain(1))
     syncs = sync_latency(folder, samples=100)
     times = await _times(app, plan, {"n": 1}, 200)
     again = sync_latency(folder, samples=100)
@@ -97,7 +97,7 @@ async def _single(app: Application, folder: Path) -> Measure:
 
 
 async def _spread(name: str, app: Application, folder: Path, source: str, given: dict[str, Any]) -> Measure:
-    plan = app.runtime.compile(source)
+    plan = app.runtime.flows.compile(source)
     sync = sync_latency(folder, samples=100).p50 / 1_000
     times = await _times(app, plan, given, 30)
     return Measure(name, quantile(times, 0.5), "ms", 25, "less", 2 * sync, f"two syncs of {sync:.2f} ms")

@@ -14,6 +14,6 @@ async def first(store: Path, source: str) -> None:
     """One execution of `source` on a new store."""
     registry = open_module("stratarouter_runtime.bench.agents")
     async with application(load(), registry, store=store) as app:
-        plan = app.runtime.compile(source)
+        plan = app.runtime.flows.compile(source)
         done = await app.runtime.execute(StartExecution(plan, {"n": 1}, FlowId(plan.name)))
         assert done.status == "completed", done

@@ -71,7 +71,7 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
 
     async def read(app: Application) -> tuple[Journaled, Names]:
         journaled = await app.runtime.journal(ExecutionId(execution))
-        plan = await app.runtime.plan(journaled.execution.plan)
+        plan = await app.runtime.flows.plan(journaled.execution.plan)
         redaction = Redaction(plan)
         shown = tuple(redaction.show(event) for event in journaled.events)
         return replace(journaled, events=shown), Names(plan)
@@ -106,7 +106,7 @@ def logs(
 
     async def tell(app: Application) -> None:
         row = await app.runtime.find(wanted)
-        plan = await app.runtime.plan(row.plan)
+        plan = await app.runtime.flows.plan(row.plan)
         names, redaction = Names(plan), Redaction(plan)
         facts = app.runtime.watch(wanted) if follow else _so_far(await app.runtime.journal(wanted))
         async for record in facts:

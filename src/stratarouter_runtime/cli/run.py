@@ -68,7 +68,7 @@ def run(
 
     async def start(app: Application) -> Ended:
         for other in in_calling_order(read(str(path)) for path in sorted(folder.glob(CALLABLE))):
-            await app.runtime.offer(_compile(app, other))
+            await app.runtime.flows.offer(_compile(app, other))
         plan = _compile(app, document)
         declared = plan.input.type
         assert isinstance(declared, RecordType)
@@ -144,7 +144,7 @@ def answer(
 
 def _compile(app: Application, document: Document) -> Plan:
     try:
-        return app.runtime.compile(document.source)
+        return app.runtime.flows.compile(document.source)
     except InvalidFlow as error:
         raise rejected(document, error) from error
 

@@ -72,7 +72,7 @@ async def _session(
 ) -> None:
     registry = open_project(project)
     async with application(chosen, registry, store=store) as app:
-        await app.runtime.offer_deployed()
+        await app.runtime.flows.offer_deployed()
         documents = in_calling_order(read(str(path)) for path in _flows(project))
         flows = [await _deploy(app.runtime, document) for document in documents]
         twice = sorted({flow for flow in flows if flows.count(flow) > 1})
@@ -116,20 +116,20 @@ def _flows(project: Path) -> Iterator[Path]:
 async def _deploy(runtime: Runtime, document: Document) -> FlowId:
     """Deploy a flow under its label; what is deployed already stays as it is."""
     try:
-        plan = runtime.compile(document.source)
+        plan = runtime.flows.compile(document.source)
     except InvalidFlow as error:
         raise rejected(document, error) from error
     flow = FlowId(plan.name)
     if fault := id_fault(flow):
         raise InvalidFlow(f"{document.name}: {fault}", hint=ID_HINT)
     try:
-        deployed, _ = await runtime.deployed(LOCAL, flow)
+        deployed, _ = await runtime.flows.deployed(LOCAL, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
-            await runtime.offer(plan, flow)
+            await runtime.flows.offer(plan, flow)
             return flow
     except NotFound:
         pass
-    await runtime.deploy(LOCAL, flow, document.text)
+    await runtime.flows.deploy(LOCAL, flow, document.text)
     return flow
 
 

@@ -129,7 +129,7 @@ async def _routed_right(
     for row in await app.store.search(limit=ALL):
         message = accepted.get(row.id, "")
         journaled = await app.runtime.journal(row.id)
-        plan = await app.runtime.plan(journaled.execution.plan)
+        plan = await app.runtime.flows.plan(journaled.execution.plan)
         if expected.get(message) in {agent.name for agent in plan.agents}:
             right.append(expected[message] in [e.agent for e in journaled.events if isinstance(e, Chosen)])
     return right

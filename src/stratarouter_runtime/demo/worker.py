@@ -53,7 +53,7 @@ async def main(work: Work) -> None:
     async with application(load(), registry, store=work.store) as app:
         recovery = await app.runtime.recover()
         say(Said("recovered", resumed=len(recovery.resumed)))
-        plan = app.runtime.compile(source)
+        plan = app.runtime.flows.compile(source)
         places = asyncio.Semaphore(work.at_once)
         await asyncio.gather(*(answer(app, plan, work, message, places) for message in messages))
     notebook.close()

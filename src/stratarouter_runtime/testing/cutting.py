@@ -91,7 +91,7 @@ class Trial:
     ) -> None:
         self.loop = SimulatedLoop(Random(0))  # noqa: S311 - a simulation
         chance = Random(0)  # noqa: S311 - likewise
-        self.world = World(self.loop, chance, Luck(), self._durable)
+        self.world = World(self.loop, chance, Luck(slow=0.01), self._durable)
         self._request = request
         self._agents = agents
         self._cut = cut

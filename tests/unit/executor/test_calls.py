@@ -73,7 +73,7 @@ class Saying(NoScorer):
 
 async def said(*scores: float) -> Event:
     async with rig(CHAIN) as it:
-        shell = Shell(it.runtime._registry, it.runtime, Saying(*scores), it.runtime._clock)
+        shell = Shell(it.runtime.flows._registry, it.runtime, Saying(*scores), it.runtime._clock)
         return await score(shell, ScoreRoutes(StepPath("0"), 2, "q", Digest("d"), it.plan.agents[:2]))
 
 

@@ -76,7 +76,7 @@ class Rig:
             entropy=SystemEntropy(),
         )
         self.driver = self.runtime.driver
-        self.plan = self.runtime.compile(source)
+        self.plan = self.runtime.flows.compile(source)
 
     def request(self, n: int = 1, key: str | None = None, timeout: int | None = None) -> StartExecution:
         return StartExecution(self.plan, {"n": n}, FlowId(self.plan.name), key=key, timeout=timeout)
@@ -318,8 +318,8 @@ return: =y
 async def nested(store: Store, answer: Answer) -> Rig:
     """A runtime in which the flow `outer` calls the flow `inner`, which calls the agent `a`."""
     made = Rig(INNER, store, {"a": answer})
-    await made.runtime.offer(made.plan)
-    made.plan = made.runtime.compile(OUTER)
+    await made.runtime.flows.offer(made.plan)
+    made.plan = made.runtime.flows.compile(OUTER)
     return made
 
 
@@ -366,11 +366,11 @@ async def test_a_flow_called_by_a_flow_goes_on_after_a_restart_and_keeps_what_it
 
 async def test_draining_does_not_wait_for_the_question_of_a_flow_that_is_called() -> None:
     made = Rig(ASKING, MemoryStore(), {})
-    await made.runtime.offer(made.plan)
+    await made.runtime.flows.offer(made.plan)
     source = (
         OUTER.replace("inner", "asking").replace("out: {n: int}", "out: {ok: bool}").replace(", time: 5s", "")
     )
-    made.plan = made.runtime.compile(source)
+    made.plan = made.runtime.flows.compile(source)
     parent = await made.runtime.start(made.request(1))
     await asyncio.sleep(0.02)
     async with asyncio.timeout(1.0):
@@ -504,7 +504,7 @@ async def test_a_call_that_is_made_again_has_its_whole_time_again() -> None:
 async def test_a_retry_of_a_call_of_a_flow_begins_another_execution() -> None:
     answers = iter([Failure("agent.unavailable"), {"n": 2}])
     it = await nested(MemoryStore(), lambda _: next(answers))
-    it.plan = it.runtime.compile(OUTER.replace("time: 5s", "time: 5s, retry: {max: 1}"))
+    it.plan = it.runtime.flows.compile(OUTER.replace("time: 5s", "time: 5s, retry: {max: 1}"))
     done = await it.runtime.execute(it.request(1))
     assert (done.status, done.output) == ("completed", {"n": 20})
     children = [row.status for row in await it.store.search() if row.id != done.id]

@@ -336,9 +336,8 @@ def test_visits_are_bounded_and_no_operator_hides_that(source: str) -> None:
 )
 def test_work_on_long_texts_is_bounded(source: str) -> None:
     half = "x" * (MIB // 2)
-    names = {"s": (STRING, half), "t": (STRING, half + "y"), "xs": BIG}
     with pytest.raises(OutOfBounds, match="visits more than 100000 elements"):
-        evaluate(source, **names)
+        evaluate(source, s=(STRING, half), t=(STRING, half + "y"), xs=BIG)
 
 
 def test_short_texts_are_worked_on_for_nothing() -> None:

@@ -1,0 +1,87 @@
+"""Flows as text -> plans: compiled, deployed under a name, and offered to flows that call them.
+
+Must never know: HTTP, SQL, or how a plan is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.ids import LOCAL, AgentName
+from stratarouter_runtime.ports import Deployed
+from stratarouter_runtime.tcfp.compiler import compile_flow
+from stratarouter_runtime.tcfp.loader import load
+from stratarouter_runtime.tcfp.registry import LinkableAgent
+from stratarouter_runtime.tcfp.validator import validate
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.ids import Digest, FlowId, Tenant
+    from stratarouter_runtime.ports import Catalog, Clock, Scorer
+    from stratarouter_runtime.tcfp.plan import Plan
+    from stratarouter_runtime.tcfp.text import Kind
+
+
+class Deployments:
+    """The flows of this process. Plans made here are linked to the agents and flows at hand."""
+
+    def __init__(
+        self, catalog: Catalog, plans: Plans, registry: Registry, scorer: Scorer, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._plans = plans
+        self._registry = registry
+        self._scorer = scorer
+        self._clock = clock
+        self._offered: dict[str, LinkableAgent] = {}
+
+    def compile(self, source: str | bytes, *, kind: Kind | None = None) -> Plan:
+        """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
+
+        Raises `InvalidFlow` with every diagnostic, `LinkError`.
+        """
+        loaded = load(source, kind=kind)
+        if loaded.flow is None:
+            raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
+        registry = self._registry.linkable() | self._offered
+        checked = validate(loaded.flow, registry)
+        return compile_flow(checked, registry, self._scorer.identity if checked.routes else "")
+
+    async def deploy(
+        self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
+    ) -> tuple[Deployed, Plan]:
+        """Make this text the version of `flow` that new executions run. Raises as `compile`.
+
+        Compiles in a thread: a large flow, or an encoder that loads, holds up nobody else.
+        """
+        plan = await asyncio.to_thread(self.compile, source, kind=kind)
+        deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
+        await self._plans.keep(plan)
+        await self._catalog.deploy(deployed)
+        await self.offer(plan, flow)
+        return deployed, plan
+
+    async def offer(self, plan: Plan, name: str | None = None) -> None:
+        """Let flows that are compiled from now on call this one, by `name` or else by its label."""
+        await self._plans.keep(plan)
+        agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
+        self._offered[agent.name] = agent
+
+    async def offer_deployed(self) -> None:
+        """Let flows call what is deployed already."""
+        for deployed in await self._catalog.flows(LOCAL):
+            await self.offer(await self._plans.get(deployed.plan), deployed.flow)
+
+    async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
+        """The version of `flow` that runs now. Raises `NotFound`."""
+        deployed = await self._catalog.deployed(tenant, flow)
+        if deployed is None:
+            raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
+        return deployed, await self._plans.get(deployed.plan)
+
+    async def plan(self, digest: Digest) -> Plan:
+        """The plan of this digest, as executions have it. Raises `NotFound`."""
+        return await self._plans.get(digest)
