@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from stratarouter_runtime.state.events import Failure, Usage
+import pytest
+
+from stratarouter_runtime.ids import LOCAL
+from stratarouter_runtime.state.commands import CallAgent
+from stratarouter_runtime.state.decide import begin, decide
+from stratarouter_runtime.state.events import Failure, Started, Usage
 from stratarouter_runtime.testing.plans import plan_of
-from stratarouter_runtime.testing.simulator import NEVER, Reply, Simulated, Simulator
+from stratarouter_runtime.testing.simulator import NEVER, START, Reply, Simulated, Simulator
 
 HEAD = """
 tcfp: "1.0"
@@ -278,3 +284,18 @@ return: =a
     assert ended(result) == "completed"
     assert result.finished is not None
     assert result.finished.output == 3
+
+
+@pytest.mark.parametrize(
+    ("flow", "inner", "time", "expected"),
+    [("3s", "1s", "9s", 1), ("1s", "3s", "9s", 1), ("5s", "3s", "2s", 2), ("5s", "4s", None, 4)],
+)
+def test_a_call_knows_the_nearest_deadline_around_it(
+    flow: str, inner: str, time: str | None, expected: int
+) -> None:
+    step = {"call": "free", "with": {"n": 1}} | ({} if time is None else {"time": time})
+    body = f"limits: {{time: {flow}}}\nout: int\ndo: [{{limits: {{time: {inner}}}, do: [{json.dumps(step)}]}}]\nreturn: 1\n"
+    plan = plan_of(HEAD + body)
+    commands = decide(begin(plan, Started("e", plan.digest, {"n": 1}, "s", LOCAL), START))
+    (call,) = [command for command in commands if isinstance(command, CallAgent)]
+    assert call.deadline == START + expected * 1_000_000

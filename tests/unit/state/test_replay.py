@@ -216,6 +216,7 @@ def test_an_answer_to_an_attempt_that_has_failed_already_is_too_late() -> None:
     late, due = (Returned(StepPath("0"), digest, {"n": 1}, attempt) for attempt in (1, 2))
     assert unexpected(failing.run, late) == "x is at attempt 2, not 1"
     assert unexpected(failing.run, due) is None
+    assert [type(command) for command in replay(plan, failing.records).owed] == [CallAgent]
 
 
 RETRIED_CALL = """
