@@ -299,3 +299,19 @@ def test_a_call_knows_the_nearest_deadline_around_it(
     commands = decide(begin(plan, Started("e", plan.digest, {"n": 1}, "s", LOCAL), START))
     (call,) = [command for command in commands if isinstance(command, CallAgent)]
     assert call.deadline == START + expected * 1_000_000
+
+
+def test_an_undo_is_never_refused_for_want_of_money() -> None:
+    body = """
+out: int
+limits: {usd: 0.04}
+do:
+  - {id: a, call: think, with: {n: 1}, undo: {call: think, with: {n: 9}}}
+  - {call: free, with: {n: 2}}
+return: 1
+"""
+    result = run(body, free=lambda *_: Failure("agent.refused"))
+    assert ended(result) == "agent.refused"
+    assert [call.input["n"] for call in result.calls] == [1, 2, 9]
+    assert result.finished is not None
+    assert result.finished.undo_failed == ()
