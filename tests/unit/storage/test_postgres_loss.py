@@ -14,6 +14,8 @@ from stratarouter_runtime.errors import Conflict, StoreError, StoreUnavailable
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import Deployed
 from stratarouter_runtime.storage.postgres import PostgresStore, open_store
+from stratarouter_runtime.storage.postgres.address import parse
+from stratarouter_runtime.storage.postgres.lane import Lane
 
 MARK = b"the record in question"
 CUTS: list[Cut] = ["before", "after", "silent"]
@@ -113,6 +115,67 @@ async def test_a_deployment_that_got_no_answer_happens_once(
     await wire.happened.wait()
     await mine
     assert await store.deployed(ANN, FlowId("f")) == first
+
+
+async def test_a_deployment_that_came_true_does_not_replace_a_later_one(
+    store: PostgresStore, wire: Wire, url: str
+) -> None:
+    other = await open_store(url)
+    wire.cut(b"COMMIT;", "after")
+    mine = asyncio.create_task(store.deploy(Deployed(FlowId("f"), ANN, PLAN, "mine", 1)))
+    await wire.happened.wait()
+    await asyncio.sleep(0.1)
+    later = Deployed(FlowId("f"), ANN, PLAN, "later", 2)
+    await other.deploy(later)
+    await mine
+    assert await store.deployed(ANN, FlowId("f")) == later
+    await other.close()
+
+
+async def test_a_lane_waits_for_the_end_of_the_session_it_lost(url: str) -> None:
+    """As long as that is at work, what became of its commit is open."""
+    await (await open_store(url)).close()
+    lost, again = Lane(parse(url), 7, 1.0), Lane(parse(url), 7, 1.0)
+    await lost.open()
+    with pytest.raises(StoreUnavailable, match="still at work"):
+        await again.open()
+    await asyncio.sleep(0.1)
+    await again.open()
+    await again.close()
+    await lost.close()
+
+
+# Writes side by side.
+
+
+async def test_an_append_may_follow_on_the_heels_of_its_creation(url: str) -> None:
+    store = await open_store(url)
+    outcomes = await asyncio.gather(
+        store.create(row(1), records(0)), store.append(name(1), records(1)), store.append(name(1), records(2))
+    )
+    assert list(outcomes) == [True, None, None]
+    assert await store.read(name(1)) == records(0, 1, 2)
+    await store.close()
+
+
+async def test_a_refused_creation_leaves_no_record_behind(url: str) -> None:
+    one, two = await open_store(url), await open_store(url)
+    await one.create(row(1), records(0))
+    assert not await two.create(row(1), records(0, 1, 2))
+    assert await server().execute("SELECT count(*)::int FROM strata.records", url.rpartition("/")[2]) == [
+        (1,)
+    ]
+    await one.close()
+    await two.close()
+
+
+async def test_no_number_is_given_out_twice(url: str) -> None:
+    stores = [await open_store(url) for _ in range(2)]
+    taken = [await store._numbers.take() for _ in range(2_500) for store in stores]
+    assert len(set(taken)) == 5_000
+    assert taken[::2] == sorted(taken[::2])
+    for store in stores:
+        await store.close()
 
 
 # Sessions that are ended.
