@@ -86,7 +86,8 @@ class HttpAgent(Agent):
     async def call(self, call: AgentCall) -> AgentReply:
         started = self._clock.now()
         reply = await self._reply(call)
-        usage = Usage(ms=(self._clock.now() - started) / 1000)
+        cost = self.signature.cost  # a service does not say what a call has cost: its bound counts
+        usage = Usage(cost.usd, cost.tokens, ms=(self._clock.now() - started) / 1000)
         return AgentReply(reply.output, reply.failure, usage)
 
     async def _reply(self, call: AgentCall) -> AgentReply:

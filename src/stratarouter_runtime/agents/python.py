@@ -30,6 +30,7 @@ from stratarouter_runtime.builder.usage import Meter, metered
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
+from stratarouter_runtime.tcfp.ir import Cost
 from stratarouter_runtime.tcfp.types import JSON
 from stratarouter_runtime.tcfp.values import Misfit, checker
 
@@ -58,8 +59,8 @@ class PythonAgent(Agent):
         started = self._clock.now()
         with metered() as meter:
             reply = await self._reply(call)
-        usage = _usage(meter, self._clock.now() - started)
-        return AgentReply(reply.output, reply.failure, usage)
+        milliseconds = (self._clock.now() - started) / 1000
+        return AgentReply(reply.output, reply.failure, _usage(meter, self.signature.cost, milliseconds))
 
     async def _reply(self, call: AgentCall) -> AgentReply:
         try:
@@ -113,8 +114,11 @@ def _cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _usage(meter: Meter, micros: int) -> Usage:
-    return Usage(meter.usd, meter.tokens_in, meter.tokens_out, micros / 1000)
+def _usage(meter: Meter, cost: Cost, milliseconds: float) -> Usage:
+    """What was reported; of what reports nothing the bound it declares, so that no limit is passed unseen."""
+    if meter.reported:
+        return Usage(meter.usd, meter.tokens_in, meter.tokens_out, milliseconds)
+    return Usage(cost.usd, cost.tokens, ms=milliseconds)
 
 
 def _size(output: Any) -> int:

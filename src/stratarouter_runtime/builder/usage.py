@@ -13,11 +13,12 @@ from typing import Final
 
 
 class Meter:
-    """What one call has reported so far: US dollars, tokens in and out."""
+    """What one call has reported so far: US dollars, tokens in and out; and whether it has at all."""
 
-    __slots__ = ("tokens_in", "tokens_out", "usd")
+    __slots__ = ("reported", "tokens_in", "tokens_out", "usd")
 
     def __init__(self) -> None:
+        self.reported = False
         self.usd = 0.0
         self.tokens_in = 0
         self.tokens_out = 0
@@ -27,9 +28,13 @@ _METER: Final[ContextVar[Meter | None]] = ContextVar("meter", default=None)
 
 
 def report(*, usd: float = 0.0, tokens_in: int = 0, tokens_out: int = 0) -> None:
-    """Add to what the running call has cost; several reports add up."""
+    """Add to what the running call has cost; several reports add up.
+
+    A call that reports nothing is taken to have cost what its agent declares.
+    """
     meter = _METER.get()
     if meter is not None:
+        meter.reported = True
         meter.usd += usd
         meter.tokens_in += tokens_in
         meter.tokens_out += tokens_out

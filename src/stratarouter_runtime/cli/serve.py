@@ -27,7 +27,7 @@ from stratarouter_runtime.api.workflows import ID_HINT, id_fault
 from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
-from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.errors import InvalidFlow, NotFound, StoreError
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.system import SystemEntropy
 from stratarouter_runtime.wiring import PATIENCE, Application, application, open_project
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     import socket
 
     from stratarouter_runtime.runtime import Runtime
+
+RECOVER_EVERY: Final = 5.0
+"""Seconds between looks for executions that stopped although the process did not."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
 """Where the flows of a project stand; those at its root come first."""
@@ -105,7 +110,19 @@ async def _serve(app: Application, listener: socket.socket, line: str) -> None:
     # What is there now stays: the collector need not look at it again and again while requests wait.
     gc.collect()
     gc.freeze()
+    watching = asyncio.create_task(_keep_recovering(app))
     await serve_http(create_app(service), listener, ready=ready, drain=drain)
+    watching.cancel()
+
+
+async def _keep_recovering(app: Application) -> None:
+    """Take up again whatever stopped when its store failed, once the store works again."""
+    while True:
+        await asyncio.sleep(RECOVER_EVERY)
+        try:
+            await app.runtime.recover()
+        except StoreError as error:
+            _LOG.warning("executions that stopped are not taken up again yet: %s", error.message)
 
 
 def _flows(project: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from stratarouter_runtime.builder.usage import report
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Failure, Usage
+from stratarouter_runtime.tcfp.ir import Cost
 
 HERE = contextvars.ContextVar("HERE", default="nowhere")
 
@@ -106,6 +107,20 @@ async def test_what_is_reported_is_the_usage(threads: Threads, on_a_thread: bool
 
     reply = await ask(spend if on_a_thread else spend_here, threads)
     assert reply.usage == Usage(0.25, 3, 4, 1.0)
+
+
+async def test_a_call_that_reports_nothing_counts_as_what_its_agent_declares(threads: Threads) -> None:
+    @agent(cost=Cost(usd=0.5, tokens=70))
+    async def silent() -> int:
+        return 1
+
+    @agent(cost=Cost(usd=0.5, tokens=70))
+    async def free() -> int:
+        report()
+        return 1
+
+    assert (await ask(silent, threads)).usage == Usage(0.5, 70, ms=1.0)
+    assert (await ask(free, threads)).usage == Usage(ms=1.0)
 
 
 async def test_usage_is_kept_when_the_function_fails(threads: Threads) -> None:
