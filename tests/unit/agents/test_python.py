@@ -111,16 +111,16 @@ async def test_what_is_reported_is_the_usage(threads: Threads, on_a_thread: bool
 
 async def test_a_call_that_reports_nothing_counts_as_what_its_agent_declares(threads: Threads) -> None:
     @agent(cost=Cost(usd=0.5, tokens=70))
-    async def silent() -> int:
+    async def silent(free: bool) -> int:  # noqa: FBT001 - a field of its input
+        if free:
+            report()
         return 1
 
-    @agent(cost=Cost(usd=0.5, tokens=70))
-    async def free() -> int:
-        report()
-        return 1
-
-    assert (await ask(silent, threads)).usage == Usage(0.5, 70, ms=1.0)
-    assert (await ask(free, threads)).usage == Usage(ms=1.0)
+    definition = definition_of(silent)
+    assert definition is not None
+    declared = PythonAgent(definition, threads, Ticking())
+    assert (await declared.call(call_of({"free": False}))).usage == Usage(0.5, 70, ms=1.0)
+    assert (await declared.call(call_of({"free": True}))).usage == Usage(ms=1.0)
 
 
 async def test_usage_is_kept_when_the_function_fails(threads: Threads) -> None:
