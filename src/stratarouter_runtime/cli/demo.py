@@ -80,7 +80,7 @@ def _table(found: Evidence) -> str:
         ("executions finished", f"{found.completed} of {found.messages}"),
         ("executions lost", f"{found.lost}"),
         ("steps run", f"{found.steps}"),
-        ("steps run twice", f"{found.repeated}, all in flight when the worker was killed"),
+        ("steps run twice", f"{found.repeated} (those in flight when the worker was killed)"),
         ("routed as expected", accuracy),
         ("latency p50, p99", f"{found.p50_ms:g} ms, {found.p99_ms:g} ms"),
         ("cost", f"{found.usd:.4f} usd"),

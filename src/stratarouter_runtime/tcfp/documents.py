@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName, Digest
@@ -33,14 +32,13 @@ def write(flow: ir.Flow, agents: tuple[LinkedAgent, ...], router: str) -> bytes:
 
     Not RFC 8785, which writes 0.0 as 0: here a float has to stay one.
     """
-    signatures = tuple(ir.AgentRef(agent.name, agent.signature) for agent in agents)
-    written = writer.write(replace(_NOTHING, agents=signatures)).get("agents", {})
     return orjson.dumps(
         {
             "tcfp": VERSION,
             "flow": writer.write(flow),
             "agents": {
-                agent.name: {"signature": written[agent.name], "digest": agent.digest} for agent in agents
+                agent.name: {"signature": writer.write_signature(agent.signature), "digest": agent.digest}
+                for agent in agents
             },
             "router": router,
         },

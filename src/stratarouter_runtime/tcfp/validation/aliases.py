@@ -74,6 +74,8 @@ class Aliases:
 
     def resolve(self, type_: Type, at: Where) -> Type:
         """The type without names; `at` is the place of the type in the document."""
+        if isinstance(type_, Primitive | EnumType):
+            return type_
         if self._fits(type_):
             return self._resolve(type_, at)
         if not self._told:
