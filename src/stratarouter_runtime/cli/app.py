@@ -42,6 +42,9 @@ COMMANDS: Final = (
     Command("run", f"{_CLI}.run:run", "Execute a flow durably and print its output."),
     Command("resume", f"{_CLI}.run:resume", "Go on with an execution that was interrupted."),
     Command("answer", f"{_CLI}.run:answer", "Answer the question of a waiting execution, and go on with it."),
+    Command("cancel", f"{_CLI}.controls:cancel", "End an execution, undoing what it completed."),
+    Command("fork", f"{_CLI}.controls:fork", "Begin an execution another way, from where it is different."),
+    Command("diff", f"{_CLI}.controls:diff", "Show where two executions came to something else."),
     Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
     Command("logs", f"{_CLI}.executions:logs", "Print the facts of an execution as they come."),
     Command(

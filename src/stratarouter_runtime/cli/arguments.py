@@ -17,3 +17,10 @@ Json: TypeAlias = Annotated[bool, Parameter(help="Print one JSON document.")]
 Store: TypeAlias = Annotated[
     Path | None, Parameter(help="Where executions are kept; by default what the settings say.")
 ]
+Agents: TypeAlias = Annotated[
+    str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")
+]
+Inputs: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(name="--input", help="An input as name=value, @file.json, or - for standard input."),
+]

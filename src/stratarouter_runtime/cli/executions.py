@@ -55,8 +55,8 @@ def replay(execution: str, /, *, store: Store = None, json: Json = False) -> int
     async def prove(app: Application) -> Proof:
         return await app.runtime.replay(ExecutionId(execution))
 
-    proof = _look(store, prove)
-    _write(proof if json else proof_text(proof))
+    proof = look(store, prove)
+    write(proof if json else proof_text(proof))
     return Exit.OK if proof.reproducible else Exit.FAILED
 
 
@@ -76,12 +76,12 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
         shown = tuple(redaction.show(event) for event in journaled.events)
         return replace(journaled, events=shown), Names(plan)
 
-    journaled, names = _look(store, read)
+    journaled, names = look(store, read)
     if json:
         facts = map(_fact, journaled.records, journaled.events)
-        _write(Shown(journaled.execution, tuple(facts)))
+        write(Shown(journaled.execution, tuple(facts)))
     else:
-        _write("\n".join(story(journaled, names)))
+        write("\n".join(story(journaled, names)))
     return Exit.OK
 
 
@@ -111,10 +111,10 @@ def logs(
         facts = app.runtime.watch(wanted) if follow else _so_far(await app.runtime.journal(wanted))
         async for record in facts:
             event = redaction.show(decode(record.body))
-            _write(_fact(record, event) if json else _line(record, event, row.created, names))
+            write(_fact(record, event) if json else _line(record, event, row.created, names))
             sys.stdout.flush()
 
-    _look(store, tell)
+    look(store, tell)
     return Exit.OK
 
 
@@ -160,8 +160,8 @@ def ps(
         only = FlowId(flow) if flow else None
         return await app.store.search(tenant=LOCAL, flow=only, status=status, limit=limit)
 
-    found = _look(store, search)
-    _write(found if json else "\n".join(table(found)))
+    found = look(store, search)
+    write(found if json else "\n".join(table(found)))
     return Exit.OK
 
 
@@ -195,7 +195,7 @@ def table(found: list[Execution]) -> Iterator[str]:
         yield _COLUMNS.format(row.id, row.status, started, row.records, row.flow)
 
 
-def _look(store: Path | None, ask: Callable[[Application], Awaitable[T]]) -> T:
+def look(store: Path | None, ask: Callable[[Application], Awaitable[T]]) -> T:
     """What `ask` answers about an application that may not write."""
 
     async def asked() -> T:
@@ -205,6 +205,7 @@ def _look(store: Path | None, ask: Callable[[Application], Awaitable[T]]) -> T:
     return asyncio.run(asked())
 
 
-def _write(value: object) -> None:
+def write(value: object) -> None:
+    """Print text as it is, anything else as one JSON document."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     sys.stdout.write(text + "\n")

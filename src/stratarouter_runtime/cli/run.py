@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
-from cyclopts import Parameter
-
-from stratarouter_runtime.cli.arguments import STDIN, Json, Store
+from stratarouter_runtime.cli.arguments import STDIN, Agents, Inputs, Json, Store
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
-from stratarouter_runtime.cli.session import Ended, Session
+from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import check_complete, gather, value
-from stratarouter_runtime.errors import InvalidFlow, InvalidInput, LinkError, NotFound
-from stratarouter_runtime.executor.plans import Plans
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.tcfp.plan import Ask, Plan
@@ -29,14 +26,6 @@ CALLABLE: Final = "flows/*.yaml"
 """The flows of a project that others call, below its folder."""
 
 LONGEST_SEED: Final = 64
-
-Agents: TypeAlias = Annotated[
-    str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")
-]
-Inputs: TypeAlias = Annotated[
-    tuple[str, ...],
-    Parameter(name="--input", help="An input as name=value, @file.json, or - for standard input."),
-]
 
 
 def run(
@@ -92,7 +81,7 @@ def resume(execution: str, /, *, agents: Agents = None, store: Store = None, jso
     session = Session(store, agents, json=json)
 
     async def go_on(app: Application) -> Ended:
-        plan = await _plan(app, wanted)
+        plan = await runnable(app, wanted)
 
         async def resumed() -> ExecutionId:
             await app.runtime.resume(wanted)
@@ -131,7 +120,7 @@ def answer(
     session = Session(store, agents, json=json)
 
     async def tell(app: Application) -> Ended:
-        plan = await _plan(app, wanted)
+        plan = await runnable(app, wanted)
 
         async def answered() -> ExecutionId:
             await app.runtime.answer(wanted, step, _answer(plan, step, answer), by)
@@ -147,26 +136,6 @@ def _compile(app: Application, document: Document) -> Plan:
         return app.runtime.flows.compile(document.source)
     except InvalidFlow as error:
         raise rejected(document, error) from error
-
-
-async def _plan(app: Application, execution: ExecutionId) -> Plan:
-    """The plan of an execution. Raises `LinkError` unless every agent of it is at hand, unchanged.
-
-    Without this the execution would go on, and fail at the first agent that is missing.
-    """
-    row = await app.runtime.find(execution)
-    plan = await Plans(app.store).get(row.plan)
-    wrong = [
-        f"agent '{agent.name}' is not at hand" for agent in plan.agents if agent.name not in app.registry
-    ]
-    wrong += [
-        f"agent '{agent.name}' has changed since the execution began"
-        for agent in plan.agents
-        if agent.name in app.registry and app.registry[agent.name].digest != agent.digest
-    ]
-    if wrong:
-        raise LinkError("; ".join(wrong), hint="name the folder with its agents: --agents FOLDER")
-    return plan
 
 
 def _answer(plan: Plan, step: str, text: str) -> Any:

@@ -23,7 +23,7 @@ from stratarouter_runtime.cli.exits import Exit, of_failure
 from stratarouter_runtime.cli.render import printable
 from stratarouter_runtime.cli.signals import Stopped, heeding
 from stratarouter_runtime.cli.words import Names, reason, summary
-from stratarouter_runtime.errors import NotFound, StrataError
+from stratarouter_runtime.errors import LinkError, NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.events import Answered, Asked, Event, TimerFired
@@ -137,6 +137,25 @@ class Session(Struct):
         if self.store is not None:
             words += ["--store", shlex.quote(str(self.store))]
         return " ".join(words)
+
+
+async def runnable(app: Application, execution: ExecutionId) -> Plan:
+    """The plan of an execution. Raises `LinkError` unless all that it calls is at hand, unchanged.
+
+    Without this the execution would go on, and fail at the first agent that is missing.
+    """
+    plan = await app.runtime.flows.plan((await app.runtime.find(execution)).plan)
+    wrong = []
+    for agent in plan.agents:
+        found = app.registry.get(agent.name)
+        if found is not None and found.digest == agent.digest:
+            continue
+        if await app.runtime.flow_agent(agent.name, agent.digest) is None:
+            what = "is not at hand" if found is None else "has changed since the execution began"
+            wrong.append(f"agent '{agent.name}' {what}")
+    if wrong:
+        raise LinkError("; ".join(wrong), hint="name the folder with its agents: --agents FOLDER")
+    return plan
 
 
 def _open(events: Iterable[Event]) -> list[Asked]:
