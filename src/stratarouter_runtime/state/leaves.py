@@ -28,14 +28,14 @@ from stratarouter_runtime.state.scopes import (
 from stratarouter_runtime.tcfp.plan import NONE, Ask, Call, Route
 from stratarouter_runtime.tcfp.types import show
 from stratarouter_runtime.tcfp.validation.kinds import AGENT as AGENT_KINDS
-from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
+from stratarouter_runtime.tcfp.values import Misfit, canonical_value, checker, to_json
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Answered, Failed, Returned, Scored
     from stratarouter_runtime.state.run import Frame, Run, Scope
-    from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
+    from stratarouter_runtime.tcfp.plan import Code, LinkedAgent, Value
 
 
 @dataclass(slots=True, eq=False)
@@ -252,12 +252,17 @@ def start_ask(run: Run, frame: Frame, does: Ask) -> None:
     until = run.now + does.time
     frame.memory = Question(until)
     if not does.sleep:
-        shown = None if does.show is None else to_json(does.show.type, does.show.run(frame.env))
+        shown = None if does.show is None else _shown(does.show, frame)
         asked = Asked(frame.path, until, show(does.answer.type), does.sender, shown, frame.attempt)
         run.commands.append(Write(asked))
         run.asking.add(frame.path)
         emit(run, frame, AwaitAnswer(frame.path))
     emit(run, frame, SetTimer(frame.path, "ask", frame.attempt, until))
+
+
+def _shown(code: Code, frame: Frame) -> Value:
+    """What is shown beside the question, in JSON; a value that JSON cannot hold is a misfit."""
+    return to_json(code.type, checker(code.type).project(code.run(frame.env)))
 
 
 def answered(run: Run, frame: Frame, event: Answered) -> None:

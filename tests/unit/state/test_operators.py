@@ -283,6 +283,11 @@ def test_ask_without_else_fails_with_timeout() -> None:
     assert failure(ASK.replace("    else: {verdict: no_}\n", "")).kind == "timeout"
 
 
+def test_what_is_shown_with_a_question_has_to_be_json() -> None:
+    body = ASK.replace("show: {n: =n}", "show: {n: =1.0 / 0.0}")
+    assert failure(body).kind == "type"
+
+
 def test_sleep_lets_time_pass() -> None:
     result = run("out: int\ndo:\n  - {sleep: 10m}\nreturn: =n\n", 3)
     assert result.finished is not None
