@@ -28,7 +28,7 @@ Tenant = NewType("Tenant", str)
 StepPath = NewType("StepPath", str)
 """Where in a plan an activation stands: position path, then `[i,j]` for the rounds around it.
 
-`2/do/0[7]` is the first step of the body of the third step, in round 7.
+`2/each/do/0[7]` is the first step of the body of the third step, an `each`, in round 7.
 """
 
 LOCAL = Tenant("local")

@@ -24,6 +24,7 @@ from stratarouter_runtime.api.models import (
 )
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, derived_execution_id
+from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.fork import Change
 
@@ -65,7 +66,7 @@ async def execute(service: Service, request: Request) -> Reply:
         raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
     plan = await _plan(service, body, known)
     execution = await _start(service, request, body, plan, key)
-    if known is not None and known.status not in views.FINISHED:
+    if known is not None and known.status not in ENDED:
         raise _in_flight(known)
     row = await service.runtime.wait(execution, manner.patience)
     return await _outcome(service, request, row, plan, manner)
@@ -218,7 +219,7 @@ async def _outcome(service: Service, request: Request, row: Execution, plan: Pla
     routing = views.routing((await service.runtime.journal(row.id)).events) if plan.router else ()
     answer = views.execution(row, request.trace_id, routing)
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
-    if row.status in views.FINISHED:
+    if row.status in ENDED:
         return Reply(answer, 200, applied)
     return Reply(answer, 202, (_location(row.id), *applied))
 

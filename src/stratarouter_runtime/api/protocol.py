@@ -48,7 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head = 0
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type as well
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             self._refuse("too-many-connections", f"{self.max_connections} connections are open")

@@ -23,6 +23,7 @@ from stratarouter_runtime.api.models import (
     Routing,
     Step,
 )
+from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.state.events import (
     NO_USAGE,
     Answered,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.events import Event, Failure, Usage
     from stratarouter_runtime.tcfp.plan import Op, Plan
     from stratarouter_runtime.tcfp.types import Type
-
-FINISHED: Final = frozenset({"completed", "failed", "cancelled", "timed_out"})
 
 _BYPASS: Final = Cache()
 _NOTHING: Final = Cost()
@@ -80,7 +79,7 @@ def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
         created=time_text(row.created),
         updated=time_text(row.updated),
         records=len(found.records),
-        steps=steps(plan, found.events, finished=row.status in FINISHED),
+        steps=steps(plan, found.events, finished=row.status in ENDED),
     )
 
 

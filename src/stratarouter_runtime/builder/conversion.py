@@ -170,4 +170,4 @@ def names_of(value: object) -> tuple[str, ...] | None:
 def _names(class_: type) -> tuple[str, ...] | None:
     if is_dataclass(class_):
         return tuple(field.name for field in fields(class_))
-    return tuple(class_.model_fields) if is_model(class_) else None  # type: ignore[attr-defined]
+    return tuple(class_.model_fields) if is_model(class_) else None  # type: ignore[attr-defined]  # is_model has looked

@@ -51,7 +51,7 @@ def catch(on: str | Iterable[str], do: Callable[..., Any] | Any) -> Handler:
 def split(keywords: dict[str, Any]) -> tuple[dict[str, Any], Modifiers]:
     """Keywords that are fields or branches, and those that are modifiers."""
     rest = {name: of for name, of in keywords.items() if name not in _NAMES}
-    modifiers = Modifiers(**{name: of for name, of in keywords.items() if name in _NAMES})  # type: ignore[typeddict-item]
+    modifiers = Modifiers(**{name: of for name, of in keywords.items() if name in _NAMES})  # type: ignore[typeddict-item]  # names are checked above
     return rest, modifiers
 
 

@@ -349,7 +349,7 @@ def _merge_primitives(options: list[Type]) -> list[Type]:
         labels["float"] |= labels.pop("int")
     if "null" in labels and (rest or len(labels) > 1):
         labels["null"] = frozenset()
-    return [*(Primitive(name, carried) for name, carried in labels.items()), *rest]  # type: ignore[arg-type]
+    return [*(Primitive(name, carried) for name, carried in labels.items()), *rest]  # type: ignore[arg-type]  # names come from primitives
 
 
 def _merge_enums(options: list[Type]) -> list[Type]:

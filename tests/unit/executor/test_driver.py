@@ -564,3 +564,10 @@ async def test_a_defect_of_the_runtime_stops_an_execution_instead_of_hanging_it(
     async with rig(store=store) as it:
         await it.runtime.recover()
         assert (await it.runtime.execute(it.request(1, key="k"))).output == {"n": 4}
+
+
+async def test_the_failure_of_an_agent_names_the_step_that_called_it() -> None:
+    async with rig(b=lambda _: Failure("agent.refused", "no", step="of its own")) as it:
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert (done.failure.kind, done.failure.step) == ("agent.refused", "1")

@@ -132,7 +132,7 @@ class Lane:
         self._heads |= staged.heads
         for write in writes:
             if getattr(write, "place", None) in made:
-                self._heads[write.id] = Head(write.place, len(write.records))  # type: ignore[union-attr]
+                self._heads[write.id] = Head(write.place, len(write.records))  # type: ignore[union-attr]  # a write staged has its place
         return staged.outcomes(writes, made)
 
     def _forget(self, writes: Sequence[Write]) -> None:

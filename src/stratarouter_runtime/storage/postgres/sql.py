@@ -1,23 +1,21 @@
-"""The statements and migrations of the PostgreSQL store, read from the `.sql` files beside this one.
+"""The statements and migrations of the PostgreSQL store.
 
 Must never know: connections, or what the statements are for.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
-_HERE: Final = files("stratarouter_runtime.storage.postgres")
-_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+from stratarouter_runtime.storage import texts
+
+_HERE: Final = "stratarouter_runtime.storage.postgres"
 
 
 @cache
 def _statements() -> dict[str, str]:
-    _, *parts = _NAME.split(_HERE.joinpath("statements.sql").read_text(encoding="utf-8"))
-    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    return texts.statements(_HERE)
 
 
 def statement(name: str) -> str:
@@ -28,8 +26,4 @@ def statement(name: str) -> str:
 @cache
 def migrations() -> tuple[tuple[str, str], ...]:
     """Name and text of every migration in order; the first has number 1."""
-    folder = _HERE.joinpath("schema")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(
-        (name.removesuffix(".sql"), folder.joinpath(name).read_text(encoding="utf-8")) for name in names
-    )
+    return texts.migrations(_HERE)

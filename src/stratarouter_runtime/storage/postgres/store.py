@@ -9,12 +9,11 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreReadOnly, StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
-from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.postgres.address import Address, parse
 from stratarouter_runtime.storage.postgres.batch import Append, Create, check_range
 from stratarouter_runtime.storage.postgres.connection import connect
@@ -25,6 +24,7 @@ from stratarouter_runtime.storage.postgres.numbers import Numbers
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
+from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PostgresStore(Store):
     @override
     async def find(self, execution: ExecutionId) -> Execution | None:
         rows = await self._pool.fetch(f"{statement('listed')} {statement('find')}", execution)
-        return _execution(rows[0]) if rows else None
+        return execution_of(rows[0]) if rows else None
 
     @override
     async def search(
@@ -106,12 +106,12 @@ class PostgresStore(Store):
             want("(created, execution) < ({}, {})", *await self._cursor(before, tenant))
         condition = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"{statement('listed')} {condition} {statement('newest')} ${len(wanted) + 1}"
-        return [_execution(row) for row in await self._pool.fetch(query, *wanted, limit)]
+        return [execution_of(row) for row in await self._pool.fetch(query, *wanted, limit)]
 
     @override
     async def unfinished(self) -> list[Execution]:
         rows = await self._pool.fetch(f"{statement('listed')} {statement('unfinished')}")
-        return [_execution(row) for row in rows]
+        return [execution_of(row) for row in rows]
 
     @override
     async def keep_plan(self, plan: Digest, document: bytes) -> None:
@@ -215,20 +215,3 @@ async def _prepare(address: Address, opening: float, *, readonly: bool) -> None:
             pause = min(2 * pause, LONGEST)
         else:
             return
-
-
-def _execution(row: tuple[Any, ...]) -> Execution:
-    id_, tenant, flow, plan, status, created, output, failure, usage, updated, records = row
-    return Execution(
-        id=id_,
-        tenant=tenant,
-        flow=flow,
-        plan=plan,
-        status=status,
-        created=created,
-        updated=updated,
-        records=records,
-        output=None if output is None else msgspec.json.decode(output),
-        failure=None if failure is None else msgspec.json.decode(failure, type=Failure),
-        usage=None if usage is None else msgspec.json.decode(usage, type=Usage),
-    )

@@ -134,7 +134,7 @@ class _Queue:
             return await self._lane.commit(writes, number, batch[0].until)
         except StoreError as error:
             return [_own(error) for _ in batch]
-        except Exception as error:  # noqa: BLE001  the task must outlive whatever a write does
+        except Exception as error:  # noqa: BLE001 - the task must outlive whatever a write does
             if not concerns_one(error):
                 return [_own(translated(error, self._address)) for _ in batch]
             if len(batch) == 1:

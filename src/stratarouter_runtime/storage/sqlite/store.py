@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
-from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.connection import open_writer
@@ -65,7 +66,7 @@ class SqliteStore(Store):
     @override
     async def find(self, execution: ExecutionId) -> Execution | None:
         rows = self._reader.look(f"{statement('listed')} {statement('find')}", {"id": execution})
-        return _execution(rows[0]) if rows else None
+        return execution_of(rows[0]) if rows else None
 
     @override
     async def search(
@@ -87,12 +88,12 @@ class SqliteStore(Store):
             clauses.append("(created, execution) < (:created, :execution)")
         condition = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"{statement('listed')} {condition} {statement('newest')}"
-        return [_execution(row) for row in await self._reader.fetch(query, wanted | {"limit": limit})]
+        return [execution_of(row) for row in await self._reader.fetch(query, wanted | {"limit": limit})]
 
     @override
     async def unfinished(self) -> list[Execution]:
         rows = await self._reader.fetch(f"{statement('listed')} {statement('unfinished')}")
-        return [_execution(row) for row in rows]
+        return [execution_of(row) for row in rows]
 
     @override
     async def keep_plan(self, plan: Digest, document: bytes) -> None:
@@ -177,20 +178,3 @@ def _own(path: Path) -> Ownership:
         raise StoreUnavailable(
             f"the store {path} cannot be opened: {error.strerror}", hint="name a file in a folder of yours"
         ) from error
-
-
-def _execution(row: tuple[Any, ...]) -> Execution:
-    id_, tenant, flow, plan, status, created, output, failure, usage, updated, records = row
-    return Execution(
-        id=id_,
-        tenant=tenant,
-        flow=flow,
-        plan=plan,
-        status=status,
-        created=created,
-        updated=updated,
-        records=records,
-        output=None if output is None else msgspec.json.decode(output),
-        failure=None if failure is None else msgspec.json.decode(failure, type=Failure),
-        usage=None if usage is None else msgspec.json.decode(usage, type=Usage),
-    )

@@ -143,7 +143,7 @@ class Writer:
         """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
         try:
             return self._commit(batch)
-        except Exception as error:  # noqa: BLE001  the thread must outlive whatever a write does
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a write does
             # Translated first: rolling back would change what the system said last.
             fault = self._fault(error)
             with suppress(apsw.Error):

@@ -52,7 +52,7 @@ def check_equality(report: Reporter, node: syntax.Binary, left: Typed, right: Ty
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Constant) and one.value is None:
             operator = "is" if node.operator == "==" else "is not"
-            return Operate(operator, other, one, labelled(BOOL, outer_labels(other.type)))  # type: ignore[arg-type]
+            return Operate(operator, other, one, labelled(BOOL, outer_labels(other.type)))  # type: ignore[arg-type]  # the operator is one of those the parser makes
     left, right = _as(left, right.type), _as(right, left.type)
     type_ = labelled(BOOL, labels(left, right))
     if _plain(left.type, right.type):

@@ -99,7 +99,7 @@ def _flat(given: Arguments) -> Type:
 
 
 def _string(name: str, run: str, result: Type, *rest: Parameter, **more: bool | int) -> tuple[str, Signature]:
-    return name, Signature("method", (_STRING, *rest), _gather(result), run, **more)  # type: ignore[arg-type]
+    return name, Signature("method", (_STRING, *rest), _gather(result), run, **more)  # type: ignore[arg-type]  # `more` are fields of Signature
 
 
 def _list_of(kind: str) -> Parameter:

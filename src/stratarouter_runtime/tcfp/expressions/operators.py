@@ -107,7 +107,7 @@ def _logic(report: Reporter, node: syntax.Binary, left: Typed, right: Typed) -> 
     if not kinds(left.type) == kinds(right.type) == {"bool"}:
         return _wrong(report, node, left, right)
     operator = "and" if node.operator == "&&" else "or"
-    return Logic(operator, left, right, labelled(BOOL, labels(left, right)))  # type: ignore[arg-type]
+    return Logic(operator, left, right, labelled(BOOL, labels(left, right)))  # type: ignore[arg-type]  # the operator is one of those the parser makes
 
 
 def _order(report: Reporter, node: syntax.Binary, left: Typed, right: Typed) -> Typed:
