@@ -54,10 +54,6 @@ class Registry(Mapping[str, Agent]):
     def __len__(self) -> int:
         return len(self._agents)
 
-    def joined(self, agents: Iterable[Agent]) -> Registry:
-        """These agents and those. Raises `LinkError` where a name is taken."""
-        return Registry([*self._agents.values(), *agents], holding=self._holding)
-
     def linkable(self) -> dict[str, LinkableAgent]:
         """What the compiler needs to know of each agent."""
         return {

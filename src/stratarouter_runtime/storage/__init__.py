@@ -1,1 +1,1 @@
-"""Where facts become durable: memory (the reference) and SQLite, behind one port."""
+"""Where facts become durable: memory (the reference), SQLite and PostgreSQL, behind one port."""

@@ -48,14 +48,6 @@ def test_two_agents_of_one_name_are_refused() -> None:
         Registry([Fake("a"), Fake("b"), Fake("a")])
 
 
-def test_joining_leaves_both_as_they_were() -> None:
-    registry = Registry([Fake("a")])
-    assert list(registry.joined([Fake("b")])) == ["a", "b"]
-    assert list(registry) == ["a"]
-    with pytest.raises(LinkError):
-        registry.joined([Fake("a")])
-
-
 def test_the_compiler_sees_signatures_and_digests() -> None:
     linkable = Registry([Fake("a")]).linkable()
     assert linkable == {"a": LinkableAgent(AgentName("a"), SIGNATURE, Digest("a" * 64))}
