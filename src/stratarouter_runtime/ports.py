@@ -123,6 +123,19 @@ class Scorer(Protocol):
         ...
 
 
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    @property
+    def identity(self) -> str:
+        """Model, variant and dimension: part of every key that rests on its vectors."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> tuple[bytes, ...]:
+        """The vector of each text, in order: little-endian float32, of length 1 (0 without any feature)."""
+        ...
+
+
 # Storage.
 
 
@@ -217,6 +230,60 @@ class Catalog(Protocol):
 
     async def flows(self, tenant: Tenant) -> list[Deployed]:
         """All deployed flows of a tenant, by name."""
+        ...
+
+
+class Kept(Struct, frozen=True):
+    """A document on the shelf. `version` counts from 1 and never comes twice for one name."""
+
+    tenant: Tenant
+    kind: str
+    name: str
+    version: int
+    body: bytes
+    created: int
+    updated: int
+
+
+class Shelf(Protocol):
+    """Small documents by tenant, kind and name; what these methods return has been synced.
+
+    Every change leaves a line in the audit, in the same transaction. `by` names who made it, `at`
+    is when. Raises `errors.StoreError` like a journal.
+    """
+
+    async def put(  # noqa: PLR0913 - a document, and who puts it under what conditions
+        self,
+        tenant: Tenant,
+        kind: str,
+        name: str,
+        body: bytes,
+        *,
+        at: int,
+        by: str = "",
+        expected: int | None = None,
+        quota: int | None = None,
+    ) -> int:
+        """Keep a document under its name, in place of the one before; its version.
+
+        `expected` is the version it replaces (0: none may be there): raises `errors.Conflict`
+        where it is another. Raises `errors.LimitExceeded` where it would be one more than `quota`
+        documents of this tenant and kind.
+        """
+        ...
+
+    async def get(self, tenant: Tenant, kind: str, name: str) -> Kept | None:
+        """The document of this name."""
+        ...
+
+    async def all(self, tenant: Tenant | None, kind: str, after: str = "", limit: int = 1_000) -> list[Kept]:
+        """Documents in the order of their names (of tenant and name, where `tenant` is None)."""
+        ...
+
+    async def remove(
+        self, tenant: Tenant, kind: str, name: str, *, at: int, by: str = "", expected: int | None = None
+    ) -> bool:
+        """Take a document away; False where there is none. Raises `errors.Conflict` as `put`."""
         ...
 
 
