@@ -252,7 +252,7 @@ class Shelf(Protocol):
     is when. Raises `errors.StoreError` like a journal.
     """
 
-    async def put(  # noqa: PLR0913 - a document, and who puts it under what conditions
+    async def put(
         self,
         tenant: Tenant,
         kind: str,
