@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.bridge.lazy import LazyScorer
+from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.observability.fanout import Fanout
@@ -26,7 +26,7 @@ from stratarouter_runtime.storage.sqlite import open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.ports import Observer, Scorer, Store
+    from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
     from stratarouter_runtime.settings import Settings
 
 DATABASES = ("postgresql:", "postgres:")
@@ -44,6 +44,7 @@ class Application(Struct, frozen=True):
     store: Store
     registry: Registry
     observers: Fanout
+    embedder: Embedder
     place: str
     """Where executions are kept, as people may see it."""
 
@@ -83,19 +84,19 @@ async def application(
         opened, place = await _open_store(settings, store, readonly=readonly)
         closing.push_async_callback(opened.close)
         closing.push_async_callback(registry.close)
-        scorer = LazyScorer(lambda: _open_scorer(settings))
-        closing.callback(scorer.close)
+        embedder = LazyEmbedder(lambda: _open_embedder(settings))
+        closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
         runtime = Runtime(
             store=opened,
             registry=registry,
-            scorer=scorer,
+            scorer=LazyScorer(lambda: _open_scorer(embedder)),
             observer=observers,
             clock=SystemClock(),
             entropy=SystemEntropy(),
         )
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
-        yield Application(runtime, runtime.driver, opened, registry, observers, place)
+        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place)
 
 
 async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> tuple[Store, str]:
@@ -140,10 +141,16 @@ async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tup
     return opened, opened.place
 
 
-def _open_scorer(settings: Settings) -> Scorer:
-    """Opened when something routes: numpy and the model are nothing a flow without routes should wait for."""
+def _open_embedder(settings: Settings) -> Embedder:
+    """Opened when something is embedded: nothing that does neither route nor reuse should wait for it."""
     from stratarouter_runtime.bridge.batching import BatchedEncoder  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
+
+    return BatchedEncoder(open_encoder(settings.encoder, folder=settings.encoder_path))
+
+
+def _open_scorer(embedder: Embedder) -> Scorer:
+    """Opened when something routes: a flow without routes should not wait for numpy."""
     from stratarouter_runtime.bridge.scorer import CosineScorer  # noqa: PLC0415 - start-up cost
 
-    return CosineScorer(BatchedEncoder(open_encoder(settings.encoder, folder=settings.encoder_path)))
+    return CosineScorer(embedder)

@@ -14,8 +14,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
+from stratarouter_runtime.ports import Embedder
 
 _LONGEST_REMEMBERED: Final = 4_096
 """Characters: longer texts seldom come twice, and as keys would hold much memory."""
@@ -23,7 +25,7 @@ _LONGEST_REMEMBERED: Final = 4_096
 Vector = npt.NDArray[np.float32]
 
 
-class BatchedEncoder:
+class BatchedEncoder(Embedder):
     """Belongs to one event loop. `close` it when done.
 
     `remember` is how many texts are kept (least recently used leave first); `batch` how many
@@ -39,6 +41,15 @@ class BatchedEncoder:
         self._running: dict[str, asyncio.Future[Vector]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+
+    @property
+    @override
+    def identity(self) -> str:
+        return self.encoder.identity
+
+    @override
+    async def embed(self, texts: Sequence[str]) -> tuple[bytes, ...]:
+        return tuple(vector.astype("<f4").tobytes() for vector in await self.encode(texts))
 
     async def encode(self, texts: Sequence[str]) -> Vectors:
         """The vectors of these texts, one row each, in order.

@@ -1,4 +1,4 @@
-"""Compares texts by the vectors of an encoder: the `Scorer` of the runtime.
+"""Compares texts by their vectors: the `Scorer` of the runtime.
 
 Must never know: what the scores decide.
 """
@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from stratarouter_runtime.bridge.batching import BatchedEncoder
-from stratarouter_runtime.ports import Scorer
+from stratarouter_runtime.ports import Embedder, Scorer
 from stratarouter_runtime.routing.choose import PLACES
 
 _TABLES: Final = 256
@@ -25,33 +24,33 @@ Matrix = npt.NDArray[np.float64]
 class CosineScorer(Scorer):
     """Cosine similarity. The vectors of a list of candidates are kept as one matrix."""
 
-    def __init__(self, encoder: BatchedEncoder) -> None:
-        self._encoder = encoder
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
         self._tables: OrderedDict[tuple[str, ...], Matrix] = OrderedDict()
 
     @property
     @override
     def identity(self) -> str:
-        return self._encoder.encoder.identity
+        return self._embedder.identity
 
     @override
     async def score(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
         table = await self._table(tuple(texts))
-        asked = (await self._encoder.encode([query])).astype(np.float64)
+        asked = await self._vectors([query])
         # Row by row and in double precision: a matrix product may sum in another order for
         # another number of candidates, and a score must not depend on its neighbours.
         scores = (table * asked).sum(axis=1).round(PLACES) + 0.0
         return tuple(scores.tolist())
 
-    def close(self) -> None:
-        """Let go of the encoder's thread."""
-        self._encoder.close()
-
     async def _table(self, texts: tuple[str, ...]) -> Matrix:
         table = self._tables.get(texts)
         if table is None:
-            table = (await self._encoder.encode(texts)).astype(np.float64)
+            table = await self._vectors(texts)
             self._tables[texts] = table
             if len(self._tables) > _TABLES:
                 self._tables.popitem(last=False)
         return table
+
+    async def _vectors(self, texts: Sequence[str]) -> Matrix:
+        vectors = [np.frombuffer(vector, "<f4") for vector in await self._embedder.embed(texts)]
+        return np.array(vectors, dtype=np.float64) if vectors else np.zeros((0, 1))

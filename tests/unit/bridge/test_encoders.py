@@ -150,10 +150,11 @@ def test_a_mirrored_copy_is_the_same_encoder(minilm: Encoder, tmp_path: Path) ->
 
 
 async def test_scores_are_rounded_cosines_in_order(encoder: Encoder) -> None:
-    scorer = CosineScorer(BatchedEncoder(encoder))
+    front = BatchedEncoder(encoder)
+    scorer = CosineScorer(front)
     texts = ["refunds and money back", "crashes of the app", "I want my money back"]
     scores = await scorer.score("I want my money back", texts)
-    scorer.close()
+    front.close()
     assert scores[2] == 1.0
     assert scores[0] > scores[1]
     assert all(score == round(score, 6) for score in scores)
@@ -161,25 +162,37 @@ async def test_scores_are_rounded_cosines_in_order(encoder: Encoder) -> None:
 
 
 async def test_a_score_does_not_depend_on_the_other_candidates(encoder: Encoder) -> None:
-    scorer = CosineScorer(BatchedEncoder(encoder))
+    front = BatchedEncoder(encoder)
+    scorer = CosineScorer(front)
     together = await scorer.score("my bill is wrong", TEXTS)
     alone = [(await scorer.score("my bill is wrong", [text]))[0] for text in TEXTS]
-    scorer.close()
+    front.close()
     assert list(together) == alone
 
 
+async def test_vectors_leave_as_little_endian_floats(encoder: Encoder) -> None:
+    front = BatchedEncoder(encoder)
+    embedded = await front.embed(TEXTS)
+    front.close()
+    assert b"".join(embedded) == encoder.encode(TEXTS).astype("<f4").tobytes()
+    assert {len(vector) for vector in embedded} == {4 * encoder.dimension}
+    assert front.identity == encoder.identity
+
+
 async def test_no_candidates_have_no_scores() -> None:
-    scorer = CosineScorer(BatchedEncoder(open_encoder("lexical")))
+    front = BatchedEncoder(open_encoder("lexical"))
+    scorer = CosineScorer(front)
     assert await scorer.score("x", []) == ()
-    scorer.close()
+    front.close()
 
 
 async def test_tables_that_are_not_used_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stratarouter_runtime.bridge.scorer._TABLES", 2)
-    scorer = CosineScorer(BatchedEncoder(open_encoder("lexical")))
+    front = BatchedEncoder(open_encoder("lexical"))
+    scorer = CosineScorer(front)
     first = await scorer.score("a b", ["a b"])
     for text in ("c d", "e f", "g h"):
         await scorer.score("a b", [text])
     assert len(scorer._tables) == 2
     assert await scorer.score("a b", ["a b"]) == first == (1.0,)
-    scorer.close()
+    front.close()
