@@ -9,41 +9,33 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
+from stratarouter_runtime.controls import Controls
 from stratarouter_runtime.deployments import Deployments
-from stratarouter_runtime.errors import Conflict, InvalidState, JournalMismatch, NotFound
+from stratarouter_runtime.errors import Conflict, InvalidState, NotFound
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
+from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.difference import Difference, difference
 from stratarouter_runtime.state.events import Started
-from stratarouter_runtime.state.fork import Change, fork
-from stratarouter_runtime.state.redaction import Redaction
-from stratarouter_runtime.state.replay import replay
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
-    from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.tcfp.plan import Plan
-
-GLANCE: Final = 1.0
-"""Seconds after which a watcher looks for itself."""
 
 
 class StartExecution(Struct, frozen=True):
@@ -65,26 +57,6 @@ class StartExecution(Struct, frozen=True):
     trace: str = ""
 
 
-class Journaled(Struct, frozen=True):
-    """An execution with all its facts."""
-
-    execution: Execution
-    records: tuple[Record, ...]
-    events: tuple[Event, ...]
-
-
-class Proof(Struct, frozen=True):
-    """What a replay found: every decision derived again, or the first that was not."""
-
-    execution: ExecutionId
-    plan: Digest
-    records: int
-    link: str
-    reproducible: bool
-    divergence: str = ""
-    hint: str = ""
-
-
 class Runtime(Flows):
     """Accepts flows and executions, and answers what became of them."""
 
@@ -99,12 +71,14 @@ class Runtime(Flows):
         entropy: Entropy,
     ) -> None:
         self._store = store
-        self._feed = Feed()
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
         self.flows = Deployments(store, self._plans, registry, scorer, clock)
-        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, self._feed))
+        feed = Feed()
+        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, feed))
+        self.history = History(store, self._plans, feed)
+        self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
 
     # Flows called by flows.
 
@@ -136,7 +110,7 @@ class Runtime(Flows):
         except asyncio.CancelledError as cancelled:
             if cancelled.args == (WITHDRAWN,):
                 await self.start(request)  # where that was interrupted: what has begun must be found
-                await self.cancel(child, f"{call.execution} no longer wants it")
+                await self.controls.cancel(child, f"{call.execution} no longer wants it")
             raise
         except InvalidState as stopping:  # nothing is started while this process stops, which is no answer
             raise asyncio.CancelledError from stopping
@@ -205,108 +179,18 @@ class Runtime(Flows):
                 await self.driver.settled(execution)
         except TimeoutError:
             pass
-        return await self.find(execution)
+        return await self.history.find(execution)
 
     async def execute(self, request: StartExecution, patience: float | None = None) -> Execution:
         """Start and wait."""
         return await self.wait(await self.start(request), patience)
 
-    async def find(self, execution: ExecutionId, tenant: Tenant | None = None) -> Execution:
-        """The execution as listed. Raises `NotFound`, also where it is another tenant's."""
-        row = await self._store.find(execution)
-        if row is None or (tenant is not None and row.tenant != tenant):
-            raise NotFound(f"no execution {execution}", hint="list them: strata ps")
-        return row
-
-    async def journal(self, execution: ExecutionId, tenant: Tenant | None = None) -> Journaled:
-        """The execution with all its facts. Raises `NotFound`, `JournalMismatch`."""
-        row = await self.find(execution, tenant)
-        records = tuple(await self._store.read(execution))
-        return Journaled(row, records, tuple(decode(record.body) for record in records))
-
-    async def watch(self, execution: ExecutionId, after: int = -1) -> AsyncIterator[Record]:
-        """The facts numbered above `after`, as they become durable, until the execution has ended."""
-        with self._feed.watching(execution) as changed:
-            while True:
-                changed.clear()
-                row = await self.find(execution)
-                for record in await self._store.read(execution, after):
-                    after = record.seq
-                    yield record
-                if row.status in ENDED:
-                    return
-                # Another process may drive it: then nobody here hears of its facts.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), GLANCE)
-
-    async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
-        """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""
-        await self._at_work(execution)
-        await self.driver.answer(execution, step, value, by)
-
-    async def cancel(self, execution: ExecutionId, reason: str = "", by: str = "") -> None:
-        """Have an execution end, undoing what it completed; returns once that is durable."""
-        await self._at_work(execution)
-        await self.driver.cancel(execution, reason, by)
-
-    async def pause(self, execution: ExecutionId) -> None:
-        """Stop an execution until it is resumed; returns once that is durable. Raises as `Driver.pause`."""
-        await self._at_work(execution)
-        await self.driver.pause(execution)
-
-    async def fork(self, execution: ExecutionId, change: Change) -> ExecutionId:
-        """Begin an execution that takes over the facts of another, as far as they still hold.
-
-        Raises `NotFound`, and as `state.fork.fork`.
-        """
-        row = await self.find(execution)
-        plan = await self._plans.get(row.plan)
-        new = self._entropy.execution_id()
-        forked = fork(plan, await self._store.read(execution), new, self._clock.now(), change)
-        await self.driver.adopt(row.flow, forked)
-        return new
-
-    async def difference(self, left: ExecutionId, right: ExecutionId) -> list[Difference]:
-        """The steps that came to something else in one than in the other, without what is labelled."""
-        return difference(await self._shown(left), await self._shown(right))
-
-    async def _shown(self, execution: ExecutionId) -> list[Event]:
-        journaled = await self.journal(execution)
-        redaction = Redaction(await self._plans.get(journaled.execution.plan))
-        return [redaction.show(event) for event in journaled.events]
-
-    async def resume(self, execution: ExecutionId) -> None:
-        """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
-        await self._at_work(execution)
-
     async def recover(self) -> Recovery:
         """Set all unfinished executions to work again."""
         return await recover(self._store, self._plans, self.driver)
-
-    async def _at_work(self, execution: ExecutionId) -> None:
-        if execution in self.driver.active:
-            return
-        row = await self.find(execution)
-        if row.status in ENDED:
-            raise InvalidState(f"execution {execution} has finished: {row.status}")
-        await resume(execution, self._store, self._plans, self.driver)
 
     async def _ended(self, execution: ExecutionId) -> Execution:
         """The execution once it has ended, or stopped because this process does."""
         await resume(execution, self._store, self._plans, self.driver)
         await self.driver.ended(execution)
-        return await self.find(execution)
-
-    # Proof.
-
-    async def replay(self, execution: ExecutionId, tenant: Tenant | None = None) -> Proof:
-        """Derive every decision of an execution again, and compare. Raises `NotFound`."""
-        row = await self.find(execution, tenant)
-        plan = await self._plans.get(row.plan)
-        records = await self._store.read(execution)
-        link = records[-1].link.hex() if records else ""
-        try:
-            replay(plan, records)
-        except JournalMismatch as found:
-            return Proof(execution, row.plan, len(records), link, False, found.message, found.hint or "")
-        return Proof(execution, row.plan, len(records), link, True)
+        return await self.history.find(execution)

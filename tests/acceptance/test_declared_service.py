@@ -64,7 +64,7 @@ async def test_a_service_is_called_again_with_the_same_key_and_its_secret(
         plan = app.runtime.flows.compile(FLOW)
         request = StartExecution(plan=plan, input={"name": "Ana"}, flow=FlowId("hello"))
         execution = await app.runtime.execute(request, 10)
-        assert (await app.runtime.replay(execution.id)).reproducible
+        assert (await app.runtime.history.replay(execution.id)).reproducible
     assert (execution.status, execution.output) == ("completed", "Hello Ana")
     keys = {line for head in heads for line in head.split(b"\r\n") if line.startswith(b"idempotency-key")}
     assert (len(heads), len(keys)) == (2, 1)

@@ -48,7 +48,7 @@ async def run(name: str, value: Any) -> Execution:
     registry = load_project(EXAMPLES / name, SystemClock())
     async with application(settings(), registry, store=":memory:") as app:
         (execution,) = await run_in(app, name, value)
-        assert (await app.runtime.replay(execution.id)).reproducible
+        assert (await app.runtime.history.replay(execution.id)).reproducible
         return execution
 
 
@@ -134,9 +134,9 @@ async def test_a_person_decides_where_the_policy_does_not(usd: float, status: st
     async with application(settings(), registry, store=":memory:") as app:
         (waiting,) = await run_in(app, "approval", expense(usd=usd))
         assert waiting.status == "waiting"
-        events = (await app.runtime.journal(waiting.id)).events
+        events = (await app.runtime.history.journal(waiting.id)).events
         (asked,) = [event for event in events if isinstance(event, Asked)]
-        await app.runtime.answer(waiting.id, asked.step, {"verdict": "approve"}, "noor")
+        await app.runtime.controls.answer(waiting.id, asked.step, {"verdict": "approve"}, "noor")
         execution = await app.runtime.wait(waiting.id, PATIENCE)
     assert execution.status == status
     assert (execution.failure.kind if execution.failure else None) == kind

@@ -102,10 +102,10 @@ async def test_a_client_that_leaves_leaves_nothing_behind(quick: Client) -> None
     execution = ExecutionId(await held(quick))
     listener = Listener(quick, execution)
     await listener.hear()
-    assert quick.app.runtime._feed._watchers
+    assert quick.app.runtime.history._feed._watchers
     listener.leave.set()
     await asyncio.wait_for(listener.done, 2)
-    assert not quick.app.runtime._feed._watchers
+    assert not quick.app.runtime.history._feed._watchers
 
 
 async def test_silence_is_broken_by_comments(quick: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ async def execute(service: Service, request: Request) -> Reply:
 
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}`: the execution with its steps."""
-    found = await service.runtime.journal(ExecutionId(request.param("id")), service.tenant)
+    found = await service.runtime.history.journal(ExecutionId(request.param("id")), service.tenant)
     plan = await service.runtime.flows.plan(found.execution.plan)
     return Reply(views.journaled(found, plan, request.trace_id))
 
@@ -83,7 +83,7 @@ async def cancel(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/cancel`: 202 once the wish is durable; undoing takes its time."""
     body = await read_json(request, CancelRequest, optional=True)
     row = await _own(service, request)
-    await service.runtime.cancel(row.id, body.reason, body.by)
+    await service.runtime.controls.cancel(row.id, body.reason, body.by)
     return await _accepted(service, request, row.id)
 
 
@@ -92,7 +92,7 @@ async def answer(service: Service, request: Request) -> Reply:
     body = await read_json(request, AnswerRequest)
     row = await _own(service, request)
     try:
-        await service.runtime.answer(row.id, body.step, body.value, body.by)
+        await service.runtime.controls.answer(row.id, body.step, body.value, body.by)
     except InvalidInput as error:
         pointer = f"/value{error.pointer}"
         raise refused_at(pointer, error.code, error.message, error.hint or "") from error
@@ -102,14 +102,14 @@ async def answer(service: Service, request: Request) -> Reply:
 async def pause(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/pause`: 202 once calls under way have answered and it stands still."""
     row = await _own(service, request)
-    await service.runtime.pause(row.id)
+    await service.runtime.controls.pause(row.id)
     return await _accepted(service, request, row.id)
 
 
 async def resume(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/resume`: 202 once it is at work again."""
     row = await _own(service, request)
-    await service.runtime.resume(row.id)
+    await service.runtime.controls.resume(row.id)
     return await _accepted(service, request, row.id)
 
 
@@ -118,7 +118,7 @@ async def fork(service: Service, request: Request) -> Reply:
     body = await read_json(request, ForkRequest, optional=True)
     row = await _own(service, request)
     try:
-        forked = await service.runtime.fork(row.id, Change(body.step, body.input, body.output))
+        forked = await service.runtime.controls.fork(row.id, Change(body.step, body.input, body.output))
     except InvalidInput as error:
         raise refused_at(f"/input{error.pointer}", error.code, error.message, error.hint or "") from error
     return await _accepted(service, request, forked)
@@ -127,23 +127,23 @@ async def fork(service: Service, request: Request) -> Reply:
 async def difference(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}/difference/{other}`: the steps that came to something else."""
     row = await _own(service, request)
-    other = await service.runtime.find(ExecutionId(request.param("other")), service.tenant)
-    steps = await service.runtime.difference(row.id, other.id)
+    other = await service.runtime.history.find(ExecutionId(request.param("other")), service.tenant)
+    steps = await service.runtime.history.difference(row.id, other.id)
     return Reply(DifferenceAnswer(row.id, other.id, tuple(steps)))
 
 
 async def replay(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/replay`: whether every decision can be derived again."""
     row = await _own(service, request)
-    return Reply(views.proof(await service.runtime.replay(row.id, service.tenant)))
+    return Reply(views.proof(await service.runtime.history.replay(row.id, service.tenant)))
 
 
 async def _own(service: Service, request: Request) -> Execution:
-    return await service.runtime.find(ExecutionId(request.param("id")), service.tenant)
+    return await service.runtime.history.find(ExecutionId(request.param("id")), service.tenant)
 
 
 async def _accepted(service: Service, request: Request, execution: ExecutionId) -> Reply:
-    row = await service.runtime.find(execution, service.tenant)
+    row = await service.runtime.history.find(execution, service.tenant)
     return Reply(views.execution(row, request.trace_id), 202, (_location(execution),))
 
 
@@ -153,7 +153,7 @@ async def _accepted(service: Service, request: Request, execution: ExecutionId) 
 async def _known(service: Service, key: str) -> Execution | None:
     """The execution that this key stands for already."""
     try:
-        return await service.runtime.find(derived_execution_id(service.tenant, key))
+        return await service.runtime.history.find(derived_execution_id(service.tenant, key))
     except NotFound:
         return None
 
@@ -216,7 +216,7 @@ def _in_flight(known: Execution) -> Refused:
 
 
 async def _outcome(service: Service, request: Request, row: Execution, plan: Plan, manner: Manner) -> Reply:
-    routing = views.routing((await service.runtime.journal(row.id)).events) if plan.router else ()
+    routing = views.routing((await service.runtime.history.journal(row.id)).events) if plan.router else ()
     answer = views.execution(row, request.trace_id, routing)
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     if row.status in ENDED:

@@ -47,7 +47,7 @@ async def problem(_service: Service, request: Request) -> Reply:
 async def _check(service: Service) -> None:
     """Whether the store answers. Raises `StoreError`."""
     with contextlib.suppress(NotFound):
-        await service.runtime.find(_NOBODY)
+        await service.runtime.history.find(_NOBODY)
 
 
 def _state(service: Service) -> Reply:

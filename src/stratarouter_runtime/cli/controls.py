@@ -18,8 +18,8 @@ from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import gather
 from stratarouter_runtime.cli.words import Names, value_text
 from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.history import Journaled
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.runtime import Journaled
 from stratarouter_runtime.state.difference import Difference
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.fork import Change
@@ -47,7 +47,7 @@ def cancel(
         plan = await runnable(app, wanted)
 
         async def cancelled() -> ExecutionId:
-            await app.runtime.cancel(wanted, reason)
+            await app.runtime.controls.cancel(wanted, reason)
             return wanted
 
         return await session.drive(app, plan, cancelled())
@@ -84,9 +84,9 @@ def fork(
 
     async def begin(app: Application) -> Ended:
         plan = await runnable(app, wanted)
-        given = _input(input_, plan, await app.runtime.journal(wanted))
+        given = _input(input_, plan, await app.runtime.history.journal(wanted))
         change = Change(step, given, UNSET if output is None else _json(output))
-        return await session.drive(app, plan, app.runtime.fork(wanted, change))
+        return await session.drive(app, plan, app.runtime.controls.fork(wanted, change))
 
     return session.run(begin)
 
@@ -104,8 +104,8 @@ def diff(left: str, right: str, /, *, store: Store = None, json: Json = False) -
 
     async def compare(app: Application) -> tuple[list[Difference], Names]:
         here, there = ExecutionId(left), ExecutionId(right)
-        plan = await app.runtime.flows.plan((await app.runtime.find(here)).plan)
-        return await app.runtime.difference(here, there), Names(plan)
+        plan = await app.runtime.flows.plan((await app.runtime.history.find(here)).plan)
+        return await app.runtime.history.difference(here, there), Names(plan)
 
     found, names = look(store, compare)
     write(found if json else "\n".join(_lines(each, names) for each in found) or "no difference")

@@ -22,9 +22,9 @@ from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
 from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.history import Journaled, Proof
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
-from stratarouter_runtime.runtime import Journaled, Proof
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Event, Record
 from stratarouter_runtime.state.redaction import Redaction
@@ -53,7 +53,7 @@ def replay(execution: str, /, *, store: Store = None, json: Json = False) -> int
     """
 
     async def prove(app: Application) -> Proof:
-        return await app.runtime.replay(ExecutionId(execution))
+        return await app.runtime.history.replay(ExecutionId(execution))
 
     proof = look(store, prove)
     write(proof if json else proof_text(proof))
@@ -70,7 +70,7 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
     """
 
     async def read(app: Application) -> tuple[Journaled, Names]:
-        journaled = await app.runtime.journal(ExecutionId(execution))
+        journaled = await app.runtime.history.journal(ExecutionId(execution))
         plan = await app.runtime.flows.plan(journaled.execution.plan)
         redaction = Redaction(plan)
         shown = tuple(redaction.show(event) for event in journaled.events)
@@ -105,10 +105,14 @@ def logs(
     wanted = ExecutionId(execution)
 
     async def tell(app: Application) -> None:
-        row = await app.runtime.find(wanted)
+        row = await app.runtime.history.find(wanted)
         plan = await app.runtime.flows.plan(row.plan)
         names, redaction = Names(plan), Redaction(plan)
-        facts = app.runtime.watch(wanted) if follow else _so_far(await app.runtime.journal(wanted))
+        facts = (
+            app.runtime.history.watch(wanted)
+            if follow
+            else _so_far(await app.runtime.history.journal(wanted))
+        )
         async for record in facts:
             event = redaction.show(decode(record.body))
             write(_fact(record, event) if json else _line(record, event, row.created, names))

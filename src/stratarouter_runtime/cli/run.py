@@ -84,7 +84,7 @@ def resume(execution: str, /, *, agents: Agents = None, store: Store = None, jso
         plan = await runnable(app, wanted)
 
         async def resumed() -> ExecutionId:
-            await app.runtime.resume(wanted)
+            await app.runtime.controls.resume(wanted)
             return wanted
 
         return await session.drive(app, plan, resumed())
@@ -123,7 +123,7 @@ def answer(
         plan = await runnable(app, wanted)
 
         async def answered() -> ExecutionId:
-            await app.runtime.answer(wanted, step, _answer(plan, step, answer), by)
+            await app.runtime.controls.answer(wanted, step, _answer(plan, step, answer), by)
             return wanted
 
         return await session.drive(app, plan, answered())

@@ -116,7 +116,7 @@ class Session(Struct):
 
     async def _questions(self, app: Application, plan: Plan, row: Execution) -> list[str]:
         """What the execution waits for, what was shown for it, and how to answer."""
-        events = (await app.runtime.journal(row.id)).events
+        events = (await app.runtime.history.journal(row.id)).events
         names = Names(plan)
         told: list[str] = []
         for asked in _open(events):
@@ -144,7 +144,7 @@ async def runnable(app: Application, execution: ExecutionId) -> Plan:
 
     Without this the execution would go on, and fail at the first agent that is missing.
     """
-    plan = await app.runtime.flows.plan((await app.runtime.find(execution)).plan)
+    plan = await app.runtime.flows.plan((await app.runtime.history.find(execution)).plan)
     wrong = []
     for agent in plan.agents:
         found = app.registry.get(agent.name)

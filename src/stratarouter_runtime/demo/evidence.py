@@ -17,9 +17,9 @@ from stratarouter_runtime.demo.counting import read_notes
 from stratarouter_runtime.demo.inbox import Message
 from stratarouter_runtime.demo.worker import Work
 from stratarouter_runtime.executor.calls import idempotency_key
+from stratarouter_runtime.history import Journaled
 from stratarouter_runtime.ids import Digest, ExecutionId
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.runtime import Journaled
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Chosen, Returned
 from stratarouter_runtime.wiring import Application, application
@@ -70,7 +70,7 @@ async def recorded_steps(store: Path) -> set[Digest]:
     async with application(load(), Registry(), store=store, readonly=True) as app:
         keys: set[Digest] = set()
         for row in await app.store.search(limit=ALL):
-            keys |= _keys(await app.runtime.journal(row.id))
+            keys |= _keys(await app.runtime.history.journal(row.id))
         return keys
 
 
@@ -89,7 +89,7 @@ async def gather(
     """Count everything; `accepted` maps executions to messages, `before` was recorded at the kill."""
     async with application(load(), Registry(), store=work.store, readonly=True) as app:
         rows = {row.id: row for row in await app.store.search(limit=ALL)}
-        proofs = [await app.runtime.replay(execution) for execution in rows]
+        proofs = [await app.runtime.history.replay(execution) for execution in rows]
         right = await _routed_right(app, messages, accepted)
     runs = Counter(note.key for note in read_notes(Path(work.notes)) if note.attempt == 1)
     repeated = {key for key, times in runs.items() if times > 1}
@@ -128,7 +128,7 @@ async def _routed_right(
     right = []
     for row in await app.store.search(limit=ALL):
         message = accepted.get(row.id, "")
-        journaled = await app.runtime.journal(row.id)
+        journaled = await app.runtime.history.journal(row.id)
         plan = await app.runtime.flows.plan(journaled.execution.plan)
         if expected.get(message) in {agent.name for agent in plan.agents}:
             right.append(expected[message] in [e.agent for e in journaled.events if isinstance(e, Chosen)])

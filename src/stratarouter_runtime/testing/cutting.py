@@ -148,7 +148,7 @@ class Trial:
         if row.status == "waiting":
             for step, value in self._answers.items():
                 with suppress(InvalidState):
-                    await process.ask(runtime.answer(row.id, step, value))
+                    await process.ask(runtime.controls.answer(row.id, step, value))
         self.writes = self._store.writes
         return row
 

@@ -224,14 +224,14 @@ class Story:
     async def _meddle(self, process: Process, execution: ExecutionId, name: str, *, asks: bool) -> None:
         draw, runtime = self._draw, process.runtime
         if draw() < self._temper.cancels:
-            await process.ask(runtime.cancel(execution, "enough", name))
+            await process.ask(runtime.controls.cancel(execution, "enough", name))
             self.evidence.cancels.append((execution, name))
         elif asks and draw() < 0.4:
             by = f"{name} {draw()}"
-            await process.ask(runtime.answer(execution, "q", flows.ANSWER, by))
+            await process.ask(runtime.controls.answer(execution, "q", flows.ANSWER, by))
             self.evidence.answers.append((execution, by))
         elif draw() < 0.1:
-            await process.ask(runtime.resume(execution))
+            await process.ask(runtime.controls.resume(execution))
 
     # Troubles.
 

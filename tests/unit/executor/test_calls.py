@@ -40,7 +40,7 @@ async def test_costs_and_failures_that_the_journal_would_not_give_back_fail_the_
         assert done.failure is not None
         assert done.failure.kind == "agent.invalid_output"
         assert "cannot be written down" in done.failure.message
-        assert (await it.runtime.replay(done.id)).reproducible
+        assert (await it.runtime.history.replay(done.id)).reproducible
 
 
 async def test_costs_that_make_sense_are_those_of_the_execution() -> None:

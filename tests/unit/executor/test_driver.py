@@ -104,7 +104,7 @@ async def test_an_execution_runs_to_its_end_and_its_row_says_so() -> None:
         done = await it.runtime.execute(it.request(1))
         assert (done.status, done.output) == ("completed", {"n": 4})
         assert done.records == 6
-        assert (await it.runtime.replay(done.id)).reproducible
+        assert (await it.runtime.history.replay(done.id)).reproducible
         assert it.driver.active == []
 
 
@@ -155,7 +155,7 @@ async def test_an_agent_that_returns_the_wrong_type_fails_its_step_and_nothing_o
         done = await it.runtime.execute(it.request())
         assert done.failure is not None
         assert done.failure.kind == "agent.invalid_output"
-        journaled = await it.runtime.journal(done.id)
+        journaled = await it.runtime.history.journal(done.id)
         assert not any(isinstance(event, Returned) for event in journaled.events)
 
 
@@ -178,21 +178,21 @@ async def test_a_question_waits_survives_its_process_and_takes_one_answer() -> N
         assert row.status == "waiting"
     async with rig(ASKING, store=store) as it:
         with pytest.raises(InvalidInput, match="the answer does not fit"):
-            await it.runtime.answer(row.id, "q", {"ok": "yes"})
+            await it.runtime.controls.answer(row.id, "q", {"ok": "yes"})
         with pytest.raises(InvalidState, match="no single step 'w' waits"):
-            await it.runtime.answer(row.id, "w", {"ok": True})
-        await it.runtime.answer(row.id, "q", {"ok": True}, "me")
+            await it.runtime.controls.answer(row.id, "w", {"ok": True})
+        await it.runtime.controls.answer(row.id, "q", {"ok": True}, "me")
         done = await it.runtime.wait(row.id)
         assert (done.status, done.output) == ("completed", {"ok": True})
         with pytest.raises(InvalidState, match="has finished"):
-            await it.runtime.answer(row.id, "q", {"ok": False})
+            await it.runtime.controls.answer(row.id, "q", {"ok": False})
 
 
 async def test_cancel_ends_an_execution_durably() -> None:
     async with rig(a=hang) as it:
         execution = await it.runtime.start(it.request())
         await asyncio.sleep(0)
-        await it.runtime.cancel(execution, "no longer needed")
+        await it.runtime.controls.cancel(execution, "no longer needed")
         done = await it.runtime.wait(execution)
         assert done.status == "cancelled"
         assert done.failure is not None
@@ -217,7 +217,7 @@ async def test_draining_lets_calls_answer_begins_nothing_and_recovery_goes_on() 
         await draining
         with pytest.raises(InvalidState, match="shutting down"):
             await it.runtime.start(it.request())
-        row = await it.runtime.find(execution)
+        row = await it.runtime.history.find(execution)
         assert row.status == "running"
     async with rig(store=store) as it:
         recovery = await it.runtime.recover()
@@ -251,7 +251,7 @@ async def test_a_store_that_fails_at_any_write_loses_nothing_and_runs_no_recorde
             assert done.output == {"n": 4}
             assert before + called(it.agents) <= 4
         assert done.records >= kept
-        assert (await it.runtime.replay(done.id)).reproducible
+        assert (await it.runtime.history.replay(done.id)).reproducible
 
 
 async def test_a_call_with_side_effects_that_was_under_way_is_not_made_again() -> None:
@@ -334,14 +334,14 @@ async def test_a_flow_calls_a_flow_as_an_execution_of_its_own() -> None:
     assert (done.status, done.output) == ("completed", {"n": 20})
     child = await child_of(it, done.id)
     assert (child.flow, child.status, child.output) == ("inner", "completed", {"n": 20})
-    assert (await it.runtime.replay(child.id)).reproducible
+    assert (await it.runtime.history.replay(child.id)).reproducible
 
 
 async def test_a_call_of_a_flow_that_is_withdrawn_cancels_its_execution() -> None:
     it = await nested(MemoryStore(), hang)
     parent = await it.runtime.start(it.request(1))
     await asyncio.sleep(0.02)
-    await it.runtime.cancel(parent, "enough")
+    await it.runtime.controls.cancel(parent, "enough")
     await it.driver.ended((await child_of(it, parent)).id)
     child = await child_of(it, parent)
     assert child.status == "cancelled"
@@ -356,7 +356,7 @@ async def test_a_flow_called_by_a_flow_goes_on_after_a_restart_and_keeps_what_it
     await asyncio.sleep(0.02)
     before = await child_of(it, parent)
     await it.driver.drain(0.05)
-    assert (await it.runtime.find(parent)).status == "running"
+    assert (await it.runtime.history.find(parent)).status == "running"
     it = await nested(store, add(1))
     await it.runtime.recover()
     done = await it.runtime.wait(parent)
@@ -375,7 +375,7 @@ async def test_draining_does_not_wait_for_the_question_of_a_flow_that_is_called(
     await asyncio.sleep(0.02)
     async with asyncio.timeout(1.0):
         await made.driver.drain(30.0)
-    assert (await made.runtime.find(parent)).status == "running"
+    assert (await made.runtime.history.find(parent)).status == "running"
     assert (await child_of(made, parent)).status == "waiting"
 
 
@@ -396,7 +396,7 @@ async def test_a_router_that_raises_fails_the_step_and_hangs_nothing() -> None:
         assert done.failure is not None
         assert done.failure.kind == "agent.unavailable"
         assert "the router broke: AssertionError: nothing here routes" in done.failure.message
-        assert (await it.runtime.replay(done.id)).reproducible
+        assert (await it.runtime.history.replay(done.id)).reproducible
 
 
 async def test_an_agent_that_raises_against_its_contract_fails_its_step() -> None:
@@ -432,7 +432,7 @@ class StuckStore(MemoryStore):
 async def test_whoever_brought_a_fact_is_told_also_where_the_process_stops_while_it_is_written() -> None:
     async with rig(ASKING, StuckStore()) as it:
         row = await it.runtime.execute(it.request())
-        answering = asyncio.create_task(it.runtime.answer(row.id, "q", {"ok": True}))
+        answering = asyncio.create_task(it.runtime.controls.answer(row.id, "q", {"ok": True}))
         watching = asyncio.create_task(it.runtime.wait(row.id))
         await asyncio.sleep(0.01)
         await it.driver.drain(0.01)
@@ -453,11 +453,13 @@ async def test_waiting_again_and_again_leaves_nothing_behind() -> None:
 async def test_what_an_answer_holds_beyond_its_type_is_not_journaled() -> None:
     async with rig(ASKING) as it:
         row = await it.runtime.execute(it.request())
-        await it.runtime.answer(row.id, "q", {"ok": True, "more": object()})
+        await it.runtime.controls.answer(row.id, "q", {"ok": True, "more": object()})
         done = await it.runtime.wait(row.id)
         assert done.output == {"ok": True}
         (answer,) = [
-            event for event in (await it.runtime.journal(row.id)).events if isinstance(event, Answered)
+            event
+            for event in (await it.runtime.history.journal(row.id)).events
+            if isinstance(event, Answered)
         ]
         assert answer.value == {"ok": True}
 
