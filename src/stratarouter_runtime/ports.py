@@ -5,6 +5,7 @@ Times are microseconds since the epoch (UTC). Must never know: an implementation
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -52,7 +53,8 @@ class AgentCall(Struct, frozen=True):
 
     `key` is the step key: equal for every attempt of one step of one execution, so that an
     idempotent agent can recognise a call it has already answered. `seed` is the same for
-    every attempt too. `deadline` is when the caller stops waiting.
+    every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
+    of this attempt, "" where nobody asked for a trace.
     """
 
     execution: ExecutionId
@@ -62,6 +64,7 @@ class AgentCall(Struct, frozen=True):
     attempt: int
     input: Any
     deadline: int | None = None
+    trace: str = ""
 
 
 class AgentReply(Struct, frozen=True):
@@ -304,3 +307,11 @@ class Observer(Protocol):
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
         """These facts of this execution are durable now."""
         ...
+
+
+Source: TypeAlias = Callable[[], Struct]
+"""The statistics of a part as they stand now: a frozen record, read whenever somebody asks.
+
+Its fields are numbers, `tally.Distribution`s, or maps to either from a label (or a tuple of labels).
+It is called on the loop, must not wait, and never raises.
+"""
