@@ -9,6 +9,7 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.traces import NOWHERE, own_trace, parse
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
@@ -42,7 +44,8 @@ class StartExecution(Struct, frozen=True):
     """A request: which plan, on what, for whom, and within what. `timeout` is in microseconds.
 
     With a `key`, the same tenant and key always mean the same execution; an `id` is given
-    where somebody else has derived it.
+    where somebody else has derived it. `trace` and `span` are where in a distributed trace the
+    request stands; whether that is recorded says `sampled`, or where it is None, the runtime.
     """
 
     plan: Plan
@@ -55,10 +58,19 @@ class StartExecution(Struct, frozen=True):
     timeout: int | None = None
     parent: ExecutionId | None = None
     trace: str = ""
+    span: str = ""
+    sampled: bool | None = None
+
+
+def _never(_trace: str) -> bool:
+    return False
 
 
 class Runtime(Flows):
-    """Accepts flows and executions, and answers what became of them."""
+    """Accepts flows and executions, and answers what became of them.
+
+    `sampler` decides by its id whether a trace is recorded, where nobody has decided it before.
+    """
 
     def __init__(
         self,
@@ -69,8 +81,10 @@ class Runtime(Flows):
         observer: Observer,
         clock: Clock,
         entropy: Entropy,
+        sampler: Callable[[str], bool] = _never,
     ) -> None:
         self._store = store
+        self._sampler = sampler
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
@@ -94,6 +108,7 @@ class Runtime(Flows):
     async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:
         """Start the execution of a call, or attach to it, and wait for its end."""
         timeout = None if call.deadline is None else max(0, call.deadline - self._clock.now())
+        trace = parse(call.trace) or NOWHERE
         request = StartExecution(
             plan=plan,
             input=call.input,
@@ -103,6 +118,9 @@ class Runtime(Flows):
             seed=call.seed,
             timeout=timeout,
             parent=call.execution,
+            trace=trace.id,
+            span=trace.span,
+            sampled=trace.sampled,
         )
         try:
             await self.start(request)
@@ -146,6 +164,9 @@ class Runtime(Flows):
 
     def _started(self, execution: ExecutionId, request: StartExecution) -> Started:
         deadline = None if request.timeout is None else self._clock.now() + request.timeout
+        sampled = request.sampled
+        if sampled is None:
+            sampled = self._sampler(request.trace or own_trace(execution))
         return Started(
             id=execution,
             plan=request.plan.digest,
@@ -154,7 +175,9 @@ class Runtime(Flows):
             tenant=request.tenant,
             deadline=deadline,
             parent=request.parent,
-            trace=request.trace,
+            trace=request.trace or (own_trace(execution) if sampled else ""),
+            span=request.span,
+            sampled=sampled,
         )
 
     async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:

@@ -32,6 +32,10 @@ class Trace(Struct, frozen=True):
         return f"00-{self.id}-{self.span}-{'01' if self.sampled else '00'}"
 
 
+NOWHERE: Final = Trace("", "", sampled=False)
+"""No place in any trace."""
+
+
 def parse(header: str) -> Trace | None:
     """The place that a `traceparent` names; None where it is none."""
     found = _HEADER.fullmatch(header)

@@ -175,6 +175,7 @@ def _headers(call: AgentCall) -> dict[str, str]:
         "strata-execution": call.execution,
         "strata-attempt": str(call.attempt),
         "strata-seed": call.seed,
+        **({"traceparent": call.trace} if call.trace else {}),
     }
 
 

@@ -22,6 +22,7 @@ from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
 from stratarouter_runtime.tcfp.digests import step_key
 from stratarouter_runtime.tcfp.values import Misfit, to_json
+from stratarouter_runtime.traces import Trace, call_span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,15 +64,22 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
 
 def agent_call(started: Started, command: CallAgent) -> AgentCall:
     """What an agent is told of one attempt: key and seed are the same for every other."""
+    step = step_key(command.step)
     return AgentCall(
         execution=ExecutionId(started.id),
         tenant=started.tenant,
         key=idempotency_key(started.id, command.step),
-        seed=blake3(f"{started.seed}\0{step_key(command.step)}".encode()).hexdigest(),
+        seed=blake3(f"{started.seed}\0{step}".encode()).hexdigest(),
         attempt=command.attempt,
         input=command.input,
         deadline=command.deadline,
+        trace=_traceparent(started, step, command.attempt) if started.trace else "",
     )
+
+
+def _traceparent(started: Started, step: Digest, attempt: int) -> str:
+    """Under which the agent's own spans belong: the span of this attempt."""
+    return Trace(started.trace, call_span(ExecutionId(started.id), step, attempt), started.sampled).header()
 
 
 def idempotency_key(execution: str, step: StepPath) -> Digest:

@@ -48,8 +48,8 @@ NO_USAGE: Final = Usage()
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
-    `trace` is the id of the distributed trace it belongs to, `forked` the execution whose facts
-    it took over.
+    `trace` is the id of the distributed trace it belongs to, `span` the one in it that called for
+    this, `sampled` whether the trace is recorded; `forked` the execution whose facts it took over.
     """
 
     id: str
@@ -61,6 +61,8 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     parent: str | None = None
     trace: str = ""
     forked: str | None = None
+    span: str = ""
+    sampled: bool = False
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):
