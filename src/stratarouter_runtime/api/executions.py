@@ -73,10 +73,15 @@ async def execute(service: Service, request: Request) -> Reply:
 
 
 async def read(service: Service, request: Request) -> Reply:
-    """`GET /api/v1/executions/{id}`: the execution with its steps."""
-    found = await service.runtime.history.journal(ExecutionId(request.param("id")), service.tenant)
+    """`GET /api/v1/executions/{id}`: the execution with its steps; `Prefer: wait` waits for its end first."""
+    row = await _own(service, request)
+    manner = _manner(Options(mode="async"), request.header(b"prefer"), PATIENCE)
+    if manner.patience and row.status not in ENDED:
+        await service.runtime.wait(row.id, manner.patience)
+    found = await service.runtime.history.journal(row.id, service.tenant)
     plan = await service.runtime.flows.plan(found.execution.plan)
-    return Reply(views.journaled(found, plan, request.trace_id))
+    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
+    return Reply(views.journaled(found, plan, request.trace_id), 200, applied)
 
 
 async def cancel(service: Service, request: Request) -> Reply:
@@ -224,8 +229,11 @@ async def _outcome(service: Service, request: Request, row: Execution, plan: Pla
     return Reply(answer, 202, (_location(row.id), *applied))
 
 
-def _manner(options: Options, prefer: str | None) -> Manner:
-    """How long to wait: what the body says, unless the `Prefer` header (RFC 7240) says less."""
+def _manner(options: Options, prefer: str | None, longest: float | None = None) -> Manner:
+    """How long to wait: what the body says, unless the `Prefer` header (RFC 7240) says otherwise.
+
+    A wait may be as long as the body allows, or `longest` seconds.
+    """
     limit = PATIENCE if options.timeout_seconds is None else options.timeout_seconds + GRACE
     manner = Manner(0.0 if options.mode == "async" else limit)
     for preference in () if prefer is None else prefer.lower().split(","):
@@ -233,7 +241,7 @@ def _manner(options: Options, prefer: str | None) -> Manner:
         wait = _WAIT.fullmatch(wanted)
         if wanted == "respond-async":
             manner = Manner(0.0, "respond-async")
-        elif wait is not None and int(wait[1]) <= manner.patience:
+        elif wait is not None and int(wait[1]) <= (manner.patience if longest is None else longest):
             manner = Manner(float(wait[1]), wanted)
     return manner
 
