@@ -26,6 +26,7 @@ from stratarouter_runtime.storage.sqlite import open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
     from stratarouter_runtime.settings import Settings
 
@@ -56,14 +57,22 @@ def open_project(folder: Path) -> Registry:
     """
     from stratarouter_runtime.agents.discovery import load_project  # noqa: PLC0415 - start-up cost
 
-    return load_project(folder, SystemClock(), variables())
+    return load_project(folder, workshop())
 
 
 def open_module(name: str) -> Registry:
     """The agents of an importable module. Raises `NotFound`, `LinkError`."""
     from stratarouter_runtime.agents.discovery import load_module  # noqa: PLC0415 - start-up cost
 
-    return load_module(name, SystemClock())
+    return load_module(name, workshop())
+
+
+def workshop() -> Workshop:
+    """What agents need of this process."""
+    from stratarouter_runtime.agents.secrets import Secrets  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
+
+    return Workshop(clock=SystemClock(), secrets=Secrets(variables()))
 
 
 @asynccontextmanager

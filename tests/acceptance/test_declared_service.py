@@ -18,7 +18,7 @@ agents:
   greet:
     kind: http
     url: http://127.0.0.1:{port}/greet
-    headers: {{ authorization: $GREETER_TOKEN }}
+    headers: {{ authorization: secret://env/GREETER_TOKEN }}
     in: {{ name: string }}
     out: {{ text: string }}
     effect: idempotent

@@ -18,7 +18,7 @@ from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.events import Asked
-from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.wiring import workshop
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.validator import validate
 from stratarouter_runtime.wiring import Application, application
@@ -45,7 +45,7 @@ async def run_in(app: Application, name: str, *values: Any) -> list[Execution]:
 
 
 async def run(name: str, value: Any) -> Execution:
-    registry = load_project(EXAMPLES / name, SystemClock())
+    registry = load_project(EXAMPLES / name, workshop())
     async with application(settings(), registry, store=":memory:") as app:
         (execution,) = await run_in(app, name, value)
         assert (await app.runtime.history.replay(execution.id)).reproducible
@@ -130,7 +130,7 @@ async def test_the_policy_denies(changed: Any, kind: str) -> None:
     ("usd", "status", "kind"), [(500.0, "completed", None), (3_000.0, "failed", "card_declined")]
 )
 async def test_a_person_decides_where_the_policy_does_not(usd: float, status: str, kind: str | None) -> None:
-    registry = load_project(EXAMPLES / "approval", SystemClock())
+    registry = load_project(EXAMPLES / "approval", workshop())
     async with application(settings(), registry, store=":memory:") as app:
         (waiting,) = await run_in(app, "approval", expense(usd=usd))
         assert waiting.status == "waiting"
@@ -182,7 +182,7 @@ def test_the_inbox_is_large_and_varied(inbox: list[Message]) -> None:
 
 
 async def answered(messages: list[Message]) -> list[Execution]:
-    registry = load_project(EXAMPLES / "triage", SystemClock())
+    registry = load_project(EXAMPLES / "triage", workshop())
     async with application(settings(), registry, store=":memory:") as app:
         inputs = [{"id": each.id, "subject": each.subject, "text": each.text} for each in messages]
         return await run_in(app, "triage", *({"message": message} for message in inputs))

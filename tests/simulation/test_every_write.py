@@ -21,7 +21,7 @@ from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_store
-from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.wiring import workshop
 from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.checker import UNKNOWN, Accepted, check
 from stratarouter_runtime.testing.cutting import WAYS, Cut, Trial
@@ -156,7 +156,7 @@ class ElsewhereAgent(Agent):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_write_of_every_example(name: str, aside: Aside) -> None:
-    project = load_project(EXAMPLES / name, SystemClock())
+    project = load_project(EXAMPLES / name, workshop())
     source = (EXAMPLES / name / "flow.yaml").read_bytes()
     given = msgspec.json.decode((EXAMPLES / name / "input.json").read_bytes())
     ends: list[tuple[str, Any]] = []

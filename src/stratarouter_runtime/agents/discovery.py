@@ -1,7 +1,7 @@
 """Finds the agents of a project: Python functions and declared services, by file or by module.
 
 A project is a folder: `agents.py`, or the package `agents/`, holds functions decorated with
-`agent`; `agents.yaml` and `agents/*.yaml` declare services. Whatever is wrong with them is
+`agent`; `agents.yaml` and `agents/*.yaml` declare others. Whatever is wrong with them is
 told with file and line. Must never know: which flows call the agents.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -18,43 +18,40 @@ from types import ModuleType
 from typing import Final
 
 from stratarouter_runtime.agents.declared import read_declared
-from stratarouter_runtime.agents.http import HttpAgent
 from stratarouter_runtime.agents.python import PythonAgent
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.threads import Threads
+from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.builder.agents import AgentDefinition, definition_of
 from stratarouter_runtime.canonical import digest_bytes
 from stratarouter_runtime.errors import LinkError, NotFound, StrataError
-from stratarouter_runtime.ports import Agent, Clock
+from stratarouter_runtime.ports import Agent
 
 _PYTHON: Final = ("agents.py", "agents/__init__.py")
 _DOCUMENTS: Final = ("agents.yaml", "agents.yml", "agents.json", "agents/*.yaml", "agents/*.yml")
 
 
-def load_project(folder: Path, clock: Clock, variables: Mapping[str, str] | None = None) -> Registry:
-    """All agents of the project in `folder`; none where it has none.
-
-    `variables` fill headers of declared services. Raises `LinkError`.
-    """
+def load_project(folder: Path, workshop: Workshop) -> Registry:
+    """All agents of the project in `folder`; none where it has none. Raises `LinkError`."""
     threads = Threads()
     functions: list[Agent] = [
-        PythonAgent(definition, threads, clock)
+        PythonAgent(definition, threads, workshop.clock)
         for path in _existing(folder, _PYTHON)
         for definition in definitions(_load_file(path))
     ]
-    services: list[Agent] = [
-        HttpAgent(found.name, found.signature, found.endpoint, clock)
+    declared: list[Agent] = [
+        blueprint.build(workshop)
         for path in _existing(folder, _DOCUMENTS)
-        for found in read_declared(path, variables or {})
+        for blueprint in read_declared(path, workshop.secrets)
     ]
-    return Registry([*functions, *services], holding=(threads,))
+    return Registry([*functions, *declared], holding=(threads,))
 
 
-def load_module(name: str, clock: Clock) -> Registry:
+def load_module(name: str, workshop: Workshop) -> Registry:
     """The agents of an importable module. Raises `NotFound` and `LinkError`."""
     threads = Threads()
     module = _imported(name, lambda: importlib.import_module(name))
-    agents = [PythonAgent(definition, threads, clock) for definition in definitions(module)]
+    agents = [PythonAgent(definition, threads, workshop.clock) for definition in definitions(module)]
     return Registry(agents, holding=(threads,))
 
 

@@ -26,7 +26,10 @@ from stratarouter_runtime.agents.failures import (
     failed,
     too_large,
 )
-from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.agents.headers import filled, read_headers
+from stratarouter_runtime.agents.kinds import Declaration
+from stratarouter_runtime.agents.secrets import SecretMissing, Secrets
+from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
@@ -36,6 +39,8 @@ from stratarouter_runtime.tcfp.values import to_json
 
 if TYPE_CHECKING:
     from httpx2 import AsyncBaseTransport, AsyncClient, Response
+
+FIELDS: Final = ("url", "headers")
 
 _PATIENCE: Final = 300_000_000
 """Microseconds a call may take where neither the caller nor the signature bounds it."""
@@ -57,30 +62,51 @@ class Endpoint(Struct, frozen=True):
     max_output: int = MAX_OUTPUT
 
 
+class Service(Struct, frozen=True):
+    """An agent of this kind as declared."""
+
+    name: AgentName
+    signature: Signature
+    endpoint: Endpoint
+
+    def build(self, workshop: Workshop) -> HttpAgent:
+        """The agent; connects with the first call."""
+        return HttpAgent(self, workshop)
+
+
+def read(declaration: Declaration) -> Service | None:
+    """Reads `url` and `headers`."""
+    fields = declaration.fields
+    node = fields.need("url", "write url: https://host/path")
+    url = fields.text("url")
+    headers = read_headers(fields, declaration.secrets)
+    if node is None or url is None:
+        return None
+    if not shown(url):
+        fields.diagnostics.add("E134", node.at, "not an address of http or https", "write https://host/path")
+        return None
+    endpoint = Endpoint(url, headers, declaration.version)
+    return Service(declaration.name, declaration.signature, endpoint)
+
+
 class HttpAgent(Agent):
     """Belongs to one event loop, and keeps its connections until `close`.
 
-    `transport` replaces the network, for tests. Raises `InvalidSetting` where the address is
-    not one of http or https.
+    `transport` replaces the network, for tests.
     """
 
     def __init__(
-        self,
-        name: AgentName,
-        signature: Signature,
-        endpoint: Endpoint,
-        clock: Clock,
-        *,
-        transport: AsyncBaseTransport | None = None,
+        self, service: Service, workshop: Workshop, *, transport: AsyncBaseTransport | None = None
     ) -> None:
-        self.name = name
-        self.signature = signature
-        self._endpoint = endpoint
-        self._clock = clock
+        self.name = service.name
+        self.signature = service.signature
+        self._endpoint = service.endpoint
+        self._clock: Clock = workshop.clock
+        self._secrets: Secrets = workshop.secrets
         self._transport = transport
         self._client: AsyncClient | None = None
-        self.digest = agent_digest(name, "http", endpoint.version, signature)
-        self._shown = _shown(name, endpoint.url)
+        self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)
+        self._shown = shown(self._endpoint.url)
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -97,6 +123,8 @@ class HttpAgent(Agent):
                 return await self._post(call)
         except TimeoutError:
             return failed(TIMEOUT, f"{self._shown} did not answer within {patience / 1e6:.3f} s")
+        except SecretMissing as missing:
+            return failed(REFUSED, f"{self.name} cannot be called: {missing}")
         except Exception as error:  # noqa: BLE001 - whatever the network does is a failure of the agent
             return failed(UNAVAILABLE, f"{self._shown} cannot be reached: {type(error).__name__}: {error}")
 
@@ -116,7 +144,7 @@ class HttpAgent(Agent):
             "POST",
             self._endpoint.url,
             content=orjson.dumps(to_json(self.signature.input, call.input)),
-            headers={**self._endpoint.headers, **_headers(call)},
+            headers={**await filled(self._endpoint.headers, self._secrets), **_headers(call)},
         ) as response:
             body = await self._read(response)
             return body if isinstance(body, AgentReply) else self._read_status(response, body)
@@ -179,15 +207,15 @@ def _headers(call: AgentCall) -> dict[str, str]:
     }
 
 
-def _shown(name: str, url: str) -> str:
-    """The address without what may be secret: user, password and query."""
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    if parts.scheme not in {"http", "https"} or not place:
-        raise InvalidSetting(
-            f"agent '{name}': not an address of http or https", hint="write url: https://host/path"
-        )
-    return f"{parts.scheme}://{place}{parts.path}"
+def shown(url: str) -> str:
+    """The address without what may be secret (user, password, query); empty where it is none of http."""
+    try:
+        parts = urlsplit(url)
+        place = parts.netloc.rpartition("@")[2]
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{place}{parts.path}" if usable else ""
 
 
 def _retry_after(response: Response) -> dict[str, int] | None:

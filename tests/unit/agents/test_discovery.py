@@ -10,7 +10,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import LinkError, NotFound
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall
-from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.wiring import workshop
 
 HEAD = "from __future__ import annotations\nfrom stratarouter_runtime.builder.agents import agent\n"
 DECLARED = "agents:\n  far: { kind: http, url: 'http://far.test', in: {}, out: string }\n"
@@ -25,7 +25,7 @@ def project(folder: Path, files: dict[str, str]) -> Path:
 
 
 def load(folder: Path) -> Registry:
-    return load_project(folder, SystemClock())
+    return load_project(folder, workshop())
 
 
 async def answer(registry: Registry, name: str) -> object:
@@ -120,12 +120,12 @@ def test_an_error_in_the_file_is_told_with_its_line(
 def test_a_module_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project(tmp_path, {"shop_agents.py": HEAD + "@agent\ndef sell() -> str:\n    return ''\n"})
     monkeypatch.syspath_prepend(tmp_path)
-    registry = load_module("shop_agents", SystemClock())
+    registry = load_module("shop_agents", workshop())
     assert list(registry) == ["sell"]
 
 
 def test_a_missing_module_is_not_found() -> None:
     with pytest.raises(NotFound, match="no module 'nothing_of_that_name'"):
-        load_module("nothing_of_that_name.agents", SystemClock())
+        load_module("nothing_of_that_name.agents", workshop())
     with pytest.raises(NotFound, match=r"no module 'json\.nothing'"):
-        load_module("json.nothing", SystemClock())
+        load_module("json.nothing", workshop())

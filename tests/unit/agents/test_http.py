@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.http import Endpoint, HttpAgent
-from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.agents.http import Endpoint, HttpAgent, Service, shown
+from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Failure, Usage
@@ -38,9 +39,16 @@ class At(Clock):
         return 1_000_000
 
 
+def built(
+    endpoint: Endpoint, signature: Signature = SIGNATURE, transport: httpx2.AsyncBaseTransport | None = None
+) -> HttpAgent:
+    workshop = Workshop(clock=At(), secrets=Secrets({"TOKEN": "hush"}))
+    return HttpAgent(Service(AgentName("pay"), signature, endpoint), workshop, transport=transport)
+
+
 async def ask(answer: Answer, call: AgentCall = CALL, *, headers: dict[str, str] | None = None) -> AgentReply:
     endpoint = Endpoint(URL, headers or {}, "1", max_output=1_000)
-    agent = HttpAgent(AgentName("pay"), SIGNATURE, endpoint, At(), transport=httpx2.MockTransport(answer))
+    agent = built(endpoint, transport=httpx2.MockTransport(answer))
     try:
         return await agent.call(call)
     finally:
@@ -186,13 +194,8 @@ async def test_the_deadline_of_the_caller_is_kept(deadline: int) -> None:
 
 
 async def test_without_a_deadline_the_signature_bounds_the_call() -> None:
-    agent = HttpAgent(
-        AgentName("slow"),
-        replace(SIGNATURE, time=20_000),
-        Endpoint(URL),
-        At(),
-        transport=httpx2.MockTransport(lambda _request: httpx2.Response(200, content=never())),
-    )
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, content=never()))
+    agent = built(Endpoint(URL), replace(SIGNATURE, time=20_000), transport)
     reply = await agent.call(CALL)
     await agent.close()
     assert reply.failure == Failure("timeout", f"{SHOWN} did not answer within 0.020 s")
@@ -206,15 +209,33 @@ async def test_being_cancelled_is_no_failure() -> None:
         await task
 
 
-@pytest.mark.parametrize("url", ["", "pay", "ftp://x/y", "file:///etc/passwd", "https://", "//host/x"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(InvalidSetting, match="agent 'pay': not an address"):
-        HttpAgent(AgentName("pay"), SIGNATURE, Endpoint(url), At())
+@pytest.mark.parametrize(
+    "url",
+    ["", "pay", "ftp://x/y", "file:///etc/passwd", "https://", "//host/x", "http://[::1", "http://h:x/"],
+)
+def test_an_address_that_is_none_has_nothing_to_show(url: str) -> None:
+    assert shown(url) == ""
+
+
+async def test_a_secret_is_resolved_when_it_is_sent() -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return response(200, {"n": "1"})
+
+    await ask(answer, headers={"x-api-key": "Bearer secret://env/TOKEN"})
+    assert seen[0].headers["x-api-key"] == "Bearer hush"
+
+
+async def test_a_secret_that_has_gone_refuses_the_call() -> None:
+    reply = await ask(replying(200, {}), headers={"authorization": "secret://env/GONE"})
+    assert reply.failure == Failure("agent.refused", "pay cannot be called: the variable GONE is not set")
 
 
 def test_version_changes_the_digest_and_address_does_not() -> None:
     def digest(url: str, version: str) -> Digest:
-        return HttpAgent(AgentName("pay"), SIGNATURE, Endpoint(url, version=version), At()).digest
+        return built(Endpoint(url, version=version)).digest
 
     assert digest("https://a.test", "1") == digest("https://b.test", "1") != digest("https://a.test", "2")
 
@@ -241,9 +262,7 @@ async def served(answer: bytes, call: AgentCall = CALL, *, repeat: bool = False)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    agent = HttpAgent(
-        AgentName("pay"), SIGNATURE, Endpoint(f"http://127.0.0.1:{port}/pay", max_output=1_000), At()
-    )
+    agent = built(Endpoint(f"http://127.0.0.1:{port}/pay", max_output=1_000))
     async with server:
         reply = await agent.call(call)
         await agent.close()
@@ -284,7 +303,7 @@ async def test_an_endless_answer_is_cut_off() -> None:
 
 
 async def test_nobody_there_is_unavailability() -> None:
-    agent = HttpAgent(AgentName("pay"), SIGNATURE, Endpoint("http://127.0.0.1:9/pay"), At())
+    agent = built(Endpoint("http://127.0.0.1:9/pay"))
     reply = await agent.call(CALL)
     await agent.close()
     assert reply.failure is not None

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 
 CACHE_POLICIES: Final = ("run", "shared", "semantic", "never")
 _LIMITS: Final = ("usd", "tokens", "time", "steps", "parallel", "hosts", "tools", "labels")
-_SIGNATURE: Final = (
+SIGNATURE: Final = (
     *("in", "out", "effect", "stable", "cache", "semantic", "accepts"),
     *("errors", "about", "tags", "needs", "cost", "time"),
 )
+"""The keys of a signature."""
+
 _CPUS: Final = Range(0.01, 1024)
 
 
@@ -87,7 +89,7 @@ def _optional_signature(node: Node, diagnostics: Diagnostics) -> Signature | Non
 
 def read_signature(node: Node, diagnostics: Diagnostics) -> Signature | None:
     """The signature of an agent."""
-    fields = open_fields(node, "the signature of an agent", _SIGNATURE, diagnostics)
+    fields = open_fields(node, "the signature of an agent", SIGNATURE, diagnostics)
     if fields is None:
         return None
     input_ = fields.node("in")

@@ -1,0 +1,55 @@
+"""Headers that a document declares for calls that go out: read with their mistakes, filled when sent.
+
+Must never know: what is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.tcfp.loading.fields import text_of
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.tcfp.loading.fields import Fields
+    from stratarouter_runtime.tcfp.text import Entry
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def read_headers(fields: Fields, secrets: Secrets) -> dict[str, str]:
+    """The entries of `headers:`, each with its references unresolved; mistakes are reported."""
+    node = fields.mapping("headers")
+    found = {}
+    for entry in () if node is None else node.entries:
+        value = text_of(entry.value, fields.diagnostics)
+        if value is not None and _fits(entry, value, fields):
+            found[entry.key] = check_secrets(entry, value, fields, secrets)
+    return found
+
+
+def check_secrets(entry: Entry, value: str, fields: Fields, secrets: Secrets) -> str:
+    """The text as it is; a reference in it that cannot be resolved is reported."""
+    problem = secrets.problem(value)
+    if problem:
+        fields.diagnostics.add("E111", entry.value.at, problem, "set it where the runtime is started")
+    return value
+
+
+async def filled(headers: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
+    """The headers as sent. Raises `SecretMissing`."""
+    return {name: await secrets.fill(value) for name, value in headers.items()}
+
+
+def _fits(entry: Entry, value: str, fields: Fields) -> bool:
+    if value.startswith("$"):
+        hint = f"write secret://env/{value[1:]}"
+        fields.diagnostics.add("E134", entry.value.at, "variables are not written with $ here", hint)
+        return False
+    if not _NAME.fullmatch(entry.key) or not _VALUE.fullmatch(value):
+        fields.diagnostics.add("E134", entry.at, "this cannot be sent as a header of HTTP")
+        return False
+    return True

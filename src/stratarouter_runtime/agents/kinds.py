@@ -1,0 +1,77 @@
+"""The kinds of agent that a document may declare, as one table; each is a module of its own.
+
+A kind's module offers `FIELDS`, the keys it adds to a signature, and `read`, which makes a
+blueprint of them. It is imported when a document names it. Must never know: documents, or how
+any kind does its work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from stratarouter_runtime.ids import AgentName
+from stratarouter_runtime.tcfp.ir import Signature
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.agents.secrets import Secrets
+    from stratarouter_runtime.agents.workshop import Workshop
+    from stratarouter_runtime.ports import Agent
+    from stratarouter_runtime.tcfp.loading.fields import Fields
+
+_HERE: Final = "stratarouter_runtime.agents"
+
+KINDS: Final[dict[str, str]] = {
+    "http": f"{_HERE}.http",
+}
+"""What documents write after `kind:` -> the module of the kind."""
+
+
+class Blueprint(Protocol):
+    """An agent as declared, complete and without mistakes, still to be built."""
+
+    @property
+    def name(self) -> AgentName:
+        """What flows call it."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """What callers may rely on."""
+        ...
+
+    def build(self, workshop: Workshop) -> Agent:
+        """The agent. Opens nothing: connections and workers begin with the first call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a kind reads: its own keys and `version`, with the signature read already.
+
+    Mistakes go to `fields.diagnostics`. `secrets` tell whether a reference can be resolved.
+    """
+
+    name: AgentName
+    signature: Signature
+    version: str
+    fields: Fields
+    secrets: Secrets
+
+
+class Kind(Protocol):
+    """What the module of a kind offers."""
+
+    FIELDS: tuple[str, ...]
+
+    def read(self, declaration: Declaration, /) -> Blueprint | None:
+        """The blueprint; None after a diagnostic."""
+        ...
+
+
+@cache
+def kind_of(name: str) -> Kind:
+    """The kind of this name. Raises KeyError for one that is not in the table."""
+    return cast("Kind", import_module(KINDS[name]))

@@ -1,0 +1,31 @@
+"""What agents need of the process that they are built in: handed over once, when they are built.
+
+Must never know: kinds of agents, or how anything in it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.ids import AgentName
+from stratarouter_runtime.ports import Agent, Clock
+
+Colleagues: TypeAlias = Callable[[AgentName], Agent | None]
+"""The agent of a name among those at hand, at the time of asking."""
+
+
+def nobody(_name: AgentName) -> Agent | None:
+    """No agent is at hand."""
+    return None
+
+
+class Workshop(Struct, frozen=True):
+    """One for all the agents of a project. A kind takes what it needs and leaves the rest."""
+
+    clock: Clock
+    secrets: Secrets
+    colleagues: Colleagues = nobody
