@@ -94,7 +94,9 @@ def trial(name: str, cut: Cut | None, **where: Any) -> int:
     def request(_: Process) -> StartExecution:
         return StartExecution(flows.plan(name), {"n": n}, FlowId(name), key="k")
 
-    held = Trial(request, simulated_agents, cut=cut, answers={"q": flows.ANSWER}, **where)
+    value = None if told.asks is None else told.asks(n)
+    answers = {"q": {"happened": True, "output": value} if told.doubts else value}
+    held = Trial(request, simulated_agents, cut=cut, answers=answers, **where)
     at_start = flows.plan("inner")
     where.get("finish", at_once)(held._kept.keep_plan(at_start.digest, at_start.document))
     row, evidence = held.run()

@@ -120,12 +120,16 @@ class Routing(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """What a step asks for; labelled parts of `show` are redacted."""
+    """What a step asks for; labelled parts of `show` are redacted. `until` is null where no end is set.
+
+    Where it is asked whether a call happened that a crash interrupted, `interrupted` names the agent.
+    """
 
     type: str
     sender: str = field(name="from")
-    until: str
+    until: str | None
     show: Any
+    interrupted: str | UnsetType = UNSET
 
 
 class Step(Struct, frozen=True):

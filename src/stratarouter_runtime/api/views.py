@@ -31,6 +31,7 @@ from stratarouter_runtime.state.events import (
     Chosen,
     Dispatched,
     Failed,
+    Interrupted,
     Returned,
     Scored,
     Started,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.history import Journaled, Proof
     from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.state.events import Event, Failure, Usage
-    from stratarouter_runtime.tcfp.plan import Op, Plan
+    from stratarouter_runtime.tcfp.plan import LinkedAgent, Op, Plan
     from stratarouter_runtime.tcfp.types import Type
 
 _BYPASS: Final = Cache()
@@ -198,11 +199,11 @@ def steps(plan: Plan, events: Iterable[Event], *, finished: bool) -> tuple[Step,
     return tuple(tally.step(finished=finished) for tally in tallies.values())
 
 
-def _tell(tally: _Tally, event: Event, plan: Plan) -> None:
+def _tell(tally: _Tally, event: Event, plan: Plan) -> None:  # noqa: C901 - one case a kind of fact
     """Add one fact of a step to its tally."""
     tally.attempts = max(tally.attempts, getattr(event, "attempt", 1))
     match event:
-        case Dispatched() | Scored():
+        case Dispatched() | Interrupted() | Scored():
             tally.status = "running"
         case Chosen():
             tally.status, tally.agent = "running", event.agent
@@ -214,10 +215,11 @@ def _tell(tally: _Tally, event: Event, plan: Plan) -> None:
             tally.status = "failed"
             tally.error = Error(event.failure.kind, event.failure.message, tally.path)
         case Asked():
-            tally.status, tally.question = "waiting", _question(tally.op, event)
-        case Answered():
-            assert isinstance(tally.op.does, Ask)
+            tally.status, tally.question = "waiting", _question(tally, event, plan)
+        case Answered() if isinstance(tally.op.does, Ask):
             tally.status, tally.output = "completed", _shown(tally.op.does.answer.type, event.value)
+        case Answered():
+            _tell_verdict(tally, event, plan)
         case TimerFired():
             _tell_time(tally, event)
         case _:  # The others are about no step.
@@ -235,18 +237,33 @@ def _tell_time(tally: _Tally, fired: TimerFired) -> None:
         tally.error = Error("timeout", "it ran out of time", tally.path)
 
 
-def _question(op: Op, asked: Asked) -> Question:
-    does = op.does
-    assert isinstance(does, Ask)
-    show = None if does.show is None else _shown(does.show.type, asked.show)
-    return Question(asked.type, asked.sender, time_text(asked.until), show)
+def _tell_verdict(tally: _Tally, said: Answered, plan: Plan) -> None:
+    """Somebody said whether a call that was interrupted happened."""
+    agent = _agent(tally, plan)
+    if said.value["happened"] and agent is not None:
+        tally.status, tally.output = "completed", _shown(agent.output.type, said.value["output"])
+    else:
+        tally.status = "running"
+
+
+def _question(tally: _Tally, asked: Asked, plan: Plan) -> Question:
+    does, agent = tally.op.does, _agent(tally, plan)
+    until = time_text(asked.until) if asked.until else None
+    if isinstance(does, Ask):
+        show = None if does.show is None else _shown(does.show.type, asked.show)
+        return Question(asked.type, asked.sender, until, show)
+    given = None if agent is None else _shown(agent.input.type, asked.show)
+    return Question(asked.type, asked.sender, until, given, asked.interrupted)
 
 
 def _output_type(tally: _Tally, plan: Plan) -> Type | None:
-    for agent in plan.agents:
-        if agent.name == tally.agent:
-            return agent.output.type
-    return None
+    agent = _agent(tally, plan)
+    return None if agent is None else agent.output.type
+
+
+def _agent(tally: _Tally, plan: Plan) -> LinkedAgent | None:
+    """The agent that a step calls, as far as the journal has told."""
+    return next((agent for agent in plan.agents if agent.name == tally.agent), None)
 
 
 def _shown(type_: Type | None, value: Any) -> Any:

@@ -16,7 +16,7 @@ from stratarouter_runtime.builder.conversion import Decode, decoder, encode
 from stratarouter_runtime.builder.quantities import Span, labels, micros
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName
-from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Effect, Needs, Signature
+from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Effect, Needs, OnCrash, Signature
 from stratarouter_runtime.tcfp.types import JSON, record
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
@@ -100,6 +100,7 @@ def agent(
     needs: Needs = ...,
     cost: Cost = ...,
     time: Span | None = None,
+    on_crash: OnCrash | None = None,
 ) -> Callable[[_Function], _Function]: ...
 
 
@@ -120,11 +121,18 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     needs: Needs = Needs(),  # noqa: B008 - frozen
     cost: Cost = Cost(),  # noqa: B008 - frozen
     time: Span | None = None,
+    on_crash: OnCrash | None = None,
 ) -> _Function | Callable[[_Function], _Function]:
     """Make a function an agent; its parameters are the fields of `in`, its return annotation is `out`.
 
-    Raises `InvalidFlow` for annotations that no type says. The function itself is returned.
+    Raises `InvalidFlow` for annotations that no type says, and for `on_crash` of an agent without
+    side effects. The function itself is returned.
     """
+    if on_crash is not None and effect != "effect":
+        raise InvalidFlow(
+            f"on_crash is for agents with side effects; this is {effect}",
+            hint="leave it out: after a crash such a call is made again, with the same key",
+        )
 
     def decorate(function: _Function) -> _Function:
         signature = Signature(
@@ -141,6 +149,7 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
             needs=needs,
             cost=cost,
             time=None if time is None else micros(time),
+            on_crash=on_crash,
         )
         setattr(function, _DEFINITION, _define(function, name or function.__name__, version, signature))
         return function

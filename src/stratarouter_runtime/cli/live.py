@@ -24,6 +24,7 @@ _STYLES: Final = {
     events.Dispatched: ("…", "yellow"),
     events.Returned: ("✓", "green"),
     events.Failed: ("✗", "red"),
+    events.Interrupted: ("!", "yellow"),
     events.Chosen: ("→", "cyan"),
     events.Asked: ("?", "magenta"),
     events.Answered: ("✓", "green"),

@@ -16,8 +16,9 @@ from stratarouter_runtime.cli.values import check_complete, gather, value
 from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.runtime import StartExecution
-from stratarouter_runtime.tcfp.plan import Ask, Plan
-from stratarouter_runtime.tcfp.types import RecordType
+from stratarouter_runtime.state.interruption import verdict_type
+from stratarouter_runtime.tcfp.plan import Ask, Call, Plan, Route
+from stratarouter_runtime.tcfp.types import JSON, RecordType
 from stratarouter_runtime.wiring import Application
 
 T = TypeVar("T")
@@ -143,5 +144,7 @@ def _answer(plan: Plan, step: str, text: str) -> Any:
     for op in plan.ops:
         if path in (op.path, op.name) and isinstance(op.does, Ask):
             return value(text, op.does.answer.type, "the answer")
+        if path in (op.path, op.name) and isinstance(op.does, Call | Route):
+            return value(text, verdict_type(JSON), "the answer")
     asking = [op.name for op in plan.ops if isinstance(op.does, Ask) and not op.does.sleep]
     raise NotFound(f"no step '{step}' asks anything", hint=f"steps that ask: {', '.join(asking) or 'none'}")

@@ -22,7 +22,7 @@ from stratarouter_runtime.cli import live
 from stratarouter_runtime.cli.exits import Exit, of_failure
 from stratarouter_runtime.cli.render import printable
 from stratarouter_runtime.cli.signals import Stopped, heeding
-from stratarouter_runtime.cli.words import Names, reason, summary
+from stratarouter_runtime.cli.words import Names, question, reason, summary
 from stratarouter_runtime.errors import LinkError, NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
@@ -122,7 +122,7 @@ class Session(Struct):
         for asked in _open(events):
             shown = msgspec.json.encode(asked.show).decode()
             told += [
-                f"{names.of(asked.step)} asks {asked.sender or 'anybody'} for {asked.type}\n",
+                f"{names.of(asked.step)} {question(asked)}\n",
                 f"  shown: {printable(shown)}\n" if asked.show is not None else "",
                 f"  hint: {self.command('answer', row.id, names.call(asked.step), 'VALUE')}\n",
             ]

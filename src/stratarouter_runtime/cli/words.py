@@ -64,12 +64,14 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return f"done{nth(attempt)}{spent(usage)}"
         case events.Failed(failure=failure, attempt=attempt, usage=usage):
             return f"failed{nth(attempt)}: {reason(failure)}{spent(usage)}"
+        case events.Interrupted(attempt=attempt):
+            return f"interrupted{nth(attempt)}: whether it took effect is not known"
         case events.Scored(scores=scores):
             return f"compared {len(scores)} candidates"
         case events.Chosen() as chosen:
             return _chosen(chosen)
-        case events.Asked(sender=sender, until=until, type=type_):
-            return f"asks {sender or 'anybody'} for {type_} until {time_text(until)}"
+        case events.Asked() as asked:
+            return f"{question(asked)}{f' until {time_text(asked.until)}' if asked.until else ''}"
         case events.Answered(by=by, value=value):
             return f"answered{f' by {by}' if by else ''}: {value_text(value)}"
         case events.TimerFired(timer=timer):
@@ -78,6 +80,13 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return f"cancellation requested{f' by {by}' if by else ''}{f': {why}' if why else ''}"
         case events.Finished(status=status, failure=failure):
             return f"{status}{f': {reason(failure)}' if failure else ''}"
+
+
+def question(asked: events.Asked) -> str:
+    """What is asked, and of whom."""
+    if asked.interrupted:
+        return f"asks whether the call of {asked.interrupted} happened: {asked.type}"
+    return f"asks {asked.sender or 'anybody'} for {asked.type}"
 
 
 def step_of(event: Event) -> str | None:

@@ -18,12 +18,13 @@ from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import CallAgent, SetTimer, Write
 from stratarouter_runtime.state.decide import begin, decide
-from stratarouter_runtime.state.events import Answered, CancelRequested, Failed, Failure, Usage
+from stratarouter_runtime.state.events import Answered, CancelRequested, Interrupted
+from stratarouter_runtime.state.interruption import answer_of
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.state.scopes import deadline_of
-from stratarouter_runtime.tcfp.plan import Ask, Call, Route
-from stratarouter_runtime.tcfp.values import Misfit, to_json
+from stratarouter_runtime.tcfp.plan import Call, Route
+from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +109,7 @@ class Driver:
         owed = []
         for command in replayed.owed:
             if isinstance(command, CallAgent) and self._unknown(command):
-                drive.report(_interrupted(command))
+                drive.report(Interrupted(command.step, command.attempt))
             else:
                 owed.append(_afresh(replayed.run, command, self._shell.clock.now()))
         self._set_to_work(drive, owed)
@@ -172,10 +173,8 @@ class Driver:
         """
         drive = self._at_work(execution)
         frame = _asking(drive.run, step)
-        assert isinstance(frame.op.does, Ask)
-        wanted = frame.op.does.answer
         try:
-            answer = to_json(wanted.type, wanted.project(value))
+            answer = answer_of(frame, value)
         except Misfit as misfit:
             raise InvalidInput(f"the answer does not fit: {misfit}", pointer=misfit.pointer) from misfit
         await drive.tell(Answered(frame.path, answer, by))
@@ -237,17 +236,6 @@ def _afresh(run: Run, command: Command, now: int) -> Command:
             return replace(command, deadline=at if scopes is None else min(at, scopes))
         case _:
             return command
-
-
-def _interrupted(command: CallAgent) -> Failed:
-    """What becomes of a call with side effects that was under way when its process ended.
-
-    Its cost counts as spent.
-    """
-    message = f"the process ended while {command.agent.name} was at work: whether it took effect is not known"
-    failure = Failure("agent.unavailable", message, None, command.step)
-    cost = command.agent.signature.cost
-    return Failed(command.step, command.input_digest, failure, command.attempt, Usage(cost.usd, cost.tokens))
 
 
 def _asking(run: Run, step: str) -> Frame:

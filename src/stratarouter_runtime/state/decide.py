@@ -11,10 +11,10 @@ function of plan, input and facts. Must never know: clocks, storage, agents, asy
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from stratarouter_runtime.errors import JournalMismatch
-from stratarouter_runtime.state import leaves
+from stratarouter_runtime.state import interruption, leaves
 from stratarouter_runtime.state.events import (
     Answered,
     Asked,
@@ -25,6 +25,7 @@ from stratarouter_runtime.state.events import (
     Failed,
     Failure,
     Finished,
+    Interrupted,
     Returned,
     Scored,
     Started,
@@ -54,6 +55,9 @@ from stratarouter_runtime.tcfp.values import Misfit
 if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.tcfp.plan import Environment, Plan
+
+OfStep: TypeAlias = Returned | Failed | Interrupted | Scored | Answered | TimerFired
+"""A fact from outside about one step."""
 
 
 def begin(plan: Plan, started: Started, at: int) -> Run:
@@ -119,7 +123,7 @@ def unexpected(run: Run, event: Event) -> str | None:
     match event:
         case CancelRequested():
             return None
-        case Returned() | Failed() | Scored() | Answered() | TimerFired():
+        case Returned() | Failed() | Interrupted() | Scored() | Answered() | TimerFired():
             frame = run.live.get(event.step)
             if frame is None:
                 return f"step {event.step or 'flow'!r} is not waiting for anything"
@@ -128,17 +132,20 @@ def unexpected(run: Run, event: Event) -> str | None:
             return f"a fact of kind {type(event).__name__} follows from the plan and cannot come from outside"
 
 
-def _unfit(frame: Frame, event: Returned | Failed | Scored | Answered | TimerFired) -> str | None:
+def _unfit(frame: Frame, event: OfStep) -> str | None:
     name = frame.op.name
     match event:
         case Answered():
-            return None if isinstance(frame.memory, Question) else f"{name} has not asked for anything"
+            asks = isinstance(frame.memory, Question) or interruption.in_doubt(frame)
+            return None if asks else f"{name} has not asked for anything"
         case TimerFired():
             return _unfit_timer(frame, event)
         case _ if event.attempt != frame.attempt:
             return f"{name} is at attempt {frame.attempt}, not {event.attempt}"
         case Returned() | Failed():
             return _unfit_answer(frame, event)
+        case Interrupted():
+            return _unfit_interruption(frame)
         case Scored():
             if isinstance(frame.memory, Scoring):
                 return _other("query", name, frame.memory.digest, event.query)
@@ -154,6 +161,15 @@ def _unfit_answer(frame: Frame, event: Returned | Failed) -> str | None:
     return f"{frame.op.name} is not waiting for an agent"
 
 
+def _unfit_interruption(frame: Frame) -> str | None:
+    memory = frame.memory
+    if not isinstance(memory, Flight) or not memory.flying:
+        return f"{frame.op.name} is not waiting for an agent"
+    if memory.agent.signature.effect != "effect":
+        return f"{memory.agent.name} has no side effects: after a crash it is simply called again"
+    return None
+
+
 def _other(what: str, name: str, here: str, there: str) -> str | None:
     if here == there:
         return None
@@ -162,7 +178,7 @@ def _other(what: str, name: str, here: str, there: str) -> str | None:
 
 def _unfit_timer(frame: Frame, event: TimerFired) -> str | None:
     match event.timer:
-        case "attempt" if event.attempt == frame.attempt and frame.phase is Phase.RUNNING:
+        case "attempt" if event.attempt == frame.attempt and _at_work(frame):
             return None
         case "retry" if event.attempt == frame.attempt and frame.phase is Phase.BACKOFF:
             return None
@@ -172,6 +188,11 @@ def _unfit_timer(frame: Frame, event: TimerFired) -> str | None:
             return None
         case _:
             return f"{frame.op.name} has no {event.timer} timer running"
+
+
+def _at_work(frame: Frame) -> bool:
+    """Whether the time of an attempt runs: that of a call only while an agent is at work."""
+    return frame.phase is Phase.RUNNING and (not isinstance(frame.memory, Flight) or frame.memory.flying)
 
 
 def accept(run: Run, event: Event, at: int) -> None:
@@ -188,7 +209,7 @@ def accept(run: Run, event: Event, at: int) -> None:
         message = event.reason or f"cancelled by {event.by or 'request'}"
         run.agenda.append(Fail(run.root, Failure("cancelled", message)))
         return
-    assert isinstance(event, Returned | Failed | Scored | Answered | TimerFired)
+    assert isinstance(event, OfStep)
     frame = run.live[event.step]
     try:
         _reach(run, frame, event)
@@ -196,7 +217,7 @@ def accept(run: Run, event: Event, at: int) -> None:
         stumble(run, frame, error)
 
 
-def _reach(run: Run, frame: Frame, event: Returned | Failed | Scored | Answered | TimerFired) -> None:
+def _reach(run: Run, frame: Frame, event: OfStep) -> None:  # noqa: C901 - one case a kind of fact
     match event:
         case Returned():
             leaves.returned(run, frame, event)
@@ -204,6 +225,10 @@ def _reach(run: Run, frame: Frame, event: Returned | Failed | Scored | Answered 
             leaves.failed(run, frame, event)
         case Scored():
             leaves.scored(run, frame, event)
+        case Interrupted():
+            interruption.interrupted(run, frame)
+        case Answered() if interruption.in_doubt(frame):
+            interruption.judged(run, frame, event)
         case Answered():
             leaves.answered(run, frame, event)
         case TimerFired(timer="ask"):

@@ -6,7 +6,7 @@ Must never know: why, or which of them is right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, to_builtins
 
@@ -16,9 +16,13 @@ from stratarouter_runtime.state.events import (
     Event,
     Failed,
     Finished,
+    Interrupted,
     Returned,
     Started,
 )
+
+_INTERRUPTED: Final = {"interrupted": True}
+"""What is said of a call whose process ended, until more is known."""
 
 
 class Difference(Struct, frozen=True):
@@ -40,7 +44,7 @@ def difference(left: Sequence[Event], right: Sequence[Event]) -> list[Difference
     ]
 
 
-def _results(events: Sequence[Event]) -> dict[str, Any]:
+def _results(events: Sequence[Event]) -> dict[str, Any]:  # noqa: C901 - one case a kind of fact
     """What came of each step in the end: its output, its failure, the agent chosen for it."""
     results: dict[str, Any] = {}
     for event in events:
@@ -49,6 +53,10 @@ def _results(events: Sequence[Event]) -> dict[str, Any]:
                 results["input"] = event.input
             case Returned():
                 results[event.step] = _with_choice(results, event.step, event.output)
+            case Interrupted():
+                results[event.step] = _INTERRUPTED
+            case Answered() if results.get(event.step) == _INTERRUPTED:
+                results[event.step] = _verdict(event.value)
             case Answered():
                 results[event.step] = event.value
             case Failed():
@@ -61,6 +69,12 @@ def _results(events: Sequence[Event]) -> dict[str, Any]:
             case _:
                 pass
     return results
+
+
+def _verdict(value: Any) -> Any:
+    """What somebody said of a call that was interrupted: what it came to, where it happened."""
+    happened = isinstance(value, dict) and value.get("happened")
+    return value.get("output") if happened else _INTERRUPTED
 
 
 def _with_choice(results: dict[str, Any], step: str, output: Any) -> Any:

@@ -92,6 +92,13 @@ class Failed(Struct, frozen=True, tag_field="t", tag="failed", omit_defaults=Tru
     usage: Usage = NO_USAGE
 
 
+class Interrupted(Struct, frozen=True, tag_field="t", tag="interrupted", omit_defaults=True):
+    """A call with side effects was under way when its process ended: whether it took effect is not known."""
+
+    step: StepPath
+    attempt: int = 1
+
+
 class Scored(Struct, frozen=True, tag_field="t", tag="scored", omit_defaults=True):
     """The router compared a query with the candidates: similarities in written order, rounded to 1e-6."""
 
@@ -113,7 +120,10 @@ class Chosen(Struct, frozen=True, tag_field="t", tag="chosen", omit_defaults=Tru
 
 
 class Asked(Struct, frozen=True, tag_field="t", tag="asked", omit_defaults=True):
-    """The execution waits for a value from outside until `until` (µs since the epoch)."""
+    """The execution waits for a value from outside until `until` (µs since the epoch; 0: without end).
+
+    Where it is asked whether a call happened, `interrupted` names the agent, and its input is shown.
+    """
 
     step: StepPath
     until: int
@@ -121,6 +131,7 @@ class Asked(Struct, frozen=True, tag_field="t", tag="asked", omit_defaults=True)
     sender: str = ""
     show: Value = None
     attempt: int = 1
+    interrupted: str = ""
 
 
 class Answered(Struct, frozen=True, tag_field="t", tag="answered", omit_defaults=True):
@@ -164,6 +175,7 @@ Event: TypeAlias = (
     | Dispatched
     | Returned
     | Failed
+    | Interrupted
     | Scored
     | Chosen
     | Asked

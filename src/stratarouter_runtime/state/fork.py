@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidInput, InvalidState
+from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import Command, Write
 from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
@@ -21,19 +22,21 @@ from stratarouter_runtime.state.events import (
     Answered,
     Event,
     Failed,
+    Interrupted,
     Record,
     Returned,
     Scored,
     Started,
     TimerFired,
 )
+from stratarouter_runtime.state.leaves import Flight
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.outstanding import Outstanding
 from stratarouter_runtime.state.run import Run
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.values import Misfit
 
-Fact: TypeAlias = Returned | Failed | Scored | Answered | TimerFired
+Fact: TypeAlias = Returned | Failed | Interrupted | Scored | Answered | TimerFired
 """What can be taken over: a fact that came from outside, for a step."""
 
 
@@ -91,24 +94,33 @@ def _check(change: Change, events: Sequence[Event]) -> None:
 
 
 def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:
-    """The facts to take over, in order."""
+    """The facts to take over, in order.
+
+    What was said of a call that was interrupted is taken for what it came to: without the
+    interruption, nobody has asked.
+    """
+    doubted: set[StepPath] = set()
     for event in events:
         match event:
             case Returned() | Failed() | Answered() if event.step == change.step:
                 if change.output is not UNSET:
-                    yield _changed(event, change.output)
+                    yield _changed(event, change.output, doubted=event.step in doubted)
                 return
             case Returned() | Scored() | Answered() | TimerFired(timer="ask"):
                 yield event
             case Failed() | TimerFired() if change.step is not None:
                 yield event
+            case Interrupted():
+                doubted.add(event.step)
+                if change.step not in {None, event.step}:
+                    yield event
             case _:
                 pass
 
 
-def _changed(event: Returned | Failed | Answered, output: Any) -> Fact:
+def _changed(event: Returned | Failed | Answered, output: Any, *, doubted: bool) -> Fact:
     if isinstance(event, Answered):
-        return replace(event, value=output)
+        return replace(event, value={"happened": True, "output": output} if doubted else output)
     return Returned(event.step, event.input, output, event.attempt)
 
 
@@ -129,8 +141,17 @@ class _Fork:
     def take(self, event: Fact) -> None:
         """Take a fact over, if the run expects it: without the failures before it, an attempt is the first."""
         frame = self._run.live.get(event.step)
-        if frame is not None and not isinstance(event, Answered):
-            event = replace(event, attempt=frame.attempt)
+        match event:
+            case _ if frame is None:
+                return
+            case Answered() if isinstance(frame.memory, Flight) and not frame.memory.doubtful:
+                if not event.value["happened"]:
+                    return
+                event = Returned(event.step, frame.memory.digest, event.value["output"], frame.attempt)
+            case Answered():
+                pass
+            case _:
+                event = replace(event, attempt=frame.attempt)
         if unexpected(self._run, event) is not None:
             return
         self._records.append(self._ledger.write(event, self._ledger.at))

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A call being made: kept over attempts, so that each gets the same input."""
+    """A call being made: kept over attempts, so that each gets the same input.
+
+    `doubtful` while a person is asked whether it happened.
+    """
 
     agent: LinkedAgent
     input: Value
@@ -48,6 +51,7 @@ class Flight:
     placed: bool = False
     reserved: bool = False
     flying: bool = False
+    doubtful: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -136,7 +140,7 @@ def land(run: Run, frame: Frame, usage: Usage | None) -> None:
         settle(run, frame, cost, usage or Usage(cost.usd, cost.tokens))
     if flight.placed:
         run.outgoing.extend(Admit(scope) for scope in leave_place(frame))
-    flight.placed = flight.reserved = flight.flying = False
+    flight.placed = flight.reserved = flight.flying = flight.doubtful = False
 
 
 def forget(frame: Frame) -> None:
@@ -161,8 +165,13 @@ def returned(run: Run, frame: Frame, event: Returned) -> None:
         )
         run.agenda.append(Fail(frame, failure))
         return
+    fulfilled(run, frame, value)
+
+
+def fulfilled(run: Run, frame: Frame, value: Value) -> None:
+    """The call has come to this output: succeed with it, and of a route also with who gave it."""
     if isinstance(frame.op.does, Route):
-        value = {"by": flight.agent.name, "out": value}
+        value = {"by": frame.memory.agent.name, "out": value}
     run.agenda.append(Succeed(frame, value))
 
 

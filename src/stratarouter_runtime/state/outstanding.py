@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Withdraw, Write
-from stratarouter_runtime.state.events import Answered, Failed, Returned, Scored, TimerFired
+from stratarouter_runtime.state.events import Answered, Failed, Interrupted, Returned, Scored, TimerFired
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import StepPath
@@ -37,7 +37,7 @@ class Outstanding:
     def settle(self, event: Event) -> None:
         """A fact arrived: what it answers is no longer owed."""
         match event:
-            case Returned() | Failed() | Scored() | Answered():
+            case Returned() | Failed() | Interrupted() | Scored() | Answered():
                 self._by_step.get(event.step, {}).pop("answer", None)
             case TimerFired():
                 self._by_step.get(event.step, {}).pop(event.timer, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.ids import StepPath
+from stratarouter_runtime.ids import AgentName, StepPath
 from stratarouter_runtime.state.events import (
     Answered,
     Asked,
@@ -22,7 +22,8 @@ from stratarouter_runtime.state.events import (
     Returned,
     Started,
 )
-from stratarouter_runtime.tcfp.plan import Ask, Call, Op, Plan
+from stratarouter_runtime.state.interruption import verdict_type
+from stratarouter_runtime.tcfp.plan import Ask, Call, Op, Plan, Route
 from stratarouter_runtime.tcfp.relations import join
 from stratarouter_runtime.tcfp.types import JSON, Type
 from stratarouter_runtime.tcfp.values import Misfit, checker, redact
@@ -34,6 +35,7 @@ class Redaction:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._ops = {op.path: op for op in plan.ops}
+        self._inputs = {agent.name: agent.input.type for agent in plan.agents}
         self._outputs = {agent.name: agent.output.type for agent in plan.agents}
         self._chosen: dict[StepPath, Type] = {}
 
@@ -50,7 +52,8 @@ class Redaction:
             case Failed():
                 return replace(event, failure=self._failure(event.failure))
             case Asked():
-                return replace(event, show=_hidden(self._shown(event.step), event.show))
+                shown = self._input(event.interrupted) if event.interrupted else self._shown(event.step)
+                return replace(event, show=_hidden(shown, event.show))
             case Answered():
                 return replace(event, value=_hidden(self._answer(event.step), event.value))
             case Finished():
@@ -77,6 +80,9 @@ class Redaction:
         # Where the choice is not known, everything that any candidate labels is hidden.
         return self._chosen.get(step) or join(*self._outputs.values())
 
+    def _input(self, agent: str) -> Type:
+        return self._inputs.get(AgentName(agent), JSON)
+
     def _shown(self, step: StepPath) -> Type:
         op = self._op(step)
         shown = op.does.show if op is not None and isinstance(op.does, Ask) else None
@@ -84,6 +90,8 @@ class Redaction:
 
     def _answer(self, step: StepPath) -> Type:
         op = self._op(step)
+        if op is not None and isinstance(op.does, Call | Route):
+            return verdict_type(self._output(step))
         return op.does.answer.type if op is not None and isinstance(op.does, Ask) else JSON
 
 

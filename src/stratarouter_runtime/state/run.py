@@ -217,8 +217,9 @@ class Run:
     def waiting(self) -> bool:
         """Whether nothing but an answer from outside, or the end of its time, can move it on."""
         return bool(self.asking) and not any(
-            frame.phase is Phase.BACKOFF or isinstance(frame.op.does, Call | Route)
-            for frame in self.live.values()
+            frame.phase is Phase.BACKOFF
+            or (isinstance(frame.op.does, Call | Route) and path not in self.asking)
+            for path, frame in self.live.items()
         )
 
 

@@ -116,13 +116,18 @@ def _back_off(run: Run, frame: Frame) -> None:
     assert policy is not None
     move(frame, Happening.RETRY)
     delay = retry.wait(policy, run.started.seed, frame.path, frame.attempt)
-    scope = frame.scope
-    if scope is not None and scope.owner is frame and scope.deadline is not None:
-        emit(run, frame, SetTimer(frame.path, "limit", 1, scope.deadline))
+    keep_limit(run, frame)
     if delay > 0:
         emit(run, frame, SetTimer(frame.path, "retry", frame.attempt, run.now + delay))
     else:
         resume(run, frame)
+
+
+def keep_limit(run: Run, frame: Frame) -> None:
+    """The limit of time of the step itself runs on, after all else of it was withdrawn."""
+    scope = frame.scope
+    if scope is not None and scope.owner is frame and scope.deadline is not None:
+        emit(run, frame, SetTimer(frame.path, "limit", 1, scope.deadline))
 
 
 def resume(run: Run, frame: Frame) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from stratarouter_runtime.canonical import AGENT, CALL, STEP, canonical, digest_bytes
 from stratarouter_runtime.ids import Digest, StepPath
-from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Limits, Needs, Signature
+from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Limits, Needs, OnCrash, Signature
 from stratarouter_runtime.tcfp.types import (
     EnumType,
     ListType,
@@ -93,6 +93,7 @@ def signature_form(signature: Signature) -> Form:
             "needs": _needs(signature.needs),
             "cost": _cost(signature.cost),
             "time": signature.time,
+            "on_crash": None if crash_policy(signature) == "ask" else signature.on_crash,
         }
     )
 
@@ -104,6 +105,11 @@ def cache_policy(signature: Signature) -> CachePolicy:
     if signature.effect != "pure":
         return "never"
     return "shared" if signature.stable else "run"
+
+
+def crash_policy(signature: Signature) -> OnCrash:
+    """What becomes of a call with side effects that a crash interrupted: as written, or `ask`."""
+    return signature.on_crash or "ask"
 
 
 def limits_form(limits: Limits | None) -> Form:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Effect: TypeAlias = Literal["pure", "idempotent", "effect"]
 CachePolicy: TypeAlias = Literal["run", "shared", "semantic", "never"]
 EFFECTS: Final[tuple[Effect, ...]] = ("pure", "idempotent", "effect")
+OnCrash: TypeAlias = Literal["fail", "retry", "ask"]
+ON_CRASH: Final[tuple[OnCrash, ...]] = ("fail", "retry", "ask")
 
 
 Jump: TypeAlias = tuple[int, int, int]
@@ -107,7 +109,8 @@ class Signature(Struct, frozen=True):
     """What a caller may rely on of an agent or a flow. Durations are in microseconds.
 
     `input` is a record type; `cache=None` means the default that effect and stability
-    imply; `errors` are the own kinds it may raise, with the type of their data.
+    imply; `errors` are the own kinds it may raise, with the type of their data; `on_crash=None`
+    means `ask`, and is the only one for what has no side effects.
     """
 
     input: Type
@@ -123,6 +126,7 @@ class Signature(Struct, frozen=True):
     needs: Needs = Needs()
     cost: Cost = Cost()
     time: int | None = None
+    on_crash: OnCrash | None = None
     at: Where = NOWHERE
 
 

@@ -72,6 +72,7 @@ def write_signature(signature: ir.Signature) -> dict[str, Any]:
             "needs": _unless(_lists(asdict(signature.needs)), _lists(asdict(ir.Needs()))),
             "cost": _unless(asdict(signature.cost), asdict(ir.Cost())),
             "time": _duration(signature.time),
+            "on_crash": _given(signature.on_crash),
         }
     )
 

@@ -22,10 +22,12 @@ from stratarouter_runtime.state.commands import CallAgent, Write
 from stratarouter_runtime.state.decide import accept, begin, decide
 from stratarouter_runtime.state.events import (
     Answered,
+    Asked,
     CancelRequested,
     Event,
     Failed,
     Finished,
+    Interrupted,
     Record,
     Returned,
     Started,
@@ -38,7 +40,10 @@ from stratarouter_runtime.testing.loop import SimulatedLoop
 from stratarouter_runtime.testing.world import Called, World
 
 UNKNOWN: Final = "whether it took effect is not known"
-"""How a journal says that a call was under way when its process ended."""
+"""How a failure says that a call was under way when its process ended."""
+
+POLICIES: Final = {"pay": "fail", "ring": "retry", "ship": "ask"}
+"""The agents with side effects, and what the flows say of a call of theirs that a crash interrupts."""
 
 
 class Violation(Exception):
@@ -88,13 +93,13 @@ class Evidence(Struct):
 
 
 class Journal(Struct):
-    """One execution, read back: its facts, and from which record on each call was called for."""
+    """One execution, read back: its facts, and from which records on each call was called for."""
 
     row: Execution
     told: Told
     started: Started
     events: list[Event]
-    calls: dict[tuple[str, int], int]
+    calls: dict[tuple[str, int], list[int]]
 
     def require(self, holds: object, message: str) -> None:
         """Raise `Violation` unless it holds."""
@@ -141,7 +146,7 @@ def _read(row: Execution, records: list[Record]) -> Journal:
     started = events[0]
     assert isinstance(started, Started)
     run = begin(plan, started, records[0].at)
-    calls: dict[tuple[str, int], int] = {}
+    calls: dict[tuple[str, int], list[int]] = {}
     skip = 0
     for seq, event in enumerate(events):
         if skip:
@@ -154,7 +159,7 @@ def _read(row: Execution, records: list[Record]) -> Journal:
         for command in commands:
             if isinstance(command, CallAgent):
                 key = idempotency_key(row.id, command.step)
-                calls.setdefault((key, command.attempt), seq + 1 + skip)
+                calls.setdefault((key, command.attempt), []).append(seq + 1 + skip)
     return Journal(row, flows.BY_NAME[row.flow], started, events, calls)
 
 
@@ -180,32 +185,72 @@ def _check_row(journal: Journal) -> None:
 
 
 def _check_facts(journal: Journal) -> None:
-    """No question and no attempt has two answers. An undo that was interrupted runs again."""
-    answers = Counter(
-        (event.step, event.attempt) if isinstance(event, Returned | Failed) else (event.step, "answer")
-        for event in journal.events
-        if isinstance(event, Returned | Failed | Answered) and "undo" not in event.step
-    )
+    """No question and no attempt has two answers. An undo that was interrupted runs again.
+
+    That a call did not happen answers the question, and not the attempt.
+    """
+    answers: Counter[tuple[str, object]] = Counter()
+    questions: dict[str, Asked] = {}
+    for event in journal.events:
+        match event:
+            case Returned() | Failed() if "undo" not in event.step:
+                answers[event.step, event.attempt] += 1
+            case Asked():
+                questions[event.step] = event
+                answers[event.step, "question"] = 0
+            case Answered():
+                asked = questions[event.step]
+                answers[event.step, "question"] += 1
+                if asked.interrupted and event.value["happened"]:
+                    answers[event.step, asked.attempt] += 1
+            case _:
+                pass
+
     for (step, attempt), times in answers.items():
-        journal.require(times == 1, f"step {step} attempt {attempt} was answered {times} times")
+        journal.require(times <= 1, f"step {step} attempt {attempt} was answered {times} times")
 
 
 def _check_calls(journal: Journal, calls: Iterable[Called]) -> None:
-    """Every call was called for by facts that were durable; those with effects were made once."""
-    paid: Counter[tuple[str, int]] = Counter()
+    """Every call was called for by facts that were durable; those with effects were made once.
+
+    They are made again only where the flow tries again what it calls unsafe, where `on_crash` says
+    so, or where a person said that it had not happened: each time once.
+    """
+    made: Counter[tuple[str, int]] = Counter()
+    again = _allowed(journal)
     for called in calls:
         key, attempt = called.call.key, called.call.attempt
         needed = journal.calls.get((key, attempt))
         journal.require(needed is not None, f"{called.agent} was called, and the journal knows nothing of it")
         assert needed is not None
+        effect = called.agent in POLICIES
+        times = made[key, attempt] if effect else 0
+        journal.require(times < len(needed), f"an effect was made {times + 1} times")
         journal.require(
-            called.durable >= needed,
-            f"{called.agent} was called at record {called.durable}, due only from {needed} on",
+            called.durable >= needed[times],
+            f"{called.agent} was called at record {called.durable}, due only from {needed[times]} on",
         )
-        if called.agent == "pay":
-            paid[key, 0 if not journal.told.unsafe else attempt] += 1
-    for times in paid.values():
-        journal.require(times == 1, f"an effect was made {times} times")
+        made[key, attempt] += effect
+        allowed = 1 + again[POLICIES.get(called.agent, ""), key, attempt]
+        journal.require(made[key, attempt] <= allowed, f"an effect was made {made[key, attempt]} times")
+        journal.require(attempt == 1 or not effect or journal.told.unsafe, "an effect was tried again")
+
+
+def _allowed(journal: Journal) -> Counter[tuple[str, str, int]]:
+    """How often an effect may be made again, by policy, key and attempt."""
+    again: Counter[tuple[str, str, int]] = Counter()
+    asked: dict[str, int] = {}
+    for event in journal.events:
+        match event:
+            case Interrupted():
+                again["retry", idempotency_key(journal.row.id, event.step), event.attempt] += 1
+            case Asked():
+                asked[event.step] = event.attempt
+            case Answered(value={"happened": False}):
+                again["ask", idempotency_key(journal.row.id, event.step), asked[event.step]] += 1
+            case _:
+                pass
+    return again
 
 
 def _check_references(journal: Journal, world: World) -> None:
@@ -260,16 +305,18 @@ def _check_clients(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> 
 
 def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
     """What was answered well before a process stopped in good order was recorded by it."""
-    unknown = {
-        (idempotency_key(journal.row.id, event.step), event.attempt): journal
+    unknown = Counter(
+        (idempotency_key(journal.row.id, event.step), event.attempt)
         for journal in journals.values()
         for event in journal.events
-        if isinstance(event, Failed) and UNKNOWN in event.failure.message
-    }
-    for drained in evidence.drained:
-        last = drained.began + drained.patience - 50_000
-        for called in evidence.world.calls:
-            if called.process == drained.process and called.answered is not None and called.answered < last:
-                journal = unknown.get((called.call.key, called.call.attempt))
-                if journal is not None:
-                    raise Violation(f"{called.agent} had answered before its process stopped, in vain")
+        if isinstance(event, Interrupted)
+    )
+    ends = {each.process: each.began + each.patience - 50_000 for each in evidence.drained}
+    made: Counter[tuple[str, int]] = Counter()
+    for called in evidence.world.calls:
+        call = called.call.key, called.call.attempt
+        made[call] += 1
+        answered = called.answered is not None and called.answered < ends.get(called.process, 0)
+        # The first so many calls are those that were interrupted.
+        if answered and made[call] <= unknown[call]:
+            raise Violation(f"{called.agent} had answered before its process stopped, in vain")

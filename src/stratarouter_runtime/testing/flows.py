@@ -28,7 +28,9 @@ flow: NAME
 agents:
   add:  {in: {n: int}, out: {n: int}, effect: pure, about: adds one, cost: {usd: 0.01, tokens: 10}}
   more: {in: {n: int}, out: {n: int}, effect: idempotent, about: adds more, cost: {usd: 0.01, tokens: 10}}
-  pay:  {in: {n: int}, out: {n: int}, effect: effect}
+  pay:  {in: {n: int}, out: {n: int}, effect: effect, on_crash: fail}
+  ring: {in: {n: int}, out: {n: int}, effect: effect, on_crash: retry, cost: {usd: 0.01, tokens: 10}}
+  ship: {in: {n: int}, out: {n: int}, effect: effect, cost: {usd: 0.01, tokens: 10}}
   book: {in: {n: int}, out: {ref: string}, effect: idempotent}
   drop: {in: {ref: string}, out: {done: bool}, effect: idempotent}
   inner: {in: {n: int}, out: {n: int}, effect: effect, cost: {usd: 0.02, tokens: 20}}
@@ -42,15 +44,17 @@ class Told(Struct, frozen=True):
     """A flow, and what becomes of it where it completes.
 
     `may` gives the outputs that an input may come to, `holds` how many references are held
-    at an output. `asks` says whether the step `q` asks a person, `usd` what may be spent,
-    `unsafe` that effects may be tried again.
+    at an output. `asks` is what a person answers the step `q`, given the input; where `doubts`,
+    what that call comes to if it happened, and `q` asks only after a crash. `usd` is what may be
+    spent, `unsafe` says that effects may be tried again.
     """
 
     name: str
     body: str
     may: Callable[[int], set[int]]
     holds: Callable[[int], int] = lambda _: 0
-    asks: bool = False
+    asks: Callable[[int], dict[str, int]] | None = None
+    doubts: bool = False
     usd: float | None = None
     unsafe: bool = False
 
@@ -227,6 +231,31 @@ do:
 return: =z
 """
 
+RUNG: Final = """
+do:
+  - {id: x, call: add, with: {n: =n}}
+  - id: p
+    par:
+      a: {call: ring, with: {n: =x.n}, time: 40ms, retry: {max: 1, unsafe: true}}
+      b: {call: ring, with: {n: =x.n}, limits: {time: 50ms, parallel: 1}, catch: [{on: [limit], do: {let: {n: =n + 2}}}]}
+return: =p.a
+"""
+
+DOUBTED: Final = """
+limits: {time: 2h, parallel: 1}
+do:
+  - id: b
+    par:
+      one: {id: f, call: book, with: {n: =n}, undo: {call: drop, with: {ref: =f.ref}}}
+      two: {id: q, call: ship, with: {n: =n + 1}, time: 200ms}
+      three: {id: x, call: add, with: {n: =n}}
+  - {id: z, call: more, with: {n: =b.two.n}, retry: {max: 1}}
+return: =z
+"""
+
+ANSWER: Final = {"n": 100}
+"""What a person answers a step that asks."""
+
 FLOWS: Final = (
     Told("chain", CHAIN, lambda n: {n + 3}),
     Told("saga", SAGA, lambda n: {n + 2}, lambda _: 2),
@@ -234,18 +263,17 @@ FLOWS: Final = (
     Told("fan", FAN, lambda n: _sums([(n + 1, 0), (n + 2, 0), (n + 3, 0), (n + 4, 0)]), usd=0.09),
     Told("race", RACE, lambda n: {n + 1}, lambda _: 1),
     Told("loop", LOOP, lambda n: {n + 3}),
-    Told("match", MATCH, lambda n: {n + 1, 0, 100} if n % 3 == 1 else {n + 1}, asks=True),
-    Told("asked", ASKED, lambda n: {100 + n + 1 + 1}, asks=True),
+    Told("match", MATCH, lambda n: {n + 1, 0, 100} if n % 3 == 1 else {n + 1}, asks=lambda _: ANSWER),
+    Told("asked", ASKED, lambda n: {100 + n + 1 + 1}, asks=lambda _: ANSWER),
     Told("both", BOTH, lambda n: {3 * (n + 1)}, lambda _: 1),
     Told("mean", MEAN, lambda n: {4 * (n + 1), 3 * (n + 1)}, usd=0.035),
     Told("routed", ROUTED, lambda n: {n + 1}),
     Told("unsafe", UNSAFE, lambda n: {n + 1}, unsafe=True),
+    Told("rung", RUNG, lambda n: {n + 2}, unsafe=True),
+    Told("doubted", DOUBTED, lambda n: {n + 3}, lambda _: 1, asks=lambda n: {"n": n + 2}, doubts=True),
     Told("inner", INNER, lambda n: {n + 2}),
     Told("outer", OUTER, lambda n: {n + 3}, lambda _: 1),
 )
-
-ANSWER: Final = {"n": 100}
-"""What a person answers, whatever was asked."""
 
 BY_NAME: Final = {told.name: told for told in FLOWS}
 

@@ -188,7 +188,7 @@ class Story:
         if draw() < 0.2 and request.key is not None:
             again = await self._insist(lambda runtime: runtime.start(request))
             self.evidence.accepted.append(Accepted(again, told, n, again=execution))
-        await self._stay(execution, f"client {number}", asks=told.asks)
+        await self._stay(execution, f"client {number}", told, n)
 
     async def _insist(self, work: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
         """Try until it is acknowledged."""
@@ -203,7 +203,7 @@ class Story:
                 pause *= 2
         raise Violation("a start is never acknowledged")
 
-    async def _stay(self, execution: ExecutionId, name: str, *, asks: bool) -> None:
+    async def _stay(self, execution: ExecutionId, name: str, told: flows.Told, n: int) -> None:
         patience = 0.01
         while patience < PATIENCE:
             process = await self._somebody()
@@ -212,7 +212,7 @@ class Story:
                 if row.status in ENDED:
                     self.evidence.ends[execution] = row
                     return
-                await self._meddle(process, execution, name, asks=asks)
+                await self._meddle(process, execution, name, told, n)
             except NotFound as lost:
                 raise Violation(f"{execution} was acknowledged, and is lost") from lost
             except (Gone, StrataError):
@@ -221,17 +221,26 @@ class Story:
             patience *= 1.7
         raise Violation(f"never ends: {execution}, and its client still waits")
 
-    async def _meddle(self, process: Process, execution: ExecutionId, name: str, *, asks: bool) -> None:
+    async def _meddle(
+        self, process: Process, execution: ExecutionId, name: str, told: flows.Told, n: int
+    ) -> None:
         draw, runtime = self._draw, process.runtime
         if draw() < self._temper.cancels:
             await process.ask(runtime.controls.cancel(execution, "enough", name))
             self.evidence.cancels.append((execution, name))
-        elif asks and draw() < 0.4:
+        elif told.asks is not None and draw() < 0.4:
             by = f"{name} {draw()}"
-            await process.ask(runtime.controls.answer(execution, "q", flows.ANSWER, by))
+            await process.ask(runtime.controls.answer(execution, "q", self._answer(told, told.asks(n)), by))
             self.evidence.answers.append((execution, by))
         elif draw() < 0.1:
             await process.ask(runtime.controls.resume(execution))
+
+    def _answer(self, told: flows.Told, value: Any) -> Any:
+        """Whoever is asked whether a call happened knows no more than we do."""
+        if not told.doubts:
+            return value
+        happened = self._draw() < 0.5
+        return {"happened": happened, "output": value if happened else None}
 
     # Troubles.
 

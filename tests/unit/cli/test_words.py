@@ -34,7 +34,15 @@ SAID: list[tuple[Event, str]] = [
     (events.Chosen(STEP, BILLING, "rule", rule=0), "chose billing by rule 0"),
     (events.Chosen(STEP, BILLING, "meaning", scores=(0.1, 0.616)), "chose billing by meaning (0.62)"),
     (events.Chosen(STEP, BILLING, "else"), "chose billing, for nothing else fits"),
-    (events.Asked(STEP, 0, "bool", "boss"), "asks boss for bool until 1970-01-01T00:00:00.000000Z"),
+    (events.Asked(STEP, 9, "bool", "boss"), "asks boss for bool until 1970-01-01T00:00:00.000009Z"),
+    (
+        events.Asked(STEP, 0, "{happened: bool}", interrupted="pay"),
+        "asks whether the call of pay happened: {happened: bool}",
+    ),
+    (
+        events.Interrupted(STEP, attempt=2),
+        "interrupted (attempt 2): whether it took effect is not known",
+    ),
     (events.Answered(STEP, value=True, by="ann"), "answered by ann: true"),
     (events.TimerFired(STEP, "retry"), "tries again"),
     (events.CancelRequested("late", "ann"), "cancellation requested by ann: late"),

@@ -16,7 +16,7 @@ from stratarouter_runtime.state.fork import Change
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.testing.agents import called
 
-PURE = CHAIN.replace("effect: effect", "effect: pure")
+PURE = CHAIN.replace("effect: effect, on_crash: fail", "effect: pure")
 """A chain of three: a adds one, b adds one, a adds one."""
 
 

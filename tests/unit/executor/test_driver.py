@@ -29,7 +29,7 @@ tcfp: "1.0"
 flow: chain
 agents:
   a: {in: {n: int}, out: {n: int}, effect: pure}
-  b: {in: {n: int}, out: {n: int}, effect: effect}
+  b: {in: {n: int}, out: {n: int}, effect: effect, on_crash: fail}
 in: {n: int}
 out: {n: int}
 do:

@@ -39,6 +39,10 @@ EXAMPLES: list[tuple[Event, bytes]] = [
         ),
     ),
     (
+        events.Interrupted(step=STEP, attempt=2),
+        b'{"t":"interrupted","step":"2/do/0[7]","attempt":2}',
+    ),
+    (
         events.Scored(step=STEP, query=Digest("q"), scores=(0.5, 0.25)),
         b'{"t":"scored","step":"2/do/0[7]","query":"q","scores":[0.5,0.25]}',
     ),

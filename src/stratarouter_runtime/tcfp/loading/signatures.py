@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from stratarouter_runtime.tcfp.ir import (
     EFFECTS,
+    ON_CRASH,
     AgentRef,
     CachePolicy,
     Cost,
     Effect,
     Limits,
     Needs,
+    OnCrash,
     Signature,
 )
 from stratarouter_runtime.tcfp.loading.fields import (
@@ -38,7 +40,7 @@ CACHE_POLICIES: Final = ("run", "shared", "semantic", "never")
 _LIMITS: Final = ("usd", "tokens", "time", "steps", "parallel", "hosts", "tools", "labels")
 SIGNATURE: Final = (
     *("in", "out", "effect", "stable", "cache", "semantic", "accepts"),
-    *("errors", "about", "tags", "needs", "cost", "time"),
+    *("errors", "about", "tags", "needs", "cost", "time", "on_crash"),
 )
 """The keys of a signature."""
 
@@ -93,10 +95,11 @@ def read_signature(node: Node, diagnostics: Diagnostics) -> Signature | None:
     if fields is None:
         return None
     input_ = fields.node("in")
+    effect = cast("Effect | None", fields.word("effect", EFFECTS)) or "effect"
     return Signature(
         input=record({}) if input_ is None else read_type(input_, diagnostics),
         output=needed_type(fields, "out"),
-        effect=cast("Effect | None", fields.word("effect", EFFECTS)) or "effect",
+        effect=effect,
         stable=fields.flag("stable"),
         cache=read_cache(fields),
         semantic=fields.texts("semantic") or (),
@@ -107,8 +110,22 @@ def read_signature(node: Node, diagnostics: Diagnostics) -> Signature | None:
         needs=_needs(fields.node("needs"), diagnostics),
         cost=_cost(fields.node("cost"), diagnostics),
         time=fields.duration("time", least=1),
+        on_crash=_on_crash(fields, effect),
         at=fields.at,
     )
+
+
+def _on_crash(fields: Fields, effect: Effect) -> OnCrash | None:
+    """What becomes of a call that a crash interrupts: only where the call may not simply be made again."""
+    word = cast("OnCrash | None", fields.word("on_crash", ON_CRASH))
+    node = fields.node("on_crash")
+    if word is None or node is None or effect == "effect":
+        return word
+    hint = "leave it out: after a crash such a call is made again, with the same key"
+    fields.diagnostics.add(
+        "E334", node.at, f"on_crash is for agents with side effects; this is {effect}", hint
+    )
+    return None
 
 
 def read_cache(fields: Fields) -> CachePolicy | None:

@@ -122,7 +122,7 @@ def effective(declared: ir.Signature, at_hand: ir.Signature) -> ir.Signature:
     """A declared signature, completed by what only the agent at hand knows.
 
     Types, effect, errors and cost stay as declared; what it needs of a sandbox is the
-    agent's own, and what the flow leaves unsaid (about, tags, time, caching) is taken from it.
+    agent's own, and what the flow leaves unsaid (about, tags, time, caching, what a crash means) is taken from it.
     """
     return replace(
         declared,
@@ -133,7 +133,15 @@ def effective(declared: ir.Signature, at_hand: ir.Signature) -> ir.Signature:
         tags=declared.tags or at_hand.tags,
         needs=at_hand.needs,
         time=declared.time if declared.time is not None else at_hand.time,
+        on_crash=_on_crash(declared, at_hand),
     )
+
+
+def _on_crash(declared: ir.Signature, at_hand: ir.Signature) -> ir.OnCrash | None:
+    """Of a call that is made as one with side effects; of any other there is nothing to say."""
+    if declared.effect != "effect":
+        return None
+    return declared.on_crash if declared.on_crash is not None else at_hand.on_crash
 
 
 def _check_semantic(check: Checking, signature: ir.Signature, at: Where) -> None:
