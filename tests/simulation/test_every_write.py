@@ -21,13 +21,13 @@ from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_store
-from stratarouter_runtime.wiring import workshop
 from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.checker import UNKNOWN, Accepted, check
 from stratarouter_runtime.testing.cutting import WAYS, Cut, Trial
 from stratarouter_runtime.testing.faults import at_once
 from stratarouter_runtime.testing.process import Process
 from stratarouter_runtime.testing.world import World, simulated_agents
+from stratarouter_runtime.wiring import workshop
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 NAMES: Final = sorted(path.parent.name for path in EXAMPLES.glob("*/flow.yaml"))
