@@ -8,6 +8,8 @@
     ├── NotFound             no such flow, execution, agent, file
     ├── Conflict             the same key with another body, or twice the same fact
     ├── LimitExceeded        a hard limit refused the request
+    │   ├── QuotaExceeded        the tenant has used up what its tier allows for now
+    │   └── WorkflowQuota        the tenant has as many workflows as its tier allows
     ├── LinkError            the agents at hand do not fit what the flow requires
     ├── JournalMismatch      a journal does not belong to this plan, or was changed
     └── StoreError           the store cannot do its work
@@ -15,6 +17,7 @@
         ├── StoreReadOnly        it may not be written
         ├── StoreFull            no room is left
         ├── StoreLocked          another process owns it
+        ├── LeaseLost            this process was given up for lost; another one goes on with its work
         └── StoreVersion         it was written by a newer runtime
 
 A failure of a *step* is no exception but a value (`state.events.Failure`): it is
@@ -115,6 +118,24 @@ class LimitExceeded(StrataError):
     retryable = True
 
 
+class QuotaExceeded(LimitExceeded):
+    """A tenant has used up what its tier allows: `policy` names the limit, `retry_after` is in seconds."""
+
+    code = "quota-exceeded"
+
+    def __init__(self, message: str, *, policy: str, retry_after: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.policy = policy
+        self.retry_after = retry_after
+
+
+class WorkflowQuota(LimitExceeded):
+    """A tenant has as many workflows deployed as its tier allows; waiting does not help."""
+
+    code = "workflow-quota"
+    retryable = False
+
+
 class LinkError(StrataError):
     """The agents at hand do not fit what the flow requires."""
 
@@ -160,6 +181,13 @@ class StoreLocked(StoreError):
     """Another process owns the store."""
 
     code = "store-locked"
+    retryable = True
+
+
+class LeaseLost(StoreError):
+    """The lease under which something was to be written was taken: nothing was written."""
+
+    code = "lease-lost"
     retryable = True
 
 

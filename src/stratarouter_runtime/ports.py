@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from stratarouter_runtime.sharing import NOBODY
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.sharing import Lease, Leases, Mail
     from stratarouter_runtime.state.events import Failure, Record, Usage
     from stratarouter_runtime.tcfp.ir import Signature
 
@@ -174,16 +178,24 @@ class Journal(Protocol):
     Raises `errors.StoreError` and its kinds when the store cannot do its work.
     """
 
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
-        """Begin an execution with its first records; False where the id exists already."""
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
+        """Begin an execution with its first records, owned by `lease`; False where the id exists already.
+
+        Raises `errors.LeaseLost` where the lease was taken: then nothing is written.
+        """
         ...
 
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
         """Add records behind those there are, all or none; `status` replaces the listed row.
 
-        Raises `errors.Conflict` where a number is taken: somebody else drives this execution.
+        What is paused is owned by nobody. Raises `errors.LeaseLost` as `create`, and
+        `errors.Conflict` where a number is taken: somebody else has driven this execution.
         """
         ...
 
@@ -223,8 +235,15 @@ class Catalog(Protocol):
         """The document of a plan."""
         ...
 
-    async def deploy(self, deployed: Deployed) -> None:
-        """Make this the version that new executions of the flow run."""
+    async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
+        """Make this the version that new executions of the flow run, with a line in the audit.
+
+        Raises `errors.WorkflowQuota` where it would be one more than `quota` flows of the tenant.
+        """
+        ...
+
+    async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
+        """Deploy this flow no longer, with a line in the audit; False where it is not deployed."""
         ...
 
     async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
@@ -280,7 +299,11 @@ class Shelf(Protocol):
         ...
 
     async def all(self, tenant: Tenant | None, kind: str, after: str = "", limit: int = 1_000) -> list[Kept]:
-        """Documents in the order of their names (of tenant and name, where `tenant` is None)."""
+        """Documents behind `after` in the order of their names.
+
+        Where `tenant` is None those of all tenants, in the order of tenant and name; `after` is then
+        both, with a NUL between them.
+        """
         ...
 
     async def remove(
@@ -290,8 +313,25 @@ class Shelf(Protocol):
         ...
 
 
+class Audit(Protocol):
+    """The audit as it is kept; written by the changes themselves. Raises `errors.StoreError`."""
+
+    async def lines(self, after: int = 0, limit: int = 1_000) -> list[Line]:
+        """The lines numbered above `after`, in order."""
+        ...
+
+    async def head(self) -> Head:
+        """The last line, as noted apart from the lines."""
+        ...
+
+
 class Store(Journal, Catalog, Protocol):
     """All that is durable, in one place."""
+
+    leases: Leases
+    mail: Mail
+    shelf: Shelf
+    audit: Audit
 
     async def close(self) -> None:
         """Finish what waits, and let go of the store."""

@@ -44,12 +44,14 @@ KINDS: Final = {
     "limit-exceeded": Kind(429, "A limit refused the request", retry=True),
     "link-error": Kind(422, "The agents at hand do not fit the flow"),
     "not-found": Kind(404, "There is no such thing"),
+    "quota-exceeded": Kind(429, "The tenant has used up what its tier allows for now", retry=True),
     "store-error": Kind(500, "The store failed"),
     "store-full": Kind(507, "The store has no room left", retry=True),
     "store-locked": Kind(503, "Another process owns the store", retry=True),
     "store-read-only": Kind(503, "The store may not be written"),
     "store-unavailable": Kind(503, "The store cannot be reached", retry=True),
     "store-version": Kind(503, "The store was written by a newer runtime"),
+    "workflow-quota": Kind(409, "The tenant has as many workflows as its tier allows"),
     # Codes of this edge.
     "body-too-large": Kind(413, "The body is too large"),
     "draining": Kind(503, "The server is shutting down", retry=True),
@@ -140,13 +142,14 @@ def rendered(refused: Refused, instance: str, trace_id: str) -> tuple[int, list[
 
 def _places(error: StrataError) -> tuple[Misplaced, ...]:
     if isinstance(error, InvalidFlow):
-        return tuple(_place(found) for found in error.diagnostics if isinstance(found, Diagnostic))
+        return tuple(place_of(found) for found in error.diagnostics if isinstance(found, Diagnostic))
     if isinstance(error, InvalidInput):
         return (Misplaced(f"/input{error.pointer}", error.message),)
     return ()
 
 
-def _place(found: Diagnostic) -> Misplaced:
+def place_of(found: Diagnostic) -> Misplaced:
+    """One mistake or warning of a flow, as the API tells it."""
     return Misplaced(
         pointer=found.pointer,
         detail=found.message,

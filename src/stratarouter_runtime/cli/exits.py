@@ -34,6 +34,8 @@ BY_CODE: Final = {
     "invalid-state": Exit.BAD_INPUT,
     "journal-mismatch": Exit.FAILED,
     "limit-exceeded": Exit.LIMIT,
+    "quota-exceeded": Exit.LIMIT,
+    "workflow-quota": Exit.LIMIT,
     "link-error": Exit.BAD_INPUT,
     "not-found": Exit.BAD_INPUT,
     "store-error": Exit.UNAVAILABLE,

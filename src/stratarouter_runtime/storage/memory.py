@@ -12,41 +12,65 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.sharing import NOBODY
+from stratarouter_runtime.storage.memory_sharing import MemoryLeases, MemoryMail
+from stratarouter_runtime.storage.memory_shelf import MemoryAudit, MemoryShelf
 from stratarouter_runtime.storage.rules import UNFINISHED, check_records, check_size, restated, unknown
+from stratarouter_runtime.storage.shelving import check_workflows, deployment, retirement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
+
+
+def _never() -> float:
+    """A clock for leases that do not run out."""
+    return 0.0
 
 
 class MemoryStore(Store):
     """Executions, records, plans and deployments in dictionaries."""
 
-    def __init__(self) -> None:
+    def __init__(self, span: float | None = None, now: Callable[[], float] = _never) -> None:
+        """Leases hold for `span` seconds of the clock `now`; without one, until the next process enters."""
         self._executions: dict[ExecutionId, Execution] = {}
         self._records: dict[ExecutionId, list[Record]] = {}
         self._plans: dict[Digest, bytes] = {}
         self._deployed: dict[tuple[Tenant, FlowId], Deployed] = {}
         self._closed = False
+        self.owners: dict[ExecutionId, Lease] = {}
+        """Who owns each execution."""
+        self.leases = MemoryLeases(self, span, now)
+        self.mail = MemoryMail(self)
+        self.audit = self._audit = MemoryAudit(self._check_open)
+        self.shelf = MemoryShelf(self._check_open, self._audit)
 
     @override
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
         self._check_open()
+        self.leases.check(lease)
         check_size(execution.id, records)
         if execution.id in self._executions:
             return False
         check_records(execution.id, records, 0)
         self._executions[execution.id] = restated(replace(execution, records=0), records)
         self._records[execution.id] = list(records)
+        self.owners[execution.id] = lease
         return True
 
     @override
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
         self._check_open()
+        self.leases.check(lease)
         check_size(execution, records)
         current = self._executions.get(execution)
         if current is None:
@@ -54,6 +78,8 @@ class MemoryStore(Store):
         check_records(execution, records, current.records)
         self._executions[execution] = restated(current, records, status)
         self._records[execution].extend(records)
+        if status is not None and status.status == "paused":
+            self.owners[execution] = NOBODY
 
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
@@ -102,9 +128,21 @@ class MemoryStore(Store):
         return self._plans.get(plan)
 
     @override
-    async def deploy(self, deployed: Deployed) -> None:
+    async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
         self._check_open()
-        self._deployed[deployed.tenant, deployed.flow] = deployed
+        tenant, flow = deployed.tenant, deployed.flow
+        others = sum(1 for owner, name in self._deployed if owner == tenant and name != flow)
+        check_workflows(tenant, others, quota)
+        self._deployed[tenant, flow] = deployed
+        self._audit.add(deployment(deployed, by))
+
+    @override
+    async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
+        self._check_open()
+        if self._deployed.pop((tenant, flow), None) is None:
+            return False
+        self._audit.add(retirement(tenant, flow, at, by))
+        return True
 
     @override
     async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:

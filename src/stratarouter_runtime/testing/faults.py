@@ -75,6 +75,8 @@ class FaultyStore(Store):
         finish: Finish = at_once,
     ) -> None:
         self._kept = kept
+        self.shelf = kept.shelf
+        self.audit = kept.audit
         self._weather = weather
         self._draw = chance.random
         self._finish = finish
@@ -106,8 +108,13 @@ class FaultyStore(Store):
         await self._write(partial(self._kept.keep_plan, plan, document))
 
     @override
-    async def deploy(self, deployed: Deployed) -> None:
-        await self._write(partial(self._kept.deploy, deployed))
+    async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
+        await self._write(partial(self._kept.deploy, deployed, by=by, quota=quota))
+
+    @override
+    async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
+        retired: bool = await self._write(partial(self._kept.retire, tenant, flow, at=at, by=by))
+        return retired
 
     async def _write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()

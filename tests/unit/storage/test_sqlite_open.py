@@ -194,7 +194,7 @@ async def test_a_program_that_holds_the_file_is_named_as_such(
 @pytest.mark.parametrize(
     ("spoil", "kind", "said"),
     [
-        ("PRAGMA user_version = 99", StoreVersion, "schema 99, newer than the 1"),
+        ("PRAGMA user_version = 99", StoreVersion, "schema 99, newer than the"),
         ("PRAGMA application_id = 7", StoreUnavailable, "database of another program"),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0", StoreUnavailable, "another program"),
     ],

@@ -10,9 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
-import msgspec
 
-from stratarouter_runtime.errors import StoreUnavailable
+from stratarouter_runtime.errors import StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.connection import connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, closed, lost, translated
 from stratarouter_runtime.storage.postgres.sql import statement
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from stratarouter_runtime.ids import Digest
-    from stratarouter_runtime.ports import Deployed
     from stratarouter_runtime.storage.postgres.address import Address
 
 T = TypeVar("T")
@@ -61,22 +59,27 @@ class Pool:
         """Keep a plan's document, once."""
         await self.fetch(statement("keep_plan"), plan, document)
 
-    async def deploy(self, deployed: Deployed) -> None:
-        """Replace what is deployed under this name.
+    async def transact(self, change: Callable[[asyncpg.Connection], Awaitable[T | StrataError]]) -> T:
+        """Have a change made in one transaction; what it gives, or raises where that is a refusal.
 
-        Once only: told twice, it could replace what another process deployed in between. So
-        a commit that got no answer is looked up by the number of its transaction.
+        Once only: told twice, it could undo what another process changed in between. So a commit
+        that got no answer is looked up by the number of its transaction. A refusal is a value, which
+        leaves the session in order, and comes before anything is changed.
         """
-        row = [to_server(value) for value in msgspec.structs.astuple(deployed)]
-        tried: list[str] = []
+        tried: list[tuple[str, T | StrataError]] = []
 
-        async def replace(connection: asyncpg.Connection) -> None:
-            if tried and await self._came_true(connection, tried[-1]):
-                return
-            async with connection.transaction():
-                tried.append(await connection.fetchval(statement("deploy"), *row))
+        async def attempt(connection: asyncpg.Connection) -> T | StrataError:
+            if tried and await self._came_true(connection, tried[-1][0]):
+                return tried[-1][1]
+            async with connection.transaction(isolation="read_committed"):
+                number = await connection.fetchval(statement("own_number"))
+                tried.append((number, await change(connection)))
+            return tried[-1][1]
 
-        await self._insist(replace)
+        came = await self._insist(attempt)
+        if isinstance(came, StrataError):
+            raise came
+        return came
 
     async def close(self) -> None:
         """Let go of all connections; those at work go when their question is answered."""

@@ -106,7 +106,6 @@ SELECT document FROM strata.plans WHERE plan = $1
 INSERT INTO strata.deployments (flow, tenant, plan, source, created) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant, flow) DO UPDATE
 SET plan = excluded.plan, source = excluded.source, created = excluded.created
-RETURNING pg_current_xact_id()::text
 
 -- name: came_true
 SELECT pg_xact_status($1::text::xid8)
@@ -116,3 +115,55 @@ SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant 
 
 -- name: flows
 SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant = $1 ORDER BY flow
+
+-- name: own_number
+SELECT pg_current_xact_id()::text
+
+-- name: retire
+DELETE FROM strata.deployments WHERE tenant = $1 AND flow = $2 RETURNING flow
+
+-- name: count_flows
+SELECT count(*) FROM strata.deployments WHERE tenant = $1 AND flow <> $2
+
+-- name: shelf_current
+SELECT version, created, body IS NOT NULL FROM strata.shelf WHERE kind = $1 AND tenant = $2 AND name = $3
+
+-- name: shelf_count
+SELECT count(*) FROM strata.shelf WHERE kind = $1 AND tenant = $2 AND body IS NOT NULL
+
+-- name: shelf_put
+INSERT INTO strata.shelf (kind, tenant, name, version, body, created, updated)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (kind, tenant, name) DO UPDATE
+SET version = excluded.version, body = excluded.body, created = excluded.created, updated = excluded.updated
+
+-- name: shelf_get
+SELECT tenant, kind, name, version, body, created, updated FROM strata.shelf
+WHERE kind = $1 AND tenant = $2 AND name = $3 AND body IS NOT NULL
+
+-- name: shelf_of_tenant
+SELECT tenant, kind, name, version, body, created, updated FROM strata.shelf
+WHERE kind = $1 AND tenant = $2 AND name > $3 AND body IS NOT NULL
+ORDER BY name LIMIT $4
+
+-- name: shelf_of_all
+SELECT tenant, kind, name, version, body, created, updated FROM strata.shelf
+WHERE kind = $1 AND (tenant, name) > ($2, $3) AND body IS NOT NULL
+ORDER BY tenant, name LIMIT $4
+
+-- name: audit_lock
+SELECT number, link FROM strata.audit_head FOR UPDATE
+
+-- name: audit_head
+SELECT number, link FROM strata.audit_head
+
+-- name: audit_move
+UPDATE strata.audit_head SET number = $1, link = $2
+
+-- name: audit_add
+INSERT INTO strata.audit (number, tenant, at, by, what, name, version, digest, link)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: audit_lines
+SELECT number, tenant, at, by, what, name, version, digest, link FROM strata.audit
+WHERE number > $1 ORDER BY number LIMIT $2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
@@ -14,6 +15,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import StoreReadOnly, StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.storage.postgres import audited
 from stratarouter_runtime.storage.postgres.address import Address, parse
 from stratarouter_runtime.storage.postgres.batch import Append, Create, check_range
 from stratarouter_runtime.storage.postgres.connection import connect
@@ -22,6 +24,7 @@ from stratarouter_runtime.storage.postgres.lane import Lane
 from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
 from stratarouter_runtime.storage.postgres.numbers import Numbers
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
+from stratarouter_runtime.storage.postgres.shelf import PostgresAudit, PostgresShelf
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
 from stratarouter_runtime.storage.rows import execution_of
@@ -54,6 +57,8 @@ class PostgresStore(Store):
         self._numbers = numbers
         self._writer = writer
         self._closed = False
+        self.shelf = PostgresShelf(pool, self._writing)
+        self.audit = PostgresAudit(pool)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
@@ -124,9 +129,14 @@ class PostgresStore(Store):
         return rows[0][0] if rows else None
 
     @override
-    async def deploy(self, deployed: Deployed) -> None:
+    async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
         self._writing()
-        await self._pool.deploy(deployed)
+        await self._pool.transact(partial(audited.deploy, deployed, by, quota))
+
+    @override
+    async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
+        self._writing()
+        return await self._pool.transact(partial(audited.retire, tenant, flow, at, by))
 
     @override
     async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:

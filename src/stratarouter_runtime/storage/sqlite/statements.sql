@@ -54,3 +54,47 @@ SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tena
 
 -- name: flows
 SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tenant ORDER BY flow
+
+-- name: retire
+DELETE FROM deployments WHERE tenant = :tenant AND flow = :flow
+
+-- name: count_flows
+SELECT count(*) FROM deployments WHERE tenant = :tenant AND flow <> :flow
+
+-- name: shelf_current
+SELECT version, created, body IS NOT NULL FROM shelf WHERE kind = :kind AND tenant = :tenant AND name = :name
+
+-- name: shelf_count
+SELECT count(*) FROM shelf WHERE kind = :kind AND tenant = :tenant AND body IS NOT NULL
+
+-- name: shelf_put
+INSERT OR REPLACE INTO shelf (kind, tenant, name, version, body, created, updated)
+VALUES (:kind, :tenant, :name, :version, :body, :created, :updated)
+
+-- name: shelf_get
+SELECT tenant, kind, name, version, body, created, updated FROM shelf
+WHERE kind = :kind AND tenant = :tenant AND name = :name AND body IS NOT NULL
+
+-- name: shelf_of_tenant
+SELECT tenant, kind, name, version, body, created, updated FROM shelf
+WHERE kind = :kind AND tenant = :tenant AND name > :name AND body IS NOT NULL
+ORDER BY name LIMIT :limit
+
+-- name: shelf_of_all
+SELECT tenant, kind, name, version, body, created, updated FROM shelf
+WHERE kind = :kind AND (tenant, name) > (:tenant, :name) AND body IS NOT NULL
+ORDER BY tenant, name LIMIT :limit
+
+-- name: audit_head
+SELECT number, link FROM audit_head
+
+-- name: audit_move
+UPDATE audit_head SET number = :number, link = :link
+
+-- name: audit_add
+INSERT INTO audit (number, tenant, at, by, what, name, version, digest, link)
+VALUES (:number, :tenant, :at, :by, :what, :name, :version, :digest, :link)
+
+-- name: audit_lines
+SELECT number, tenant, at, by, what, name, version, digest, link FROM audit
+WHERE number > :after ORDER BY number LIMIT :limit

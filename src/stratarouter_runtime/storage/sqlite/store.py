@@ -19,11 +19,12 @@ from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
-from stratarouter_runtime.storage.sqlite import writes
+from stratarouter_runtime.storage.sqlite import audited, writes
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.faults import NO_ROOM, full, read_only
 from stratarouter_runtime.storage.sqlite.lock import Ownership
 from stratarouter_runtime.storage.sqlite.reader import Reader
+from stratarouter_runtime.storage.sqlite.shelf import SqliteAudit, SqliteShelf
 from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.storage.sqlite.writer import Writer
 
@@ -45,6 +46,8 @@ class SqliteStore(Store):
         self._reader = reader
         self._writer = writer
         self._ownership = ownership
+        self.shelf = SqliteShelf(reader, self._write)
+        self.audit = SqliteAudit(reader)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
@@ -105,8 +108,12 @@ class SqliteStore(Store):
         return rows[0][0] if rows else None
 
     @override
-    async def deploy(self, deployed: Deployed) -> None:
-        await self._write(writes.deploy(deployed))
+    async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
+        await self._write(audited.deploy(deployed, by, quota))
+
+    @override
+    async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
+        return await self._write(audited.retire(tenant, flow, at, by))
 
     @override
     async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:

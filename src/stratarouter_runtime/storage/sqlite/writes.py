@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stratarouter_runtime.ids import Digest, ExecutionId
-    from stratarouter_runtime.ports import Deployed, Execution
+    from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.state.events import Record
 
 T = TypeVar("T")
@@ -69,15 +69,6 @@ def keep_plan(plan: Digest, document: bytes) -> Write[None]:
 
     def write(transaction: Transaction) -> None:
         transaction.connection.execute(statement("keep_plan"), {"plan": plan, "document": document})
-
-    return write
-
-
-def deploy(deployed: Deployed) -> Write[None]:
-    """Replace what is deployed under this name."""
-
-    def write(transaction: Transaction) -> None:
-        transaction.connection.execute(statement("deploy"), msgspec.structs.asdict(deployed))
 
     return write
 

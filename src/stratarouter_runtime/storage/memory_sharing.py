@@ -1,0 +1,140 @@
+"""Leases and letters of the reference store, for processes that are played in one.
+
+Must never know: how other back-ends do it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from stratarouter_runtime.sharing import NOBODY, Lease, Leases, Letter, Mail
+from stratarouter_runtime.storage.rules import DRIVEN, UNFINISHED, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.storage.memory import MemoryStore
+
+
+class MemoryLeases(Leases):
+    """Leases by the clock `now`, in seconds."""
+
+    def __init__(self, store: MemoryStore, span: float | None, now: Callable[[], float]) -> None:
+        self.span = span
+        self._store = store
+        self._now = now
+        self._ends: dict[Lease, float] = {}
+        self._last = 0
+
+    def check(self, lease: Lease) -> None:
+        """Raise `LeaseLost` for a lease that was taken. One that has only run out still holds."""
+        if lease != NOBODY and lease not in self._ends:
+            raise taken()
+
+    def notice_end(self, lease: Lease) -> None:
+        """The process of this lease is known to have ended."""
+        if lease in self._ends:
+            self._ends[lease] = self._now()
+
+    @override
+    async def enter(self) -> Lease:
+        if self.span is None:
+            self._ends.clear()
+        self._last += 1
+        self._ends[Lease(self._last)] = self._end()
+        return Lease(self._last)
+
+    @override
+    async def keep(self, lease: Lease) -> bool:
+        if lease not in self._ends:
+            return False
+        self._ends[lease] = self._end()
+        return True
+
+    @override
+    async def leave(self, lease: Lease) -> None:
+        self._ends.pop(lease, None)
+
+    @override
+    async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
+        self._take_expired()
+        if lease not in self._ends:
+            return []
+        orphans = [
+            row.id
+            for row in await self._store.unfinished()
+            if row.status in DRIVEN and self._store.owners[row.id] not in self._ends
+        ]
+        for execution in orphans[:limit]:
+            self._store.owners[execution] = lease
+        return orphans[:limit]
+
+    @override
+    async def take(self, lease: Lease, execution: ExecutionId) -> bool:
+        self._take_expired()
+        row = await self._store.find(execution)
+        if row is None or row.status not in UNFINISHED or lease not in self._ends:
+            return False
+        if self._store.owners[execution] not in self._ends:
+            self._store.owners[execution] = lease
+        return self._store.owners[execution] == lease
+
+    @override
+    async def held(self, lease: Lease) -> list[ExecutionId]:
+        rows = await self._store.unfinished()
+        return [row.id for row in rows if row.status in DRIVEN and self._store.owners[row.id] == lease]
+
+    def _end(self) -> float:
+        return float("inf") if self.span is None else self._now() + self.span
+
+    def _take_expired(self) -> None:
+        now = self._now()
+        for lease in [lease for lease, end in self._ends.items() if end <= now]:
+            del self._ends[lease]
+
+
+class MemoryMail(Mail):
+    """Letters in a dictionary."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._letters: dict[int, tuple[ExecutionId, bytes]] = {}
+        self._seen: dict[int, Lease] = {}
+        self._outcomes: dict[int, bytes] = {}
+        self._last = 0
+
+    @override
+    async def post(self, execution: ExecutionId, body: bytes) -> int:
+        self._last += 1
+        self._letters[self._last] = execution, body
+        return self._last
+
+    @override
+    async def collect(self, lease: Lease) -> list[Letter]:
+        new = []
+        for number, (execution, body) in self._letters.items():
+            mine = self._store.owners.get(execution) == lease and self._seen.get(number) != lease
+            if mine and number not in self._outcomes:
+                new.append(Letter(number, execution, body, number in self._seen))
+                self._seen[number] = lease
+        return new
+
+    @override
+    async def settle(self, letter: int, outcome: bytes) -> None:
+        if letter in self._letters:
+            self._outcomes.setdefault(letter, outcome)
+
+    @override
+    async def outcome(self, letter: int) -> bytes | None:
+        return self._outcomes.get(letter)
+
+    @override
+    async def withdraw(self, letter: int) -> bool:
+        if letter in self._seen and letter not in self._outcomes:
+            return False
+        for kept in (self._letters, self._seen, self._outcomes):
+            kept.pop(letter, None)
+        return True
