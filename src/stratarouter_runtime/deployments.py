@@ -8,21 +8,31 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from stratarouter_runtime.errors import InvalidFlow, NotFound
 from stratarouter_runtime.ids import LOCAL, AgentName
 from stratarouter_runtime.ports import Deployed
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.registry import LinkableAgent
-from stratarouter_runtime.tcfp.validator import validate
+from stratarouter_runtime.tcfp.validator import Checked, validate
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest, FlowId, Tenant
     from stratarouter_runtime.ports import Catalog, Clock, Scorer
+    from stratarouter_runtime.tcfp.diagnostics import Diagnostic
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
+
+
+class Examined(Struct, frozen=True):
+    """What the checker says of a flow: its plan where nothing is wrong, and every diagnostic in order."""
+
+    plan: Plan | None
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Deployments:
@@ -46,9 +56,26 @@ class Deployments:
         loaded = load(source, kind=kind)
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
-        registry = self._registry.linkable() | self._offered
-        checked = validate(loaded.flow, registry)
-        return compile_flow(checked, registry, self._scorer.identity if checked.routes else "")
+        return self._compile(validate(loaded.flow, self._linkable()))
+
+    def examine(self, source: str | bytes, *, kind: Kind | None = None) -> Examined:
+        """Everything that can be said of a flow as text, and its plan where it has one.
+
+        Raises `LinkError`.
+        """
+        loaded = load(source, kind=kind)
+        if loaded.flow is None:
+            return Examined(None, tuple(loaded.diagnostics))
+        checked = validate(loaded.flow, self._linkable())
+        found = {*loaded.diagnostics, *checked.diagnostics}
+        ordered = tuple(sorted(found, key=lambda one: (one.line, one.column, one.code)))
+        return Examined(self._compile(checked) if checked.ok else None, ordered)
+
+    def _compile(self, checked: Checked) -> Plan:
+        return compile_flow(checked, self._linkable(), self._scorer.identity if checked.routes else "")
+
+    def _linkable(self) -> dict[str, LinkableAgent]:
+        return self._registry.linkable() | self._offered
 
     async def deploy(
         self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
@@ -81,6 +108,10 @@ class Deployments:
         if deployed is None:
             raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
         return deployed, await self._plans.get(deployed.plan)
+
+    async def all(self, tenant: Tenant) -> list[Deployed]:
+        """What is deployed for a tenant, by name."""
+        return await self._catalog.flows(tenant)
 
     async def plan(self, digest: Digest) -> Plan:
         """The plan of this digest, as executions have it. Raises `NotFound`."""

@@ -6,15 +6,15 @@ Reads only. Must never know: HTTP, SQL, any back-end; what is at work now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from stratarouter_runtime.errors import JournalMismatch, NotFound
-from stratarouter_runtime.ids import ExecutionId, Tenant
-from stratarouter_runtime.ports import ENDED, Execution
+from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
+from stratarouter_runtime.ports import ENDED, Execution, Status
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.difference import Difference, difference
 from stratarouter_runtime.state.redaction import Redaction
@@ -65,6 +65,20 @@ class History:
         if row is None or (tenant is not None and row.tenant != tenant):
             raise NotFound(f"no execution {execution}", hint="list them: strata ps")
         return row
+
+    async def search(
+        self,
+        tenant: Tenant,
+        *,
+        flow: FlowId | None = None,
+        status: Sequence[Status] = (),
+        before: ExecutionId | None = None,
+        limit: int = 50,
+    ) -> list[Execution]:
+        """The executions of a tenant, newest first, below `before`. Raises `NotFound` for a foreign `before`."""
+        if before is not None:
+            await self.find(before, tenant)
+        return await self._store.search(tenant=tenant, flow=flow, status=status, before=before, limit=limit)
 
     async def journal(self, execution: ExecutionId, tenant: Tenant | None = None) -> Journaled:
         """The execution with all its facts. Raises `NotFound`, `JournalMismatch`."""

@@ -10,13 +10,14 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from stratarouter_runtime.api import executions, health, streaming, workflows
+from stratarouter_runtime.api import executions, health, listing, streaming, workflows
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import App, Handler, Receive, Request, Scope, Send, Service, respond
 from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
 
 ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows/execute", {"POST": executions.execute}),
+    ("/api/v1/executions", {"GET": listing.search}),
     ("/api/v1/executions/{id}", {"GET": executions.read}),
     ("/api/v1/executions/{id}/cancel", {"POST": executions.cancel}),
     ("/api/v1/executions/{id}/answer", {"POST": executions.answer}),
@@ -26,6 +27,9 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/executions/{id}/fork", {"POST": executions.fork}),
     ("/api/v1/executions/{id}/difference/{other}", {"GET": executions.difference}),
     ("/api/v1/executions/{id}/events", {"GET": streaming.events}),
+    ("/api/v1/workflows", {"GET": listing.workflows}),
+    ("/api/v1/workflows/validate", {"POST": workflows.validate}),
+    ("/api/v1/workflows/{id}/executions", {"GET": listing.of_workflow}),
     ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
     ("/api/v1/health", {"GET": health.health}),
     ("/livez", {"GET": health.live}),

@@ -63,6 +63,17 @@ class Request:
         params: Mapping[str, str] = self._scope["path_params"]
         return params[name]
 
+    @property
+    def path(self) -> str:
+        """What was asked for."""
+        return str(self._scope["path"])
+
+    @property
+    def query(self) -> str:
+        """What stands behind the `?`."""
+        raw: bytes = self._scope["query_string"]
+        return raw.decode("latin-1")
+
     def header(self, name: bytes) -> str | None:
         """The value of a header (its name in lower case); several are joined by commas."""
         found = [value for key, value in self._scope["headers"] if key == name]

@@ -203,6 +203,54 @@ class WorkflowAnswer(Struct, frozen=True):
     source: str
 
 
+class WorkflowSummary(Struct, frozen=True):
+    """A deployed flow in a list."""
+
+    workflow_id: str
+    plan: str
+    created: str
+
+
+class WorkflowList(Struct, frozen=True):
+    """A page of deployed flows, by name; `next_cursor` leads to the next one, where there is one."""
+
+    workflows: tuple[WorkflowSummary, ...]
+    next_cursor: str | None
+
+
+class ExecutionSummary(Struct, frozen=True):
+    """An execution in a list."""
+
+    execution_id: str
+    workflow_id: str
+    plan: str
+    status: Status
+    created: str
+    updated: str
+    records: int
+    cost: Cost
+    error: Error | UnsetType = UNSET
+
+
+class ExecutionList(Struct, frozen=True):
+    """A page of executions, newest first; `next_cursor` leads to the next one, where there is one."""
+
+    executions: tuple[ExecutionSummary, ...]
+    next_cursor: str | None
+
+
+class ValidationAnswer(Struct, frozen=True):
+    """What the checker says of a flow: mistakes and warnings, each with line and column."""
+
+    valid: bool
+    diagnostics: tuple[Misplaced, ...]
+    plan: str | UnsetType = UNSET
+    flow_digest: str | UnsetType = UNSET
+    effect: str | UnsetType = UNSET
+    agents: tuple[str, ...] | UnsetType = UNSET
+    worst_case: Worst | UnsetType = UNSET
+
+
 class HealthAnswer(Struct, frozen=True):
     """Whether the server does its work, and of which version it is."""
 

@@ -6,13 +6,14 @@ Must never know: how a flow is checked or compiled.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.api.bodies import media_type
-from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.errors import Refused, place_of
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.models import WorkflowAnswer, Worst
+from stratarouter_runtime.api.models import ValidationAnswer, WorkflowAnswer, Worst
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import InvalidFlow, NotFound
 from stratarouter_runtime.ids import FlowId
@@ -58,6 +59,28 @@ async def deploy(service: Service, request: Request) -> Reply:
         _check_conditions(request, before)
         deployed, plan = await service.runtime.flows.deploy(service.tenant, flow, source, kind=kind)
     return _reply(deployed, plan, 201 if before is None else 200)
+
+
+async def validate(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/workflows/validate`: all that the checker says of the flow in the body; keeps nothing."""
+    kind = _kind(request)
+    source = _text(await request.body(), kind)
+    examined = await asyncio.to_thread(service.runtime.flows.examine, source, kind=kind)
+    found = tuple(place_of(each) for each in examined.diagnostics)
+    plan = examined.plan
+    if plan is None:
+        return Reply(ValidationAnswer(valid=False, diagnostics=found))
+    return Reply(
+        ValidationAnswer(
+            valid=True,
+            diagnostics=found,
+            plan=plan.digest,
+            flow_digest=plan.flow_digest,
+            effect=plan.effect,
+            agents=tuple(agent.name for agent in plan.agents),
+            worst_case=_worst(plan),
+        )
+    )
 
 
 async def read(service: Service, request: Request) -> Reply:
@@ -128,7 +151,6 @@ def _reply(deployed: Deployed, plan: Plan, status: int) -> Reply:
 
 
 def _answer(deployed: Deployed, plan: Plan) -> WorkflowAnswer:
-    bound = plan.bound
     return WorkflowAnswer(
         workflow_id=deployed.flow,
         plan=deployed.plan,
@@ -136,7 +158,12 @@ def _answer(deployed: Deployed, plan: Plan) -> WorkflowAnswer:
         flow_digest=plan.flow_digest,
         effect=plan.effect,
         agents=tuple(agent.name for agent in plan.agents),
-        worst_case=Worst(bound.steps, bound.attempts, usd(bound.usd), bound.tokens),
+        worst_case=_worst(plan),
         created=time_text(deployed.created),
         source=deployed.source,
     )
+
+
+def _worst(plan: Plan) -> Worst:
+    bound = plan.bound
+    return Worst(bound.steps, bound.attempts, usd(bound.usd), bound.tokens)

@@ -1,0 +1,118 @@
+"""Lists, page by page: executions newest first, workflows by name.
+
+A page ends with an opaque cursor for the next one; there are no offsets, so what is added
+meanwhile moves nothing. Must never know: how anything is found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+from urllib.parse import urlencode
+
+from msgspec import UNSET, Meta, Struct
+
+from stratarouter_runtime.api.exchange import Reply, Request, Service
+from stratarouter_runtime.api.models import (
+    Error,
+    ExecutionList,
+    ExecutionSummary,
+    WorkflowList,
+    WorkflowSummary,
+)
+from stratarouter_runtime.api.queries import cursor, place, read_query
+from stratarouter_runtime.api.views import cost
+from stratarouter_runtime.ids import ExecutionId, FlowId
+from stratarouter_runtime.ports import Status
+from stratarouter_runtime.state.events import NO_USAGE
+from stratarouter_runtime.tcfp.times import time_text
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Deployed, Execution
+
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
+
+
+class Page(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page."""
+
+    limit: Limit = 50
+    cursor: str | None = None
+
+
+class ExecutionsQuery(Page, frozen=True, forbid_unknown_fields=True):
+    """Which executions of a workflow."""
+
+    status: tuple[Status, ...] = ()
+
+
+class SearchQuery(ExecutionsQuery, frozen=True, forbid_unknown_fields=True):
+    """Which executions at all."""
+
+    workflow_id: str | None = None
+
+
+async def search(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/executions`: those of the tenant, by workflow and status."""
+    query = read_query(request, SearchQuery)
+    return await _executions(service, request, query, query.workflow_id)
+
+
+async def of_workflow(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/workflows/{id}/executions`: also of a workflow that is deployed no more."""
+    return await _executions(service, request, read_query(request, ExecutionsQuery), request.param("id"))
+
+
+async def workflows(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/workflows`: what is deployed, by name."""
+    query = read_query(request, Page)
+    after = place(query.cursor) or ""
+    found = [each for each in await service.runtime.flows.all(service.tenant) if each.flow > after]
+    page, more = found[: query.limit], len(found) > query.limit
+    following = cursor(page[-1].flow) if more else None
+    answer = WorkflowList(tuple(_workflow(each) for each in page), following)
+    return Reply(answer, 200, _links(request, query, following))
+
+
+async def _executions(service: Service, request: Request, query: ExecutionsQuery, flow: str | None) -> Reply:
+    before = place(query.cursor)
+    rows = await service.runtime.history.search(
+        service.tenant,
+        flow=None if flow is None else FlowId(flow),
+        status=query.status,
+        before=None if before is None else ExecutionId(before),
+        limit=query.limit + 1,
+    )
+    page = rows[: query.limit]
+    following = cursor(page[-1].id) if len(rows) > query.limit else None
+    answer = ExecutionList(tuple(_execution(row) for row in page), following)
+    return Reply(answer, 200, _links(request, query, following))
+
+
+def _links(request: Request, query: Page, following: str | None) -> tuple[tuple[bytes, bytes], ...]:
+    """Where the next page is (RFC 8288)."""
+    if following is None:
+        return ()
+    status = getattr(query, "status", ())
+    flow = getattr(query, "workflow_id", None)
+    parameters = {"status": ",".join(status), "workflow_id": flow, "limit": query.limit, "cursor": following}
+    given = urlencode({name: value for name, value in parameters.items() if value})
+    return ((b"link", f'<{request.path}?{given}>; rel="next"'.encode()),)
+
+
+def _workflow(deployed: Deployed) -> WorkflowSummary:
+    return WorkflowSummary(deployed.flow, deployed.plan, time_text(deployed.created))
+
+
+def _execution(row: Execution) -> ExecutionSummary:
+    failure = row.failure
+    return ExecutionSummary(
+        execution_id=row.id,
+        workflow_id=row.flow,
+        plan=row.plan,
+        status=row.status,
+        created=time_text(row.created),
+        updated=time_text(row.updated),
+        records=row.records,
+        cost=cost(row.usage or NO_USAGE),
+        error=UNSET if failure is None else Error(failure.kind, failure.message, failure.step),
+    )

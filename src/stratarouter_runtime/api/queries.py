@@ -1,0 +1,58 @@
+"""What stands behind the `?` of a request, as a record; and cursors, which are opaque to clients.
+
+Must never know: what a query looks for.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from urllib.parse import parse_qs
+
+import msgspec
+
+from stratarouter_runtime.api.errors import Refused, refused_at
+from stratarouter_runtime.tcfp.diagnostics import did_you_mean
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.api.exchange import Request
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_query(request: Request, type_: type[T]) -> T:
+    """The query of a request as a record of this type; a list may be given by commas or by repeating.
+
+    Raises `Refused` for a parameter that is unknown, given twice, or does not fit.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
+    values: dict[str, Any] = {}
+    for name, given in parse_qs(request.query, keep_blank_values=True).items():
+        if name not in fields:
+            hint = did_you_mean(name, fields) or f"known are: {', '.join(fields)}"
+            raise refused_at(f"?{name}", "invalid-request", f"the parameter {name} is not known", hint)
+        many = get_origin(fields[name].type) is tuple
+        if len(given) > 1 and not many:
+            raise refused_at(f"?{name}", "invalid-request", f"the parameter {name} stands twice")
+        values[name] = [part for each in given for part in each.split(",")] if many else given[0]
+    try:
+        return msgspec.convert(values, type_, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused("invalid-request", f"the query does not fit: {error}") from None
+
+
+def cursor(place: str) -> str:
+    """A place in a list, as clients hand it back."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def place(cursor: str | None) -> str | None:
+    """The place that a cursor stands for. Raises `Refused`."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+    except ValueError:  # of the letters, the padding, or the text
+        hint = "send a next_cursor as it came, or none"
+        raise refused_at("?cursor", "invalid-request", "the cursor is none of this server", hint) from None
