@@ -84,6 +84,18 @@ WITHDRAWN: Final = "withdrawn"
 interrupted, because its process stops, is cancelled without: it may be made again."""
 
 
+class Operation(Struct, frozen=True):
+    """What a call of an agent is, in OpenTelemetry's words for generative AI.
+
+    `provider` and `model` are those of a `chat`, `tool` that of an `execute_tool`.
+    """
+
+    name: Literal["invoke_agent", "chat", "execute_tool", "invoke_workflow"] = "invoke_agent"
+    provider: str = ""
+    model: str = ""
+    tool: str = ""
+
+
 class Agent(Protocol):
     """A microagent. Failures are values: `call` raises nothing but `CancelledError`.
 
@@ -95,6 +107,7 @@ class Agent(Protocol):
     name: AgentName
     signature: Signature
     digest: Digest
+    operation: Operation = Operation()
 
     async def call(self, call: AgentCall) -> AgentReply:
         """Answer one call."""
