@@ -1,7 +1,7 @@
 """Flows that hypothesis makes up: every operator and modifier, nested at random, always valid.
 
 Agents are `pure` (may be called again), `near` and `far` (to choose among), `mail` (has side
-effects) or `book` and `drop` (a booking and its undo); which call fails, and how long it takes,
+effects, and asks a person after a crash), `post` and `send` (which are called again, or fail then) or `book` and `drop` (a booking and its undo); which call fails, and how long it takes,
 is drawn beside the flow.
 """
 
@@ -19,6 +19,8 @@ AGENTS = {
     "book": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "idempotent"},
     "drop": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "idempotent"},
     "mail": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "effect", "cost": {"tokens": 10}},
+    "post": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "effect", "on_crash": "retry"},
+    "send": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "effect", "on_crash": "fail"},
     "near": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "pure", "about": "what is near"},
     "far": {"in": {"n": "int"}, "out": {"n": "int"}, "effect": "pure", "about": "what is far"},
 }
@@ -75,7 +77,8 @@ WAITS: st.SearchStrategy[Step] = st.one_of(
 )
 
 MAIL: st.SearchStrategy[Step] = st.builds(
-    lambda retries: {"call": "mail", "with": {"n": 7}, "retry": {"max": retries, "unsafe": True}},
+    lambda agent, retries: {"call": agent, "with": {"n": 7}, "retry": {"max": retries, "unsafe": True}},
+    st.sampled_from(["mail", "post", "send"]),
     st.integers(0, 2),
 )
 

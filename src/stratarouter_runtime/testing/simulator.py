@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from stratarouter_runtime.ids import LOCAL
+from stratarouter_runtime.ids import LOCAL, StepPath
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import (
     AwaitAnswer,
@@ -28,11 +28,13 @@ from stratarouter_runtime.state.decide import accept, begin, decide
 from stratarouter_runtime.state.events import (
     NO_USAGE,
     Answered,
+    Asked,
     CancelRequested,
     Event,
     Failed,
     Failure,
     Finished,
+    Interrupted,
     Record,
     Returned,
     Scored,
@@ -40,6 +42,7 @@ from stratarouter_runtime.state.events import (
     TimerFired,
     Usage,
 )
+from stratarouter_runtime.state.interruption import in_doubt
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.state.run import Run
@@ -110,7 +113,8 @@ class Simulator:
     """Runs a plan on scripts.
 
     `scores` gives the similarities for a query; `answers` the value for a step's question by
-    path (steps without one are never answered); `cancel_at` asks for the end at that moment.
+    path (steps without one are never answered), `verdicts` what is said of a call that a crash
+    interrupted (without one, that it did not happen); `cancel_at` asks for the end at that moment.
     """
 
     def __init__(
@@ -120,6 +124,7 @@ class Simulator:
         *,
         scores: Callable[[str, Sequence[str]], Sequence[float]] | None = None,
         answers: Mapping[str, Any] | None = None,
+        verdicts: Mapping[str, Any] | None = None,
         cancel_at: int | None = None,
         seed: str = "00" * 16,
     ) -> None:
@@ -127,6 +132,8 @@ class Simulator:
         self._scripts = scripts
         self._scores = scores
         self._answers = answers or {}
+        self._verdicts = verdicts or {}
+        self._doubted: set[str] = set()
         self._cancel_at = cancel_at
         self._seed = seed
         self._due: list[_Due] = []
@@ -147,11 +154,15 @@ class Simulator:
         return self._go_on(run, facts)
 
     def resume(self, records: Sequence[Record]) -> Simulated:
-        """Take a journal up as recovery does, and run to the end."""
+        """Take a journal up as recovery does after a crash, and run to the end."""
         replayed = replay(self._plan, records)
         self._records, self._ledger = list(records), replayed.ledger
         self._now = replayed.ledger.at
-        self._carry_out(list(replayed.owed))
+        self._doubted = {path for path, frame in replayed.run.live.items() if in_doubt(frame)}
+        lost = [each for each in replayed.owed if isinstance(each, CallAgent) and each.guarded]
+        self._carry_out([command for command in replayed.owed if command not in lost])
+        for call in lost:
+            self._later(0, call.step, Interrupted(call.step, call.attempt))
         return self._go_on(replayed.run, None)
 
     def _go_on(self, run: Run, facts: int | None) -> Simulated:
@@ -175,14 +186,23 @@ class Simulator:
                     event = TimerFired(command.step, command.timer, command.attempt)
                     self._later(command.at - self._now, command.step, event)
                 case AwaitAnswer():
-                    if command.step in self._answers:
-                        answered = Answered(command.step, self._answers[command.step], "tester")
-                        self._later(MILLISECOND, command.step, answered)
+                    self._answer(command.step)
                 case Withdraw():
                     self._due = [due for due in self._due if due.step != command.step]
                     heapq.heapify(self._due)
                 case Write():
                     self._records.append(self._ledger.write(command.event, self._now))
+                    if isinstance(command.event, Asked) and command.event.interrupted:
+                        self._doubted.add(command.event.step)
+
+    def _answer(self, step: StepPath) -> None:
+        doubted = step in self._doubted
+        self._doubted.discard(step)
+        if doubted:
+            verdict = self._verdicts.get(step, {"happened": False, "output": None})
+            self._later(MILLISECOND, step, Answered(step, verdict, "tester"))
+        elif step in self._answers:
+            self._later(MILLISECOND, step, Answered(step, self._answers[step], "tester"))
 
     def _call(self, command: CallAgent) -> None:
         call = Call(command.agent.name, command.step, command.attempt, command.input, self._now - START)

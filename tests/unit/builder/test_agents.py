@@ -136,3 +136,14 @@ def test_what_is_no_agent_is_refused() -> None:
         agent(lambda *things: None)
     with pytest.raises(InvalidFlow, match="no span of time"):
         agent(time="soon")(lambda: None)
+
+
+def test_what_a_crash_means_is_said_of_agents_with_side_effects_alone() -> None:
+    @agent(on_crash="retry")
+    def ring() -> None: ...
+
+    found = definition_of(ring)
+    assert found is not None
+    assert found.signature.on_crash == "retry"
+    with pytest.raises(InvalidFlow, match="on_crash is for agents with side effects"):
+        agent(effect="pure", on_crash="retry")

@@ -268,6 +268,24 @@ async def test_a_call_with_side_effects_that_was_under_way_is_not_made_again() -
         assert "whether it took effect is not known" in done.failure.message
 
 
+async def test_a_person_says_whether_a_call_that_was_under_way_happened() -> None:
+    source, store = CHAIN.replace(", on_crash: fail", ""), MemoryStore()
+    async with rig(source, store=store, b=hang) as it:
+        execution = await it.runtime.start(it.request())
+        await asyncio.sleep(0.02)
+    async with rig(source, store=store) as it:
+        await it.runtime.recover()
+        assert (await it.runtime.wait(execution)).status == "waiting"
+        with pytest.raises(InvalidInput, match="happened"):
+            await it.driver.answer(execution, "y", {"n": 5}, "ann")
+        await it.driver.answer(execution, "y", {"happened": True, "output": {"n": 5}}, "ann")
+        with pytest.raises(InvalidState):
+            await it.driver.answer(execution, "y", {"happened": False}, "bob")
+        assert (await it.runtime.wait(execution)).output == {"n": 6}
+        assert len(it.agents[1].calls) == 0
+        assert (await it.runtime.history.replay(execution)).reproducible
+
+
 async def test_a_pure_call_that_was_under_way_is_made_again_with_the_same_key() -> None:
     store = MemoryStore()
     async with rig(store=store, a=hang) as it:

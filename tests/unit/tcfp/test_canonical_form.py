@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from stratarouter_runtime.ids import Digest, StepPath
 from stratarouter_runtime.tcfp import ir
@@ -298,9 +299,11 @@ def test_an_agent_is_its_name_kind_version_and_signature() -> None:
         agent_digest("a", "http", "1", SIGNATURE),
         agent_digest("a", "python", "2", SIGNATURE),
         agent_digest("a", "python", "1", other),
+        agent_digest("a", "python", "1", replace(SIGNATURE, on_crash="retry")),
     }
-    assert len(digests) == 5
-    assert agent_digest("a", "python", "1", SIGNATURE) == agent_digest("a", "python", "1", SIGNATURE)
+    assert len(digests) == 6
+    said = replace(SIGNATURE, on_crash="ask")
+    assert agent_digest("a", "python", "1", SIGNATURE) == agent_digest("a", "python", "1", said)
 
 
 def test_a_signature_with_names_has_no_form() -> None:

@@ -517,3 +517,29 @@ def test_every_node_of_everything_may_be_replaced_by_anything() -> None:
     for path in PATHS[0]:
         for value in values:
             check(load(json.dumps(_changed(TREES[0], path, value)), kind="json"))
+
+
+def crashing(effect: str, on_crash: str) -> Loaded:
+    agents = f"agents:\n  a: {{out: int, effect: {effect}, on_crash: {on_crash}}}\n"
+    return load(f"{HEAD}{agents}do: [{{let: 1}}]\n")
+
+
+@pytest.mark.parametrize("policy", ["fail", "retry", "ask"])
+def test_an_agent_with_side_effects_says_what_a_crash_means(policy: str) -> None:
+    (agent,) = strip(crashing("effect", policy).flow or pytest.fail("it is no flow")).agents
+    assert agent.signature is not None
+    assert agent.signature.on_crash == policy
+
+
+@pytest.mark.parametrize(
+    ("effect", "policy", "wrong"),
+    [
+        ("pure", "ask", ("E334", 5, 41)),
+        ("idempotent", "retry", ("E334", 5, 47)),
+        ("effect", "again", ("E134", 5, 43)),
+    ],
+)
+def test_no_other_agent_says_it_and_nothing_else_can_be_said(
+    effect: str, policy: str, wrong: tuple[str, int, int]
+) -> None:
+    assert found(crashing(effect, policy)) == [wrong]
