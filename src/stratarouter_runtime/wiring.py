@@ -70,9 +70,10 @@ def open_module(name: str) -> Registry:
 def workshop() -> Workshop:
     """What agents need of this process."""
     from stratarouter_runtime.agents.secrets import Secrets  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.agents.web import Web  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
 
-    return Workshop(clock=SystemClock(), secrets=Secrets(variables()))
+    return Workshop(clock=SystemClock(), secrets=Secrets(variables()), web=Web())
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.wiring import application, open_project
 
 AGENTS = """
+hosts: [127.0.0.1]
 agents:
   greet:
     kind: http

@@ -1,7 +1,8 @@
 """Agents declared in a document: of which kind each is, and their signatures.
 
 A document has `agents:`, written as in a flow with `kind:` and the keys of that kind added, and
-`types:` for the names that signatures use. All its mistakes are reported at once. Must
+`types:` for the names that signatures use, and `hosts:` for what its agents may connect to
+although it is not public. All its mistakes are reported at once. Must
 never know: what any kind needs, how an agent is called, or which flows call it.
 """
 
@@ -13,13 +14,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from stratarouter_runtime.agents.kinds import KINDS, Blueprint, Declaration, kind_of
+from stratarouter_runtime.agents.reach import entry_fault
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp import text
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic, Diagnostics
 from stratarouter_runtime.tcfp.ir import Signature
-from stratarouter_runtime.tcfp.loading.fields import Fields, mapping_of, open_fields
+from stratarouter_runtime.tcfp.loading.fields import Fields, mapping_of, open_fields, text_of
 from stratarouter_runtime.tcfp.loading.signatures import SIGNATURE, read_signature
 from stratarouter_runtime.tcfp.type_syntax import read_type
 from stratarouter_runtime.tcfp.validation.aliases import Aliases
@@ -59,9 +61,10 @@ class _Reader:
         self._diagnostics = diagnostics
         self._secrets = secrets
         self._aliases = Aliases({}, diagnostics)
+        self._hosts: tuple[str, ...] = ()
 
     def read(self, root: text.Node) -> list[Blueprint]:
-        fields = open_fields(root, "a document of agents", ("types", "agents"), self._diagnostics)
+        fields = open_fields(root, "a document of agents", ("types", "hosts", "agents"), self._diagnostics)
         if fields is None:
             return []
         types = fields.mapping("types")
@@ -69,6 +72,7 @@ class _Reader:
         named = {entry.key: read_type(entry.value, self._diagnostics) for entry in entries}
         self._aliases = Aliases(named, self._diagnostics)
         self._aliases.resolve_all()
+        self._hosts = self._permitted(fields)
         node = fields.need("agents", "write agents: {name: {kind: http, url: …, in: …, out: …}}")
         agents = None if node is None else mapping_of(node, self._diagnostics)
         found = [self._agent(entry) for entry in (agents.entries if agents else ())]
@@ -87,7 +91,19 @@ class _Reader:
         kind = kind_of(word)
         fields.known((*_COMMON, *kind.FIELDS, *SIGNATURE))
         version = fields.text("version") or ""
-        return kind.read(Declaration(AgentName(entry.key), signature, version, fields, self._secrets))
+        name = AgentName(entry.key)
+        return kind.read(Declaration(name, signature, version, fields, self._secrets, self._hosts))
+
+    def _permitted(self, fields: Fields) -> tuple[str, ...]:
+        """What this document permits beyond what is public."""
+        for item in fields.items("hosts") or ():
+            entry = text_of(item, self._diagnostics)
+            fault = "" if entry is None else entry_fault(entry)
+            if fault:
+                self._diagnostics.add(
+                    "E134", item.at, fault, "write e.g. 127.0.0.1, localhost:8000, 10.0.0.0/8"
+                )
+        return fields.texts("hosts") or ()
 
     def _signature(self, node: text.Mapping) -> Signature | None:
         stated = tuple(part for part in node.entries if part.key in SIGNATURE)

@@ -1,8 +1,7 @@
 """An agent behind HTTP: POST of the typed input as JSON, the typed output as JSON back.
 
 The step key goes along as `Idempotency-Key`, so that the service can recognise a call it
-has answered before. Nothing of the environment takes part: no proxies, no cookies, no
-credentials of the machine, no redirects. Must never know: flows, plans or the journal.
+has answered before. Must never know: how a connection is made, flows, plans or the journal.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 from msgspec import Struct
 from typing_extensions import override
 
+from stratarouter_runtime.agents.addresses import needing, read_url, shown
 from stratarouter_runtime.agents.failures import (
     INVALID_OUTPUT,
     MAX_OUTPUT,
@@ -28,7 +27,9 @@ from stratarouter_runtime.agents.failures import (
 )
 from stratarouter_runtime.agents.headers import filled, read_headers
 from stratarouter_runtime.agents.kinds import Declaration
+from stratarouter_runtime.agents.reach import Barred
 from stratarouter_runtime.agents.secrets import SecretMissing, Secrets
+from stratarouter_runtime.agents.web import TooLarge, read_capped
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
@@ -38,14 +39,12 @@ from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.values import to_json
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncBaseTransport, AsyncClient, Response
+    from stratarouter_runtime.agents.web import AsyncClient, Response
 
 FIELDS: Final = ("url", "headers")
 
 _PATIENCE: Final = 300_000_000
 """Microseconds a call may take where neither the caller nor the signature bounds it."""
-_CONNECT: Final = 10.0
-_CONNECTIONS: Final = 64
 _DETAIL: Final = 300
 """Characters of a service's own explanation that a failure repeats."""
 
@@ -53,13 +52,15 @@ _DETAIL: Final = 300
 class Endpoint(Struct, frozen=True):
     """Where an agent is served. `version` changes when the service's behaviour does.
 
-    The address is no part of the agent's identity: the same service moved is the same agent.
+    `hosts` is what may be connected to although it is not public. Of the address the host alone is
+    part of the agent's identity, among what it `needs`.
     """
 
     url: str
     headers: Mapping[str, str] = {}
     version: str = ""
     max_output: int = MAX_OUTPUT
+    hosts: tuple[str, ...] = ()
 
 
 class Service(Struct, frozen=True):
@@ -77,33 +78,24 @@ class Service(Struct, frozen=True):
 def read(declaration: Declaration) -> Service | None:
     """Reads `url` and `headers`."""
     fields = declaration.fields
-    node = fields.need("url", "write url: https://host/path")
-    url = fields.text("url")
+    url = read_url(declaration)
     headers = read_headers(fields, declaration.secrets)
-    if node is None or url is None:
+    if url is None:
         return None
-    if not shown(url):
-        fields.diagnostics.add("E134", node.at, "not an address of http or https", "write https://host/path")
-        return None
-    endpoint = Endpoint(url, headers, declaration.version)
-    return Service(declaration.name, declaration.signature, endpoint)
+    endpoint = Endpoint(url, headers, declaration.version, hosts=declaration.hosts)
+    return Service(declaration.name, needing(declaration.signature, url), endpoint)
 
 
 class HttpAgent(Agent):
-    """Belongs to one event loop, and keeps its connections until `close`.
+    """Belongs to one event loop, and keeps its connections until `close`."""
 
-    `transport` replaces the network, for tests.
-    """
-
-    def __init__(
-        self, service: Service, workshop: Workshop, *, transport: AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, service: Service, workshop: Workshop) -> None:
         self.name = service.name
         self.signature = service.signature
         self._endpoint = service.endpoint
         self._clock: Clock = workshop.clock
         self._secrets: Secrets = workshop.secrets
-        self._transport = transport
+        self._web = workshop.web.allowing(self._endpoint.hosts)
         self._client: AsyncClient | None = None
         self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)
         self._shown = shown(self._endpoint.url)
@@ -123,8 +115,8 @@ class HttpAgent(Agent):
                 return await self._post(call)
         except TimeoutError:
             return failed(TIMEOUT, f"{self._shown} did not answer within {patience / 1e6:.3f} s")
-        except SecretMissing as missing:
-            return failed(REFUSED, f"{self.name} cannot be called: {missing}")
+        except (SecretMissing, Barred) as refused:
+            return failed(REFUSED, f"{self.name} cannot be called: {refused}")
         except Exception as error:  # noqa: BLE001 - whatever the network does is a failure of the agent
             return failed(UNAVAILABLE, f"{self._shown} cannot be reached: {type(error).__name__}: {error}")
 
@@ -140,36 +132,27 @@ class HttpAgent(Agent):
         return self.signature.time or _PATIENCE
 
     async def _post(self, call: AgentCall) -> AgentReply:
-        async with self._connected().stream(
+        client = await self._connected()
+        async with client.stream(
             "POST",
             self._endpoint.url,
             content=orjson.dumps(to_json(self.signature.input, call.input)),
             headers={**await filled(self._endpoint.headers, self._secrets), **_headers(call)},
         ) as response:
-            body = await self._read(response)
-            return body if isinstance(body, AgentReply) else self._read_status(response, body)
-
-    def _connected(self) -> AsyncClient:
-        if self._client is None:
-            import httpx2  # noqa: PLC0415 - start-up cost
-
-            self._client = httpx2.AsyncClient(
-                transport=self._transport,
-                timeout=httpx2.Timeout(None, connect=_CONNECT),
-                limits=httpx2.Limits(max_connections=_CONNECTIONS),
-                trust_env=False,
-                follow_redirects=False,
-            )
-        return self._client
-
-    async def _read(self, response: Response) -> bytes | AgentReply:
-        body = bytearray()
-        # Raw, because a small compressed answer may be a large one; none was asked for.
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._endpoint.max_output:
+            try:
+                body = await read_capped(response, self._endpoint.max_output)
+            except TooLarge:
                 return too_large(f"more than {self._endpoint.max_output:,} bytes", self._endpoint.max_output)
-        return bytes(body)
+            return self._read_status(response, body)
+
+    async def _connected(self) -> AsyncClient:
+        if self._client is None:
+            client = await self._web.open()
+            if self._client is not None:  # another call was faster
+                await client.aclose()
+            else:
+                self._client = client
+        return self._client
 
     def _read_status(self, response: Response, body: bytes) -> AgentReply:
         status = response.status_code
@@ -205,17 +188,6 @@ def _headers(call: AgentCall) -> dict[str, str]:
         "strata-seed": call.seed,
         **({"traceparent": call.trace} if call.trace else {}),
     }
-
-
-def shown(url: str) -> str:
-    """The address without what may be secret (user, password, query); empty where it is none of http."""
-    try:
-        parts = urlsplit(url)
-        place = parts.netloc.rpartition("@")[2]
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{place}{parts.path}" if usable else ""
 
 
 def _retry_after(response: Response) -> dict[str, int] | None:

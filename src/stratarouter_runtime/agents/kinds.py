@@ -51,7 +51,8 @@ class Blueprint(Protocol):
 class Declaration:
     """What a kind reads: its own keys and `version`, with the signature read already.
 
-    Mistakes go to `fields.diagnostics`. `secrets` tell whether a reference can be resolved.
+    Mistakes go to `fields.diagnostics`. `secrets` tell whether a reference can be resolved,
+    `hosts` is what may be connected to although it is not public.
     """
 
     name: AgentName
@@ -59,6 +60,7 @@ class Declaration:
     version: str
     fields: Fields
     secrets: Secrets
+    hosts: tuple[str, ...] = ()
 
 
 class Kind(Protocol):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, Clock
 
@@ -28,4 +29,5 @@ class Workshop(Struct, frozen=True):
 
     clock: Clock
     secrets: Secrets
+    web: Web
     colleagues: Colleagues = nobody

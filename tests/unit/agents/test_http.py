@@ -10,8 +10,10 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.http import Endpoint, HttpAgent, Service, shown
+from stratarouter_runtime.agents.addresses import shown
+from stratarouter_runtime.agents.http import Endpoint, HttpAgent, Service
 from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
@@ -42,8 +44,9 @@ class At(Clock):
 def built(
     endpoint: Endpoint, signature: Signature = SIGNATURE, transport: httpx2.AsyncBaseTransport | None = None
 ) -> HttpAgent:
-    workshop = Workshop(clock=At(), secrets=Secrets({"TOKEN": "hush"}))
-    return HttpAgent(Service(AgentName("pay"), signature, endpoint), workshop, transport=transport)
+    web = Web(["127.0.0.1"], transport=transport)
+    workshop = Workshop(clock=At(), secrets=Secrets({"TOKEN": "hush"}), web=web)
+    return HttpAgent(Service(AgentName("pay"), signature, endpoint), workshop)
 
 
 async def ask(answer: Answer, call: AgentCall = CALL, *, headers: dict[str, str] | None = None) -> AgentReply:

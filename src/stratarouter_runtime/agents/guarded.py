@@ -1,0 +1,107 @@
+"""Connections over which clients get only to where they may.
+
+A host is resolved once, all its addresses are judged, and one of these is connected to; the
+host's name stays in TLS and in the request. Nothing of the environment takes part: no proxies, no
+cookies, no credentials of the machine. Must never know: agents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import httpcore2
+import httpx2
+from typing_extensions import override
+
+from stratarouter_runtime.agents.reach import Barred, Resolve, barred
+
+CONNECT: Final = 10.0
+"""Seconds that a connection may take to open."""
+_CONNECTIONS: Final = 64
+
+
+async def guarded_transport(resolve: Resolve | None, allowed: Sequence[str]) -> httpx2.AsyncBaseTransport:
+    """A transport with connections of its own. `allowed` as `reach.barred` takes it."""
+    # Reading the certificates of authorities takes long enough to be felt by everybody else.
+    context = await asyncio.to_thread(httpx2.create_ssl_context, trust_env=False)
+    return _Guarded(context, _Door(resolve or system_resolve, allowed))
+
+
+def open_client(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
+    """A client over `transport` that brings nothing along by itself."""
+    return httpx2.AsyncClient(
+        transport=transport,
+        timeout=httpx2.Timeout(None, connect=CONNECT),
+        trust_env=False,
+        follow_redirects=False,
+    )
+
+
+async def system_resolve(host: str, port: int) -> Sequence[str]:
+    """What the system says that the addresses of a host are. Raises `OSError`."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for _, _, _, _, address in found]
+
+
+class _Door(httpcore2.AsyncNetworkBackend):
+    """Connects to what was judged, never to what a second look-up would say."""
+
+    def __init__(self, resolve: Resolve, allowed: Sequence[str]) -> None:
+        self._resolve = resolve
+        self._allowed = allowed
+        self._network = httpcore2.AnyIOBackend()
+
+    @override
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._resolve(host, port)
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout(f"{host} could not be resolved in time") from None
+        except OSError as error:
+            raise httpcore2.ConnectError(f"{host} cannot be resolved: {error.strerror or error}") from None
+        reason = barred(host, port, addresses, self._allowed)
+        if reason:
+            raise Barred(reason)
+        return await self._first(addresses, port, timeout, socket_options)
+
+    async def _first(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        timeout: float | None,  # noqa: ASYNC109 - handed on
+        options: Iterable[Any] | None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """A connection to the first address that answers; all addresses have been judged."""
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, None, options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(addresses[-1], port, timeout, None, options)
+
+
+class _Guarded(httpx2.AsyncHTTPTransport):
+    """The transport of the library over connections of ours, which it takes no argument for."""
+
+    def __init__(self, context: ssl.SSLContext, door: _Door) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=_CONNECTIONS,
+            max_keepalive_connections=_CONNECTIONS,
+            keepalive_expiry=5.0,
+            network_backend=door,
+        )

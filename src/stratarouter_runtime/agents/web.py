@@ -1,0 +1,72 @@
+"""The way out: clients for services of others, which get nowhere that nobody was meant to get.
+
+Light, because every project is handed one: what it takes to connect is imported when a client is
+opened. Must never know: agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncBaseTransport, AsyncClient, Response
+
+    from stratarouter_runtime.agents.reach import Resolve
+
+
+__all__ = ["AsyncClient", "Response", "TooLarge", "Web", "capped", "read_capped"]
+
+
+class TooLarge(Exception):
+    """An answer is larger than its reader accepts."""
+
+
+class Web:
+    """Opens clients. `allowed` are the hosts, addresses and networks that are not public and yet permitted.
+
+    `resolve` and `transport` replace the network, for tests.
+    """
+
+    def __init__(
+        self,
+        allowed: Sequence[str] = (),
+        *,
+        resolve: Resolve | None = None,
+        transport: AsyncBaseTransport | None = None,
+    ) -> None:
+        self._allowed = tuple(allowed)
+        self._resolve = resolve
+        self._transport = transport
+
+    def allowing(self, hosts: Sequence[str]) -> Web:
+        """The same, with these permitted too."""
+        return Web((*self._allowed, *hosts), resolve=self._resolve, transport=self._transport)
+
+    async def open(self) -> AsyncClient:
+        """A client with connections of its own; whoever gets it closes it.
+
+        Where a host is none to connect to, its requests raise `reach.Barred`. It follows no redirects.
+        """
+        from stratarouter_runtime.agents.guarded import guarded_transport, open_client  # noqa: PLC0415 - start-up cost
+
+        return open_client(self._transport or await guarded_transport(self._resolve, self._allowed))
+
+
+async def read_capped(response: Response, cap: int) -> bytes:
+    """The body as sent, at most `cap` bytes. Raises `TooLarge`, without reading on."""
+    body = bytearray()
+    async for chunk in capped(response, cap):
+        body += chunk
+    return bytes(body)
+
+
+async def capped(response: Response, cap: int) -> AsyncIterator[bytes]:
+    """The parts of the body as they come, at most `cap` bytes in all. Raises `TooLarge`."""
+    size = 0
+    # Raw, because a small compressed answer may be a large one; none was asked for.
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > cap:
+            raise TooLarge
+        yield chunk
