@@ -346,6 +346,14 @@ class Store(Journal, Catalog, Protocol):
     shelf: Shelf
     audit: Audit
 
+    async def probe(self) -> None:
+        """Commit what changes nothing, synced as any commit. Raises `errors.StoreError` where that fails."""
+        ...
+
+    def stats(self) -> Struct:
+        """What its writer has counted; a `Source`."""
+        ...
+
     async def close(self) -> None:
         """Finish what waits, and let go of the store."""
         ...
@@ -362,7 +370,7 @@ class Observer(Protocol):
         ...
 
 
-Source: TypeAlias = Callable[[], Struct]
+Source: TypeAlias = "Callable[[], Struct]"
 """The statistics of a part as they stand now: a frozen record, read whenever somebody asks.
 
 Its fields are numbers, `tally.Distribution`s, or maps to either from a label (or a tuple of labels).

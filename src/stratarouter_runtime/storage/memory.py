@@ -17,6 +17,7 @@ from stratarouter_runtime.storage.memory_sharing import MemoryLeases, MemoryMail
 from stratarouter_runtime.storage.memory_shelf import MemoryAudit, MemoryShelf
 from stratarouter_runtime.storage.rules import UNFINISHED, check_records, check_size, restated, unknown
 from stratarouter_runtime.storage.shelving import check_workflows, deployment, retirement
+from stratarouter_runtime.storage.statistics import Commits, WriterStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,6 +155,14 @@ class MemoryStore(Store):
         self._check_open()
         mine = [deployed for deployed in self._deployed.values() if deployed.tenant == tenant]
         return sorted(mine, key=lambda deployed: deployed.flow)
+
+    @override
+    async def probe(self) -> None:
+        self._check_open()
+
+    @override
+    def stats(self) -> WriterStats:
+        return Commits().stats()
 
     @override
     async def close(self) -> None:

@@ -116,6 +116,14 @@ class FaultyStore(Store):
         retired: bool = await self._write(partial(self._kept.retire, tenant, flow, at=at, by=by))
         return retired
 
+    @override
+    async def probe(self) -> None:
+        await self._write(self._kept.probe)
+
+    @override
+    def stats(self) -> Struct:
+        return self._kept.stats()
+
     async def _write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[T] = loop.create_future()

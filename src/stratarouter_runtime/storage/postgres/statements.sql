@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS strata.migrations (number integer PRIMARY KEY, name t
 -- name: migrated
 INSERT INTO strata.migrations (number, name) VALUES ($1, $2)
 
+-- name: probe
+UPDATE strata.migrations SET name = name WHERE number = 1
+
 -- name: exclude_others
 SELECT pg_advisory_xact_lock($1)
 

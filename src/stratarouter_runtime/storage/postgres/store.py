@@ -29,6 +29,7 @@ from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
 from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
+from stratarouter_runtime.storage.statistics import Commits, WriterStats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,6 +147,15 @@ class PostgresStore(Store):
     @override
     async def flows(self, tenant: Tenant) -> list[Deployed]:
         return [Deployed(*row) for row in await self._pool.fetch(statement("flows"), tenant)]
+
+    @override
+    async def probe(self) -> None:
+        self._writing()
+        await self._pool.fetch(statement("probe"))
+
+    @override
+    def stats(self) -> WriterStats:
+        return Commits().stats() if self._writer is None else self._writer.commits.stats(self._writer.waiting)
 
     @override
     async def close(self) -> None:

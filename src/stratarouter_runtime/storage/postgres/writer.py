@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from stratarouter_runtime.errors import StoreError, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.batch import Create
 from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
+from stratarouter_runtime.storage.statistics import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +49,8 @@ class Writer:
     def __init__(self, lanes: Sequence[Lane], numbers: Numbers, address: Address, patience: float) -> None:
         self._patience = patience
         self._room = asyncio.Semaphore(QUEUE)
-        self._queues = [_Queue(lane, numbers, address, self._room) for lane in lanes]
+        self.commits = Commits()
+        self._queues = [_Queue(lane, numbers, address, self._room, self.commits) for lane in lanes]
         self._closed = False
 
     async def submit(self, write: Write) -> Any:
@@ -66,6 +69,11 @@ class Writer:
         self._queues[hash(write.id) % len(self._queues)].put(request)
         return await request.future
 
+    @property
+    def waiting(self) -> int:
+        """Writes that have queued and are not decided."""
+        return QUEUE - self._room._value  # noqa: SLF001 - a semaphore tells nobody how much is taken
+
     async def close(self) -> None:
         """Commit what waits, then end. Again does nothing more."""
         self._closed = True
@@ -75,7 +83,10 @@ class Writer:
 class _Queue:
     """The writes that wait for one lane, and the task that serves them."""
 
-    def __init__(self, lane: Lane, numbers: Numbers, address: Address, room: asyncio.Semaphore) -> None:
+    def __init__(
+        self, lane: Lane, numbers: Numbers, address: Address, room: asyncio.Semaphore, commits: Commits
+    ) -> None:
+        self._commits = commits
         self._lane = lane
         self._numbers = numbers
         self._address = address
@@ -103,7 +114,12 @@ class _Queue:
                 await asyncio.sleep(0)
                 continue
             batch = _take(self._waiting)
+            began = perf_counter()
             outcomes = await self._commit(batch)
+            taken = perf_counter() - began
+            self._commits.count(len(batch), taken, taken)
+            if isinstance(outcomes[0], StoreError):
+                self._commits.failures += 1
             self._settle(batch, outcomes)
             if isinstance(outcomes[0], StoreUnavailable):
                 self._give_up(outcomes[0])

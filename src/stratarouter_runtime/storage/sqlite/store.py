@@ -27,6 +27,7 @@ from stratarouter_runtime.storage.sqlite.reader import Reader
 from stratarouter_runtime.storage.sqlite.shelf import SqliteAudit, SqliteShelf
 from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.storage.sqlite.writer import Writer
+from stratarouter_runtime.storage.statistics import Commits, WriterStats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +124,14 @@ class SqliteStore(Store):
     @override
     async def flows(self, tenant: Tenant) -> list[Deployed]:
         return [Deployed(*row) for row in await self._reader.fetch(statement("flows"), {"tenant": tenant})]
+
+    @override
+    async def probe(self) -> None:
+        await self._write(writes.probe())
+
+    @override
+    def stats(self) -> WriterStats:
+        return Commits().stats() if self._writer is None else self._writer.commits.stats(self._writer.waiting)
 
     @override
     async def close(self) -> None:

@@ -6,6 +6,7 @@ Must never know: threads, futures, or when it is committed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stratarouter_runtime.storage.sqlite.sql import statement
@@ -43,6 +44,8 @@ class Transaction:
         self.connection = connection
         self._heads: dict[ExecutionId, Head] = {}
         self._rows: list[Row] = []
+        self.sync_seconds = 0.0
+        """How long the last commit took to become durable."""
 
     def head(self, execution: ExecutionId) -> Head | None:
         """The head of a journal; None where there is no such execution."""
@@ -74,7 +77,9 @@ class Transaction:
         rows, self._rows = self._rows, []
         if rows:
             self.connection.executemany(statement("append"), rows)
+        began = perf_counter()
         self.connection.execute("COMMIT")
+        self.sync_seconds = perf_counter() - began
 
     def roll_back(self) -> None:
         """Forget everything since `begin`."""

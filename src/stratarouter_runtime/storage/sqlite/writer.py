@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
@@ -19,6 +20,7 @@ import apsw
 from stratarouter_runtime.errors import StoreError, StoreFull, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.sqlite.faults import translated
 from stratarouter_runtime.storage.sqlite.transaction import Transaction
+from stratarouter_runtime.storage.statistics import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +69,7 @@ class Writer:
         self._gathering: list[_Request] = []
         self._queue: SimpleQueue[list[_Request] | None] = SimpleQueue()
         self._closed = False
+        self.commits = Commits()
         connection.set_wal_hook(self._committed)
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -87,6 +90,11 @@ class Writer:
             # Behind all that is ready now: what one commit has woken shares the next one.
             loop.call_soon(self._hand_over)
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """Writes that have queued and are not decided."""
+        return QUEUE - self._room._value  # noqa: SLF001 - a semaphore tells nobody how much is taken
 
     async def close(self) -> None:
         """Commit what waits, then end. Again does nothing."""
@@ -153,13 +161,16 @@ class Writer:
                 self._checkpoint()
                 return self._write(batch, again=False)
             if len(batch) == 1 or _concerns_all(error):
+                self.commits.failures += 1
                 return [_Outcome(error=_own(fault)) for _ in batch]
         return [outcome for request in batch for outcome in self._write([request])]
 
     def _commit(self, batch: Sequence[_Request]) -> list[_Outcome]:
+        began = perf_counter()
         self._transaction.begin()
         outcomes = [self._stage(request) for request in batch]
         self._transaction.commit()
+        self.commits.count(len(batch), perf_counter() - began, self._transaction.sync_seconds)
         return outcomes
 
     def _stage(self, request: _Request) -> _Outcome:

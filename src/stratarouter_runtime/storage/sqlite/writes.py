@@ -73,6 +73,16 @@ def keep_plan(plan: Digest, document: bytes) -> Write[None]:
     return write
 
 
+def probe() -> Write[None]:
+    """Write what is there already: a page of the file, and so a commit as any other."""
+
+    def write(transaction: Transaction) -> None:
+        version = transaction.connection.pragma("user_version")
+        transaction.connection.pragma("user_version", version)
+
+    return write
+
+
 def _told(execution: Execution) -> dict[str, Any]:
     """The columns that may change."""
     return {
