@@ -13,13 +13,14 @@ from msgspec import Struct
 from stratarouter_runtime.sharing import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
     from stratarouter_runtime.sharing import Lease, Leases, Mail
-    from stratarouter_runtime.state.events import Failure, Record, Usage
+    from stratarouter_runtime.state.events import Failure, Record, Reused, Usage
     from stratarouter_runtime.tcfp.ir import Signature
+    from stratarouter_runtime.tcfp.plan import LinkedAgent
 
 Status: TypeAlias = Literal[
     "queued", "running", "waiting", "paused", "completed", "failed", "cancelled", "timed_out"
@@ -72,11 +73,15 @@ class AgentCall(Struct, frozen=True):
 
 
 class AgentReply(Struct, frozen=True):
-    """What came of it: an output not yet checked against the signature, or a failure."""
+    """What came of it: an output not yet checked against the signature, or a failure.
+
+    `isolation` is the level that was in force, with what was missing of it; empty says `inline`.
+    """
 
     output: Any = None
     failure: Failure | None = None
     usage: Usage | None = None
+    isolation: str = ""
 
 
 WITHDRAWN: Final = "withdrawn"
@@ -111,6 +116,55 @@ class Agent(Protocol):
 
     async def call(self, call: AgentCall) -> AgentReply:
         """Answer one call."""
+        ...
+
+
+Isolation: TypeAlias = Literal["inline", "process", "sandbox", "wasm", "command"]
+"""What stands between an agent's code and the server, from nothing to a box with one program in it."""
+
+
+class Cell(Struct, frozen=True):
+    """Code that is to run behind walls, and what it may take there.
+
+    `program` is the importable module that a worker runs, `setup` the JSON document it is started
+    with. Calls share a worker where tenant and `digest` are equal, at most `calls` of them. `cpu` is
+    reserved while a call runs, `memory` and `disk` (bytes) as long as its worker lives. `seconds` of
+    wall time and `cpu_seconds` end a call, as do `output` bytes of JSON. `reads` are paths beside the
+    interpreter's; `programs` are all that it may start.
+    """
+
+    level: Isolation
+    program: str
+    digest: Digest
+    setup: bytes
+    cpu: float = 1.0
+    memory: int = 256 * 1024 * 1024
+    disk: int = 64 * 1024 * 1024
+    seconds: float = 60.0
+    cpu_seconds: float = 60.0
+    output: int = 8 * 1024 * 1024
+    calls: int = 1_000
+    reads: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    spawning: bool = False
+
+
+class Cells(Protocol):
+    """Where code runs behind walls."""
+
+    def admit(self, name: str, cell: Cell) -> None:
+        """Whether this machine has what the walls are made of.
+
+        Raises `errors.LinkError` that names the features which are missing and not waived.
+        """
+        ...
+
+    async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
+        """Answer one call in there. Failures are values, among them `limit.*` and `sandbox.*`."""
+        ...
+
+    async def close(self) -> None:
+        """End all workers; they come back when somebody calls again."""
         ...
 
 
@@ -344,6 +398,7 @@ class Store(Journal, Catalog, Protocol):
     leases: Leases
     mail: Mail
     shelf: Shelf
+    cache: CacheStore
     audit: Audit
 
     async def probe(self) -> None:
@@ -356,6 +411,99 @@ class Store(Journal, Catalog, Protocol):
 
     async def close(self) -> None:
         """Finish what waits, and let go of the store."""
+        ...
+
+
+class CacheEntry(Struct, frozen=True):
+    """An answer kept for reuse. `body` is opaque, and checked by whoever reads it.
+
+    `key` names exactly what it answers, `group` those entries among which it may be found by
+    meaning (empty: none). `space` is the flow or agent it belongs to, for forgetting; `source` the
+    execution it came from.
+    """
+
+    tenant: Tenant
+    key: Digest
+    space: str
+    group: str
+    source: ExecutionId
+    created: int
+    expires: int
+    tags: tuple[str, ...]
+    body: bytes
+
+
+class Selection(Struct, frozen=True):
+    """Which entries of a tenant: of one `space`, with a tag, created before, of a source, or by key."""
+
+    tenant: Tenant
+    space: str | None = None
+    tag: str | None = None
+    before: int | None = None
+    source: ExecutionId | None = None
+    key: Digest | None = None
+
+
+class Generation(Struct, frozen=True):
+    """How often a space was emptied (`epoch`), and how often anything was taken from it (`revision`)."""
+
+    tenant: Tenant
+    space: str
+    epoch: int
+    revision: int
+
+
+class Holding(Struct, frozen=True):
+    """What is kept of one space."""
+
+    space: str
+    entries: int
+    bytes: int
+
+
+class CacheStore(Protocol):
+    """Where answers to be reused outlive the process. Raises `errors.StoreError` like a journal."""
+
+    async def keep(self, entries: Sequence[CacheEntry]) -> None:
+        """Keep entries, each in place of the one with its tenant and key."""
+        ...
+
+    async def find(self, tenant: Tenant, key: Digest) -> CacheEntry | None:
+        """The entry of this key."""
+        ...
+
+    async def group(self, tenant: Tenant, group: str, limit: int) -> list[CacheEntry]:
+        """The entries of a group, newest first."""
+        ...
+
+    async def count(self, selection: Selection) -> int:
+        """How many entries `forget` would take away."""
+        ...
+
+    async def forget(self, selection: Selection) -> list[Digest]:
+        """Take entries away; their keys. A whole space gets a new epoch, else a new revision."""
+        ...
+
+    async def generations(self) -> list[Generation]:
+        """Of every space from which anything was ever taken."""
+        ...
+
+    async def prune(self, now: int, most: int) -> int:
+        """Take away what expired before `now`, and the oldest above `most`; how many."""
+        ...
+
+    async def holdings(self, tenant: Tenant) -> list[Holding]:
+        """What is kept for a tenant, by space."""
+        ...
+
+
+class Reuse(Protocol):
+    """Answers single agent calls from what is known, where the agent allows it."""
+
+    async def call(
+        self, agent: LinkedAgent, call: AgentCall, make: Callable[[AgentCall], Awaitable[AgentReply]]
+    ) -> tuple[AgentReply, Reused | None]:
+        """The answer to a call: a known one, or what `make` gives. Raises what `make` raises."""
         ...
 
 

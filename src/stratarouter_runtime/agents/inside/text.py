@@ -8,16 +8,10 @@ from __future__ import annotations
 
 import random  # noqa: TID251 - seeded from the call, so that it is no entropy
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stratarouter_runtime.sandbox.wire import Ask
-
-    Answer = Callable[[Ask], Any]
 
 
 def load() -> None:

@@ -1,0 +1,125 @@
+"""Steps into the box: the order in which a fresh process gives up what it has, for good.
+
+Each step presumes the one before; whatever fails ends the process, so that nothing ever runs
+in half a box. Called by a process that has one thread and holds nothing but its own pipes.
+Must never know: what runs inside.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from resource import (
+    RLIMIT_AS,
+    RLIMIT_CORE,
+    RLIMIT_CPU,
+    RLIMIT_FSIZE,
+    RLIMIT_MEMLOCK,
+    RLIMIT_NOFILE,
+    RLIMIT_NPROC,
+    setrlimit,
+)
+from typing import Final
+
+from stratarouter_runtime.sandbox import filter as syscall_filter
+from stratarouter_runtime.sandbox import kernel
+from stratarouter_runtime.sandbox.syscalls import MACHINES
+from stratarouter_runtime.sandbox.walls import Walls
+
+NOBODY: Final = 65534
+DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+
+
+def enter(walls: Walls, work: str) -> None:
+    """Stand inside when this returns; the working folder is `work`. Raises `OSError`."""
+    kernel.die_with_parent(signal.SIGKILL)
+    os.setsid()
+    os.umask(0o077)
+    _become_nobody(walls)
+    if walls.has("namespaces"):
+        _leave_namespaces(walls, work)
+    else:
+        os.chdir("/")
+    _limit(walls)
+    kernel.set_dumpable(dumpable=False)
+    # A change of the user has forgotten it.
+    kernel.die_with_parent(signal.SIGKILL)
+    kernel.no_new_privileges()
+    if walls.has("landlock"):
+        _keep_to(walls, work)
+    if walls.has("seccomp"):
+        program = syscall_filter.build(MACHINES[kernel.machine()], os.getpid(), spawning=walls.spawning)
+        kernel.install_filter(program)
+
+
+def _become_nobody(walls: Walls) -> None:
+    if os.geteuid() == 0 and "uid-drop" not in walls.without:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _leave_namespaces(walls: Walls, work: str) -> None:
+    user, group = os.geteuid(), os.getegid()
+    # Else the files of /proc that name the users of the namespace belong to root.
+    kernel.set_dumpable(dumpable=True)
+    kernel.unshare(kernel.NEW_USER | kernel.NEW_MOUNTS | kernel.NEW_NET | kernel.NEW_IPC)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{user} {user} 1")
+    _write("/proc/self/gid_map", f"{group} {group} 1")
+    kernel.make_mounts_private()
+    kernel.mount_tmpfs(work, walls.disk, walls.files)
+    os.chdir(work)
+    kernel.drop_capabilities()
+
+
+def _write(file: str, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _limit(walls: Walls) -> None:
+    limits = {
+        RLIMIT_AS: walls.memory,
+        RLIMIT_CORE: 0,
+        RLIMIT_CPU: walls.cpu,
+        RLIMIT_FSIZE: walls.disk,
+        RLIMIT_MEMLOCK: 0,
+        RLIMIT_NOFILE: walls.descriptors,
+    }
+    if walls.has("namespaces"):  # counted in the namespace of users, so that boxes do not count together
+        limits[RLIMIT_NPROC] = walls.threads
+    for which, most in limits.items():
+        setrlimit(which, (most, most))
+
+
+def _keep_to(walls: Walls, work: str) -> None:
+    version = kernel.landlock_version()
+    rules = kernel.landlock_rules(version)
+    everything = kernel.EVERYTHING_OF.get(version, kernel.EVERYTHING)
+    if walls.has("namespaces"):
+        _allow(rules, work, everything & ~kernel.EXECUTE)
+    for path in walls.reads:
+        _allow(rules, path, kernel.READ)
+    for path in DEVICES:
+        _allow(rules, path, kernel.READ | kernel.WRITE)
+    for path in walls.programs:
+        _allow(rules, path, kernel.READ | kernel.EXECUTE)
+    kernel.landlock_enforce(rules)
+    os.close(rules)
+
+
+def _allow(rules: int, path: str, rights: int) -> None:
+    """Allow `rights` below `path`; what is not there needs none."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            granted = rights if Path(path).is_dir() else rights & kernel.NOT_ON_FOLDERS
+            kernel.landlock_allow(rules, descriptor, granted)
+        finally:
+            os.close(descriptor)

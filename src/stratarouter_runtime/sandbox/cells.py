@@ -1,0 +1,297 @@
+"""Cells: calls in warm workers behind walls, as far as the governor lets them.
+
+A worker is used again only by the same tenant and the same version of the agent, and is retired
+after so many calls, when it has grown, or when anything went wrong. Must never know: what the
+code means, or which flow calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from itertools import count
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Struct
+from typing_extensions import override
+
+from stratarouter_runtime.ports import AgentReply, Cells
+from stratarouter_runtime.sandbox import features
+from stratarouter_runtime.sandbox.governor.gate import Governor, GovernorStats, Refused, room_here
+from stratarouter_runtime.sandbox.governor.shares import Room
+from stratarouter_runtime.sandbox.paths import interpreter_paths
+from stratarouter_runtime.sandbox.walls import Feature, Walls
+from stratarouter_runtime.sandbox.wire import Ask, Tell
+from stratarouter_runtime.sandbox.worker import Bounds, Worker
+from stratarouter_runtime.sandbox.zygotes import Zygotes
+from stratarouter_runtime.state.events import Failure, Usage
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import AgentCall, Cell, Clock
+
+_Key: TypeAlias = tuple[str, str]
+
+START_SECONDS: Final = 30.0
+"""What a worker may take to become ready: imports, and compiling what it was handed."""
+IDLE_MOST: Final = 32
+"""Idle workers that are kept; the one longest idle goes first."""
+GROWN: Final = 0.75
+"""A worker whose memory has reached this share of its limit is not used again."""
+
+
+class CellStats(Struct, frozen=True):
+    """Counters since the start, and how many workers there are now."""
+
+    workers: int
+    idle: int
+    started: int
+    retired: int
+    calls: int
+    failures: dict[str, int]
+    governor: GovernorStats
+
+
+class _Housed(Struct, eq=False):
+    """A worker with what it holds of the machine."""
+
+    worker: Worker
+    key: _Key
+    room: Room
+    cell: Cell
+
+
+class BoxedCells(Cells):
+    """Belongs to one event loop. `waived` names features that may be missing."""
+
+    def __init__(
+        self, clock: Clock, *, waived: frozenset[Feature] = frozenset(), room: Room | None = None
+    ) -> None:
+        self._clock = clock
+        self._waived = waived
+        self._room = room
+        self._governor: Governor | None = None
+        self._zygotes = Zygotes()
+        self._idle: dict[_Key, list[_Housed]] = {}
+        self._age: OrderedDict[int, _Housed] = OrderedDict()
+        self._living: set[asyncio.Task[None]] = set()
+        self._numbers = count(1)
+        self._workers = self._started = self._retired = self._calls = 0
+        self._failures: dict[str, int] = {}
+
+    @override
+    def admit(self, name: str, cell: Cell) -> None:
+        features.require(name, cell.level, self._waived)
+
+    @override
+    async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
+        missing = features.without(cell.level, self._waived)
+        level = f"{cell.level} without {', '.join(missing)}" if missing else cell.level
+        self._calls += 1
+        reply = await self._reply(cell, call, missing)
+        if reply.failure is not None:
+            kind = reply.failure.kind
+            self._failures[kind] = self._failures.get(kind, 0) + 1
+        return AgentReply(reply.output, reply.failure, reply.usage, level)
+
+    @override
+    async def close(self) -> None:
+        for housed in list(self._age.values()):
+            self._evict(housed)
+        if self._living:
+            await asyncio.wait(list(self._living), timeout=2)
+        self._zygotes.close()
+
+    def stats(self) -> CellStats:
+        """What metrics show."""
+        return CellStats(
+            workers=self._workers,
+            idle=len(self._age),
+            started=self._started,
+            retired=self._retired,
+            calls=self._calls,
+            failures=dict(self._failures),
+            governor=self._governed().stats(),
+        )
+
+    async def _reply(self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...]) -> AgentReply:
+        housed = self._take((call.tenant, cell.digest))
+        seconds = self._seconds(cell, call)
+        room = Room(round(cell.cpu * 1000), 0 if housed else cell.memory + cell.disk)
+        try:
+            await self._governed().reserve(call.tenant, room, seconds=seconds, patience=seconds)
+        except BaseException as error:
+            if housed is not None:
+                self._keep(housed)
+            if isinstance(error, Refused):
+                return AgentReply(failure=_refused(error))
+            raise
+        try:
+            return await self._in_room(cell, call, missing, housed)
+        finally:
+            self._governed().give_back(Room(room.cpu, 0))
+
+    async def _in_room(
+        self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...], housed: _Housed | None
+    ) -> AgentReply:
+        """The call, in this worker or a new one, whose memory is reserved already."""
+        began = self._clock.now()
+        if housed is None:
+            made = await self._make(cell, call.tenant, missing)
+            if isinstance(made, Failure):
+                return AgentReply(failure=made)
+            housed = made
+        worker = housed.worker
+        before = worker.cpu()
+        bounds = Bounds(self._seconds(cell, call), cell.cpu_seconds, cell.output)
+        ask = Ask(next(self._numbers), call.input, call.seed, call.key, call.attempt, bounds.time)
+        told: Tell | Failure | None = None
+        try:
+            told = await worker.call(ask, bounds)
+        finally:
+            cpu = worker.cpu() - before
+            self._after(housed, told)
+        milliseconds = (self._clock.now() - began) / 1000
+        if isinstance(told, Failure):
+            return AgentReply(failure=told, usage=Usage(ms=milliseconds))
+        return _answered(told, milliseconds, cpu)
+
+    async def _make(self, cell: Cell, tenant: str, missing: tuple[Feature, ...]) -> _Housed | Failure:
+        room = Room(0, cell.memory + cell.disk)
+        try:
+            process = await self._zygotes.worker(cell.program, _walls(cell, missing))
+        except (OSError, TimeoutError) as error:
+            self._governed().give_back(room)
+            return Failure("agent.unavailable", f"no worker can be started: {error}")
+        except BaseException:
+            self._governed().give_back(room)
+            raise
+        housed = _Housed(Worker(process), (tenant, cell.digest), room, cell)
+        self._workers += 1
+        self._started += 1
+        failure: Failure | None = None
+        ready = False
+        try:
+            bounds = Bounds(START_SECONDS, START_SECONDS, 65_536)
+            failure = await housed.worker.start(cell.setup, bounds)
+            ready = failure is None
+        finally:
+            if not ready:
+                self._retire(housed)
+        return housed if failure is None else failure
+
+    def _after(self, housed: _Housed, told: Tell | Failure | None) -> None:
+        """Keep the worker for the next call of its tenant and version, or let it go."""
+        worker = housed.worker
+        spent = worker.calls >= housed.cell.calls or worker.rss * 1024 > housed.cell.memory * GROWN
+        if worker.over or spent or not isinstance(told, Tell) or told.spent:
+            self._retire(housed)
+        else:
+            self._keep(housed)
+
+    def _take(self, key: _Key) -> _Housed | None:
+        idle = self._idle.get(key)
+        while idle:
+            housed = idle.pop()
+            if not idle:
+                del self._idle[key]
+            del self._age[id(housed)]
+            if not housed.worker.over:
+                return housed
+            self._retire(housed)
+        return None
+
+    def _keep(self, housed: _Housed) -> None:
+        self._idle.setdefault(housed.key, []).append(housed)
+        self._age[id(housed)] = housed
+        if len(self._age) > IDLE_MOST:
+            self._evict(next(iter(self._age.values())))
+
+    def _evict(self, housed: _Housed) -> None:
+        """Let go of an idle worker."""
+        self._forget(housed)
+        self._retire(housed)
+
+    def _forget(self, housed: _Housed) -> None:
+        del self._age[id(housed)]
+        idle = self._idle[housed.key]
+        idle.remove(housed)
+        if not idle:
+            del self._idle[housed.key]
+
+    def _retire(self, housed: _Housed, *, keep_room: bool = False) -> None:
+        """End a worker, and see to it that what it held is free once it is gone."""
+        self._retired += 1
+        self._workers -= 1
+        if not housed.worker.over:
+            housed.worker.kill("closing")
+        task = asyncio.get_running_loop().create_task(self._bury(housed, keep_room=keep_room))
+        self._living.add(task)
+        task.add_done_callback(self._living.discard)
+
+    async def _bury(self, housed: _Housed, *, keep_room: bool) -> None:
+        await housed.worker.gone()
+        housed.worker.close()
+        if not keep_room:
+            self._governed().give_back(housed.room)
+
+    def _reclaim(self, wanted: int) -> int:
+        """Let go of idle workers until so many bytes are free; how many are."""
+        freed = 0
+        while freed < wanted and self._age:
+            housed = next(iter(self._age.values()))
+            self._forget(housed)
+            self._retire(housed, keep_room=True)
+            freed += housed.room.memory
+        return freed
+
+    def _governed(self) -> Governor:
+        if self._governor is None:
+            self._governor = Governor(self._room or room_here(), reclaim=self._reclaim)
+        return self._governor
+
+    def _seconds(self, cell: Cell, call: AgentCall) -> float:
+        """What is left to a call: its own limit, or less where its caller gives up before."""
+        if call.deadline is None:
+            return cell.seconds
+        # The caller's own timer decides, and this one is for when it does not.
+        return max(0.001, min(cell.seconds, (call.deadline - self._clock.now()) / 1e6 + 0.05))
+
+
+def _walls(cell: Cell, missing: tuple[Feature, ...]) -> Walls:
+    boxed = cell.level != "process"
+    return Walls(
+        boxed=boxed,
+        spawning=cell.spawning,
+        memory=cell.memory,
+        cpu=max(1, round(cell.cpu_seconds * min(cell.calls, 1_000) + START_SECONDS)),
+        disk=cell.disk,
+        descriptors=64 if boxed else 1_024,
+        reads=(*interpreter_paths(), *cell.reads) if boxed else (),
+        programs=cell.programs,
+        without=missing,
+    )
+
+
+def _refused(error: Refused) -> Failure:
+    match error.why:
+        case "cpu" | "memory":
+            return Failure(f"limit.{error.why}", error.message)
+        case "late":
+            return Failure("limit.time", error.message)
+        case _:
+            return Failure("agent.unavailable", error.message)
+
+
+def _answered(told: Tell, milliseconds: float, cpu: float) -> AgentReply:
+    del cpu
+    usage = Usage(told.usd, told.tokens_in, told.tokens_out, milliseconds)
+    if told.kind:
+        return AgentReply(failure=Failure(told.kind, told.message, told.data), usage=usage)
+    try:
+        output = None if told.output is UNSET else msgspec.json.decode(told.output)
+    except (msgspec.DecodeError, RecursionError):
+        return AgentReply(
+            failure=Failure("agent.invalid_output", "it answered with what is no JSON"), usage=usage
+        )
+    return AgentReply(output, usage=usage)

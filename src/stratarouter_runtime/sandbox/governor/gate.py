@@ -1,0 +1,150 @@
+"""Admits calls: waits in the queue of its tenant until there is room, at most until its deadline.
+
+Must never know: what a call does with its room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from stratarouter_runtime.sandbox.governor import shares
+from stratarouter_runtime.sandbox.governor.shares import Demand, Refusal, Room, Shares
+
+MOST_CPUS: Final = 4
+MOST_MEMORY: Final = 24 * 2**30
+KEPT_FREE: Final = 2**30
+MOST_WAITING: Final = 1_000
+
+
+class GovernorStats(Struct, frozen=True):
+    """What is given out, who waits, and how it went so far. CPU in processors, memory in bytes."""
+
+    cpu: float
+    cpu_used: float
+    memory: int
+    memory_used: int
+    waiting: int
+    granted: int
+    refused: int
+    timed_out: int
+
+
+class Refused(Exception):
+    """There will be no room: `why` says what it would take, or `late` that it waited too long."""
+
+    def __init__(self, why: Refusal | str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
+        self.message = message
+
+
+def bind_cpus(most: int = MOST_CPUS) -> None:
+    """Keep this process, and all it will start, to so many CPUs."""
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) > most:
+        os.sched_setaffinity(0, mine[:most])
+
+
+def room_here() -> Room:
+    """What this machine lets us reserve: of what is there now, a gigabyte stays free."""
+    cpus = min(MOST_CPUS, len(os.sched_getaffinity(0)))
+    table = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in table if line.startswith("MemAvailable:"))
+    return Room(cpus * 1000, max(0, min(MOST_MEMORY, available - KEPT_FREE)))
+
+
+class Governor:
+    """Belongs to one event loop. `reclaim` lets go of memory that is held but not used, and says how much."""
+
+    def __init__(
+        self, total: Room, *, most_waiting: int = MOST_WAITING, reclaim: Callable[[int], int] = lambda _: 0
+    ) -> None:
+        self._shares = Shares(total, most_waiting)
+        self._reclaim = reclaim
+        self._callers: dict[int, asyncio.Future[None]] = {}
+        self._numbers = count()
+        self._granted = self._refused = self._timed_out = 0
+
+    async def reserve(self, tenant: str, room: Room, *, seconds: float, patience: float) -> None:
+        """Wait for `room`, which the caller gives back; `seconds` is how long it will be used at most.
+
+        Raises `Refused` where it is more than there is, where too many wait, or after `patience`
+        seconds.
+        """
+        demand = Demand(next(self._numbers), tenant, room, room.cpu * max(seconds, 0.001))
+        refusal = shares.offer(self._shares, demand)
+        if refusal is not None:
+            self._refused += 1
+            raise Refused(refusal, self._words(refusal, room))
+        caller = self._callers[demand.number] = asyncio.get_running_loop().create_future()
+        self._grant()
+        if caller.done():
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await caller
+        except BaseException as error:
+            self._give_up(demand)
+            if not isinstance(error, TimeoutError):
+                raise
+            self._timed_out += 1
+            raise Refused("late", f"no room came free in {patience:.1f} s") from None
+
+    def give_back(self, room: Room) -> None:
+        """What was reserved, or a part of it, is not needed any more."""
+        shares.give_back(self._shares, room)
+        self._grant()
+
+    def stats(self) -> GovernorStats:
+        """Counters since the start, and what is in use now."""
+        total, free = self._shares.total, self._shares.free
+        return GovernorStats(
+            cpu=total.cpu / 1000,
+            cpu_used=(total.cpu - free.cpu) / 1000,
+            memory=total.memory,
+            memory_used=total.memory - free.memory,
+            waiting=self._shares.length,
+            granted=self._granted,
+            refused=self._refused,
+            timed_out=self._timed_out,
+        )
+
+    def _give_up(self, demand: Demand) -> None:
+        """The caller waits no more; what it was granted in the meantime is free again."""
+        if self._callers.pop(demand.number, None) is None:
+            self.give_back(demand.room)
+        else:
+            shares.withdraw(self._shares, demand)
+            self._grant()
+
+    def _grant(self) -> None:
+        while (demand := shares.following(self._shares)) is not None:
+            short = demand.room.memory - self._shares.free.memory
+            if short > 0 and demand.room.cpu <= self._shares.free.cpu:
+                shares.give_back(self._shares, Room(0, self._reclaim(short)))
+            if not shares.fits(self._shares, demand):
+                return
+            shares.grant(self._shares, demand)
+            self._granted += 1
+            caller = self._callers.pop(demand.number)
+            if not caller.done():
+                caller.set_result(None)
+
+    def _words(self, refusal: Refusal, room: Room) -> str:
+        total = self._shares.total
+        match refusal:
+            case "cpu":
+                return f"it asks for {room.cpu / 1000:g} CPUs; there are {total.cpu / 1000:g}"
+            case "memory":
+                return (
+                    f"it asks for {room.memory >> 20:,} MiB of memory; {total.memory >> 20:,} can be reserved"
+                )
+            case "queue":
+                return f"{self._shares.length:,} calls wait already"

@@ -1,0 +1,160 @@
+"""The loop of a worker: a program is started once, then asked and answered until its pipe closes.
+
+Whatever a program does becomes a document; nothing is written anywhere else. Must never know:
+what a program does, or which walls it stands in.
+"""
+
+from __future__ import annotations
+
+import errno
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+import orjson
+from msgspec import Raw
+
+from stratarouter_runtime.builder.agents import AgentError
+from stratarouter_runtime.builder.conversion import encode
+from stratarouter_runtime.builder.usage import metered
+from stratarouter_runtime.sandbox import wire
+from stratarouter_runtime.sandbox.filter import ENONET
+
+Answer: TypeAlias = Callable[[wire.Ask], Any]
+"""Answers one call with a value of JSON; raises `AgentError`, or anything."""
+
+
+class Program(Protocol):
+    """A module that a worker runs. `load` is called before the walls close, `start` behind them."""
+
+    def load(self) -> None:
+        """Import what takes long; the same for every worker of this program."""
+        ...
+
+    def start(self, setup: Any) -> Answer:
+        """Make ready to answer."""
+        ...
+
+
+SPENT: Final = "strata_spent"
+"""An attribute of an answer: this worker answers once."""
+
+_KINDS: Final[Mapping[int, str]] = {
+    ENONET: "sandbox.network",
+    errno.ECHILD: "sandbox.process",
+    errno.EPERM: "sandbox",
+    errno.EACCES: "sandbox",
+    errno.ENOSPC: "limit.disk",
+    errno.EFBIG: "limit.disk",
+    errno.EMFILE: "limit.disk",
+    errno.EDQUOT: "limit.disk",
+    errno.ENOMEM: "limit.memory",
+}
+_MOST: Final = 2_000
+
+
+def serve(program: Program, read_from: int, write_to: int) -> None:
+    """Start the program with the first document, then answer the others, one after the other."""
+    following = wire.reader(read_from)
+    first = following()
+    if first is None:
+        return
+    decode = msgspec.json.Decoder(wire.Ask).decode
+    answer, told = _started(program, msgspec.json.decode(first))
+    wire.write(write_to, msgspec.json.encode(told))
+    while answer is not None and (document := following()) is not None:
+        wire.write(write_to, msgspec.json.encode(_answered(answer, decode(document))))
+
+
+def _started(program: Program, setup: Any) -> tuple[Answer | None, wire.Tell]:
+    try:
+        return program.start(setup), wire.Tell(0, rss=_rss())
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is why it cannot be called
+        return None, _failed(0, error)
+
+
+def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
+    try:
+        with metered() as meter:
+            output = Raw(orjson.dumps(answer(ask), default=_plain))
+        return wire.Tell(
+            ask.number,
+            output,
+            usd=meter.usd,
+            tokens_in=meter.tokens_in,
+            tokens_out=meter.tokens_out,
+            reported=meter.reported,
+            rss=_rss(),
+            spent=getattr(answer, SPENT, False),
+        )
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
+        return _failed(ask.number, error)
+
+
+def _failed(number: int, error: BaseException) -> wire.Tell:
+    if isinstance(error, AgentError):
+        return wire.Tell(
+            number, kind=error.kind, message=_cut(error.message), data=_data(error.data), rss=_rss()
+        )
+    if isinstance(error, TimeoutError):
+        return wire.Tell(number, kind="timeout", message=_cut(f"gave up waiting: {error}"), rss=_rss())
+    kind = next((found for each in _chain(error) if (found := _kind(each))), "agent.unavailable")
+    return wire.Tell(
+        number, kind=kind, message=_cut(words(error)), rss=_rss(), spent=kind.startswith("limit")
+    )
+
+
+def _kind(error: BaseException) -> str | None:
+    """What a breach of the walls raises says of itself."""
+    match error:
+        case MemoryError():
+            return "limit.memory"
+        case OSError(errno=int(number)):
+            return _KINDS.get(number)
+        case orjson.JSONEncodeError():
+            return "agent.invalid_output"
+        case _:
+            return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, and those it came of."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def words(error: BaseException) -> str:
+    """The type of an exception and what it says, if it says anything."""
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:  # noqa: BLE001 - its __str__ is the agent's as well
+        return type(error).__name__
+
+
+def _cut(message: str) -> str:
+    return message[:_MOST].encode(errors="replace").decode()
+
+
+def _data(data: Any) -> Any:
+    """What a failure carries, where that is JSON."""
+    try:
+        return orjson.loads(orjson.dumps(encode(data), default=_plain))
+    except (TypeError, ValueError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    from base64 import b64encode  # noqa: PLC0415 - start-up: few answers hold bytes
+
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    raise TypeError
+
+
+def _rss() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

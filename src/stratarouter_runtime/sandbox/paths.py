@@ -1,0 +1,23 @@
+"""Where the interpreter and its libraries lie: what every boxed worker may read.
+
+Must never know: what is read there.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_SYSTEM: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+
+
+@cache
+def interpreter_paths() -> tuple[str, ...]:
+    """Folders and files, without those that lie below another of them."""
+    package = Path(__file__).resolve().parent.parent
+    wanted = {Path(each) for each in (sys.base_prefix, sys.prefix, *_SYSTEM) if Path(each).exists()} | {
+        package
+    }
+    return tuple(sorted(str(each) for each in wanted if not any(above in wanted for above in each.parents)))

@@ -1,0 +1,191 @@
+"""One worker as the server sees it: asked by a pipe, answering by a pipe, ended when it must be.
+
+Nothing here waits on the event loop. Must never know: tenants, agents, or what a call means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from stratarouter_runtime.sandbox import wire
+from stratarouter_runtime.sandbox.breaches import Reason, died
+from stratarouter_runtime.sandbox.wire import Ask, Tell
+from stratarouter_runtime.sandbox.zygotes import Process
+from stratarouter_runtime.state.events import Failure
+
+_AROUND: Final = 8_192
+"""Bytes of an answer beside its output: a message, numbers, the names of fields."""
+_CPUCLOCK_SCHED: Final = 2
+
+
+class Bounds(Struct, frozen=True):
+    """What one call may take: seconds of wall time and of CPU, bytes of output."""
+
+    time: float
+    cpu: float
+    output: int
+
+
+class Worker:
+    """Belongs to the event loop it was made on. One call at a time."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._held = bytearray()
+        self._out = bytearray()
+        self._most = _AROUND
+        self._answer: asyncio.Future[Tell] | None = None
+        self._number = 0
+        self._reason: Reason | None = None
+        self._decode = msgspec.json.Decoder(Tell).decode
+        self.calls = 0
+        self.rss = 0
+        self.over = False
+        self._loop.add_reader(process.read_from, self._readable)
+
+    async def start(self, setup: bytes, bounds: Bounds) -> Failure | None:
+        """Hand it what it needs; None once it is ready, else why it will never be."""
+        told = await self._exchange(0, setup, bounds)
+        if isinstance(told, Failure):
+            return told
+        return Failure(told.kind, told.message) if told.kind else None
+
+    async def call(self, ask: Ask, bounds: Bounds) -> Tell | Failure:
+        """Its answer, or why there is none; then it is over. A call that is cancelled ends it."""
+        self.calls += 1
+        return await self._exchange(ask.number, msgspec.json.encode(ask), bounds)
+
+    def kill(self, reason: Reason) -> None:
+        """End it now; nothing it does can prevent that."""
+        self._reason = self._reason or reason
+        self.over = True
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process.handle, signal.SIGKILL)
+
+    async def gone(self) -> wire.Ended:
+        """Wait until it is reaped; what it used."""
+        return await asyncio.shield(self._process.ended)
+
+    def close(self) -> None:
+        """Let go of its pipes and handle; it is ended where it was not."""
+        if not self._process.ended.done():
+            self.kill("closing")
+        self.over = True
+        self._loop.remove_reader(self._process.read_from)
+        self._loop.remove_writer(self._process.write_to)
+        for descriptor in (self._process.read_from, self._process.write_to, self._process.handle):
+            os.close(descriptor)
+
+    def cpu(self) -> float:
+        """Seconds of CPU it has used so far, as the kernel counts; 0 once it is gone."""
+        try:
+            # A clock of another process: the form of its number is that of clock_getcpuclockid(3).
+            return time.clock_gettime((~self._process.pid << 3) | _CPUCLOCK_SCHED)
+        except OSError:
+            return 0.0
+
+    async def _exchange(self, number: int, document: bytes, bounds: Bounds) -> Tell | Failure:
+        answer: asyncio.Future[Tell] = self._loop.create_future()
+        self._answer = answer
+        self._number, self._most = number, bounds.output + _AROUND
+        timers = [
+            self._loop.call_later(bounds.time, self.kill, "time"),
+            self._loop.call_later(bounds.cpu, self._watch, self.cpu() + bounds.cpu),
+        ]
+        self._timers = timers
+        try:
+            self._write(wire.frame(document))
+            return await answer
+        except _Over:
+            ended = await self.gone()
+            return died(ended.status, self._reason)
+        except asyncio.CancelledError:
+            self.kill("withdrawn")
+            raise
+        finally:
+            self._answer = None
+            for timer in self._timers:
+                timer.cancel()
+
+    def _watch(self, until: float) -> None:
+        """End it where it has used its CPU time; else look again when it can have."""
+        left = until - self.cpu()
+        if left <= 0.001:
+            self.kill("cpu")
+        else:
+            self._timers.append(self._loop.call_later(left, self._watch, until))
+
+    def _write(self, data: bytes) -> None:
+        self._out += data
+        self._writable()
+
+    def _writable(self) -> None:
+        try:
+            written = os.write(self._process.write_to, self._out)
+        except BlockingIOError:
+            written = 0
+        except OSError:  # it has ended: whoever waits hears that from its other pipe
+            self._out.clear()
+            written = 0
+        del self._out[:written]
+        if self._out:
+            self._loop.add_writer(self._process.write_to, self._writable)
+        else:
+            self._loop.remove_writer(self._process.write_to)
+
+    def _readable(self) -> None:
+        try:
+            chunk = os.read(self._process.read_from, wire.CHUNK)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._ended()
+            return
+        self._held += chunk
+        if len(self._held) < wire.HEADER:
+            return
+        size = wire.length(self._held)
+        if size > self._most:
+            self._held.clear()
+            self.kill("output")
+        elif len(self._held) >= wire.HEADER + size:
+            self._told(bytes(self._held[wire.HEADER : wire.HEADER + size]))
+            del self._held[: wire.HEADER + size]
+            if self._held:
+                self.kill("protocol")
+
+    def _told(self, document: bytes) -> None:
+        """An answer, where one is waited for and it is to this call; anything else is not played along with."""
+        try:
+            told = self._decode(document)
+        except (msgspec.DecodeError, RecursionError):
+            self.kill("protocol")
+            return
+        if self._answer is None or self._answer.done() or told.number != self._number:
+            self.kill("protocol")
+            return
+        self.rss = told.rss
+        self._answer.set_result(told)
+
+    def _ended(self) -> None:
+        self.over = True
+        self._loop.remove_reader(self._process.read_from)
+        if not self._process.ended.done():
+            # It may have closed its pipe and live on.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process.handle, signal.SIGKILL)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(_Over())
+
+
+class _Over(Exception):
+    """The worker has ended before it answered."""

@@ -1,0 +1,170 @@
+"""Starts a zygote and orders workers of it, without ever waiting for either on the event loop.
+
+Must never know: what workers do, or when one is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from itertools import count
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from stratarouter_runtime.sandbox.walls import Walls
+from stratarouter_runtime.sandbox.wire import Born, Ended, Order
+
+_LARGEST: Final = 4096
+_PATIENCE: Final = 10.0
+_MODULE: Final = "stratarouter_runtime.sandbox.zygote"
+
+_Message: TypeAlias = Born | Ended
+
+
+class Process(Struct, frozen=True):
+    """A worker's process: `handle` is its pidfd, `ended` comes once it is reaped."""
+
+    pid: int
+    handle: int
+    write_to: int
+    read_from: int
+    ended: asyncio.Future[Ended]
+
+
+class _Birth(Struct, frozen=True):
+    born: asyncio.Future[tuple[int, int]]
+    ended: asyncio.Future[Ended]
+
+
+class Zygotes:
+    """One zygote, started when first needed and again when it is gone. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = count(1)
+        self._births: dict[int, _Birth] = {}
+        self._decode = msgspec.json.Decoder(_Message).decode
+        self.started = 0
+
+    async def worker(self, program: str, walls: Walls) -> Process:
+        """A new worker behind these walls. Raises `OSError` where it cannot be had."""
+        control = self._control or self._start()
+        loop = asyncio.get_running_loop()
+        number, birth = next(self._numbers), _Birth(loop.create_future(), loop.create_future())
+        inner_read, write_to = os.pipe2(os.O_CLOEXEC)
+        read_from, inner_write = os.pipe2(os.O_CLOEXEC)
+        self._births[number] = birth
+        try:
+            order = msgspec.json.encode(Order(number, program, walls))
+            await self._send(control, order, [inner_read, inner_write])
+            async with asyncio.timeout(_PATIENCE):
+                pid, handle = await birth.born
+        except BaseException:
+            self._births.pop(number, None)
+            os.close(write_to)
+            os.close(read_from)
+            raise
+        finally:
+            os.close(inner_read)
+            os.close(inner_write)
+        os.set_blocking(write_to, False)
+        os.set_blocking(read_from, False)
+        return Process(pid, handle, write_to, read_from, birth.ended)
+
+    def close(self) -> None:
+        """End the zygote, and with it every worker. It reaps what it can; `init` does the rest."""
+        if self._control is not None:
+            self._lost()
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            # A descriptor of its own number; nothing else of ours is inherited, no variable either.
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-I", "-m", _MODULE, str(theirs.fileno())],
+                env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "HOME": "/"},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+            )
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._heard)
+        self._control = ours
+        self.started += 1
+        return ours
+
+    async def _send(self, control: socket.socket, order: bytes, descriptors: list[int]) -> None:
+        while True:
+            try:
+                socket.send_fds(control, [order], descriptors)
+            except BlockingIOError:  # it is busy forking
+                await asyncio.sleep(0.001)
+            else:
+                return
+
+    def _heard(self) -> None:
+        control = self._control
+        while control is not None and control is self._control:
+            try:
+                message, descriptors, _, _ = socket.recv_fds(control, _LARGEST, 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                message, descriptors = b"", []
+            if not message:
+                self._lost()
+                return
+            self._take(self._decode(message), descriptors)
+
+    def _take(self, message: _Message, descriptors: list[int]) -> None:
+        match message:
+            case Born(number=number, pid=pid):
+                birth = self._births.get(number)
+                if birth is None or birth.born.done():
+                    # Whoever ordered it has gone; its pipes are closed, so that it ends by itself.
+                    os.close(descriptors[0])
+                else:
+                    birth.born.set_result((pid, descriptors[0]))
+            case Ended(number=number):
+                birth = self._births.pop(number, None)
+                if birth is not None and not birth.ended.done():
+                    birth.ended.set_result(message)
+
+    def _lost(self) -> None:
+        """The zygote is gone, and all workers with it; the next order starts another."""
+        control, self._control = self._control, None
+        if control is not None:
+            asyncio.get_running_loop().remove_reader(control.fileno())
+            control.close()
+        process, self._process = self._process, None
+        if process is not None:
+            _reap(process)
+        births, self._births = self._births, {}
+        for number, birth in births.items():
+            if not birth.born.done():
+                birth.born.set_exception(ConnectionError("the zygote has ended"))
+                # Not every order is waited for any more.
+                birth.born.exception()
+            if not birth.ended.done():
+                birth.ended.set_result(Ended(number, 9, 0.0, 0))
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Reap without waiting: it ends by itself soon after its socket has closed."""
+    loop = asyncio.get_running_loop()
+
+    def again(tries: int) -> None:
+        if process.poll() is None:
+            if tries == 0:
+                process.kill()
+            with contextlib.suppress(RuntimeError):
+                loop.call_later(0.02, again, tries - 1)
+
+    again(50)
