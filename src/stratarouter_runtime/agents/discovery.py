@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Final
 
 from stratarouter_runtime.agents.declared import read_declared
+from stratarouter_runtime.agents.fence import Fenced
 from stratarouter_runtime.agents.python import PythonAgent
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.threads import Threads
@@ -44,7 +45,8 @@ def load_project(folder: Path, workshop: Workshop) -> Registry:
         for path in _existing(folder, _DOCUMENTS)
         for blueprint in read_declared(path, workshop.secrets)
     ]
-    return Registry([*functions, *declared], holding=(threads,))
+    fenced = [Fenced(agent, workshop) for agent in (*functions, *declared)]
+    return Registry(fenced, holding=(threads,))
 
 
 def load_module(name: str, workshop: Workshop) -> Registry:
@@ -52,7 +54,7 @@ def load_module(name: str, workshop: Workshop) -> Registry:
     threads = Threads()
     module = _imported(name, lambda: importlib.import_module(name))
     agents = [PythonAgent(definition, threads, workshop.clock) for definition in definitions(module)]
-    return Registry(agents, holding=(threads,))
+    return Registry([Fenced(agent, workshop) for agent in agents], holding=(threads,))
 
 
 def definitions(module: ModuleType) -> list[AgentDefinition]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from msgspec import Struct
@@ -29,7 +29,7 @@ from stratarouter_runtime.agents.headers import filled, read_headers
 from stratarouter_runtime.agents.kinds import Declaration
 from stratarouter_runtime.agents.reach import Barred
 from stratarouter_runtime.agents.secrets import SecretMissing, Secrets
-from stratarouter_runtime.agents.web import TooLarge, read_capped
+from stratarouter_runtime.agents.web import Answer, Client, TooLarge, read_capped
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
@@ -37,9 +37,6 @@ from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.values import to_json
-
-if TYPE_CHECKING:
-    from stratarouter_runtime.agents.web import AsyncClient, Response
 
 FIELDS: Final = ("url", "headers")
 
@@ -96,7 +93,7 @@ class HttpAgent(Agent):
         self._clock: Clock = workshop.clock
         self._secrets: Secrets = workshop.secrets
         self._web = workshop.web.allowing(self._endpoint.hosts)
-        self._client: AsyncClient | None = None
+        self._client: Client | None = None
         self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)
         self._shown = shown(self._endpoint.url)
 
@@ -145,7 +142,7 @@ class HttpAgent(Agent):
                 return too_large(f"more than {self._endpoint.max_output:,} bytes", self._endpoint.max_output)
             return self._read_status(response, body)
 
-    async def _connected(self) -> AsyncClient:
+    async def _connected(self) -> Client:
         if self._client is None:
             client = await self._web.open()
             if self._client is not None:  # another call was faster
@@ -154,7 +151,7 @@ class HttpAgent(Agent):
                 self._client = client
         return self._client
 
-    def _read_status(self, response: Response, body: bytes) -> AgentReply:
+    def _read_status(self, response: Answer, body: bytes) -> AgentReply:
         status = response.status_code
         if 200 <= status < 300:
             return self._output(body)
@@ -190,7 +187,7 @@ def _headers(call: AgentCall) -> dict[str, str]:
     }
 
 
-def _retry_after(response: Response) -> dict[str, int] | None:
+def _retry_after(response: Answer) -> dict[str, int] | None:
     seconds = response.headers.get("retry-after", "")
     return {"retry_after": int(seconds)} if seconds.isascii() and seconds.isdigit() else None
 

@@ -7,15 +7,15 @@ opened. Must never know: agents.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncBaseTransport, AsyncClient, Response
+    import httpx2
 
     from stratarouter_runtime.agents.reach import Resolve
 
-
-__all__ = ["AsyncClient", "Response", "TooLarge", "Web", "capped", "read_capped"]
+Client: TypeAlias = "httpx2.AsyncClient"
+Answer: TypeAlias = "httpx2.Response"
 
 
 class TooLarge(Exception):
@@ -33,7 +33,7 @@ class Web:
         allowed: Sequence[str] = (),
         *,
         resolve: Resolve | None = None,
-        transport: AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolve
@@ -43,7 +43,7 @@ class Web:
         """The same, with these permitted too."""
         return Web((*self._allowed, *hosts), resolve=self._resolve, transport=self._transport)
 
-    async def open(self) -> AsyncClient:
+    async def open(self) -> Client:
         """A client with connections of its own; whoever gets it closes it.
 
         Where a host is none to connect to, its requests raise `reach.Barred`. It follows no redirects.
@@ -53,7 +53,7 @@ class Web:
         return open_client(self._transport or await guarded_transport(self._resolve, self._allowed))
 
 
-async def read_capped(response: Response, cap: int) -> bytes:
+async def read_capped(response: Answer, cap: int) -> bytes:
     """The body as sent, at most `cap` bytes. Raises `TooLarge`, without reading on."""
     body = bytearray()
     async for chunk in capped(response, cap):
@@ -61,7 +61,7 @@ async def read_capped(response: Response, cap: int) -> bytes:
     return bytes(body)
 
 
-async def capped(response: Response, cap: int) -> AsyncIterator[bytes]:
+async def capped(response: Answer, cap: int) -> AsyncIterator[bytes]:
     """The parts of the body as they come, at most `cap` bytes in all. Raises `TooLarge`."""
     size = 0
     # Raw, because a small compressed answer may be a large one; none was asked for.

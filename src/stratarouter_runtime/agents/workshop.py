@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from stratarouter_runtime.agents.exchanges import Listener
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.ids import AgentName
@@ -25,9 +26,13 @@ def nobody(_name: AgentName) -> Agent | None:
 
 
 class Workshop(Struct, frozen=True):
-    """One for all the agents of a project. A kind takes what it needs and leaves the rest."""
+    """One for all the agents of a project. A kind takes what it needs and leaves the rest.
+
+    `listener` hears of each exchange with an agent.
+    """
 
     clock: Clock
     secrets: Secrets
     web: Web
     colleagues: Colleagues = nobody
+    listener: Listener | None = None

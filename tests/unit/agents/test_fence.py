@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+from typing_extensions import override
+
+from stratarouter_runtime.agents.exchanges import SHOWN, Exchange
+from stratarouter_runtime.agents.failures import failed
+from stratarouter_runtime.agents.fence import Fenced
+from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.agents.web import Web
+from stratarouter_runtime.agents.workshop import Workshop
+from stratarouter_runtime.breaker import Policy
+from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
+from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.tcfp.types import STRING, labelled, record
+
+SIGNATURE = Signature(record({"who": labelled(STRING, frozenset({"pii"})), "what": STRING}), STRING)
+CALL = AgentCall(ExecutionId("exec_1"), LOCAL, Digest("k" * 64), "seed", 1, {"who": "Ana", "what": "hush"})
+DOWN = failed("agent.unavailable", "down")
+
+
+class Hands(Clock):
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    @override
+    def now(self) -> int:
+        return self.at
+
+
+class Scripted(Agent):
+    """Answers as it was told to."""
+
+    name = AgentName("scripted")
+    signature = SIGNATURE
+    digest = Digest("d" * 64)
+
+    def __init__(self, *replies: AgentReply | None) -> None:
+        self.replies = list(replies)
+        self.calls = 0
+        self.closed = False
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        self.calls += 1
+        reply = self.replies.pop(0)
+        return reply if reply is not None else await asyncio.Future()
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Stage:
+    """An agent behind its fence."""
+
+    def __init__(self, *replies: AgentReply | None, policy: Policy | None = None) -> None:
+        self.clock = Hands()
+        self.heard: list[Exchange] = []
+        self.secrets = Secrets({"TOKEN": "hush"})
+        self.agent = Scripted(*replies)
+        workshop = Workshop(clock=self.clock, secrets=self.secrets, web=Web(), listener=self.heard.append)
+        self.fenced = Fenced(self.agent, workshop, policy or Policy(failures=2, pause=10))
+
+    async def kinds(self, calls: int) -> list[str]:
+        replies = [await self.fenced.call(CALL) for _ in range(calls)]
+        return ["ok" if reply.failure is None else reply.failure.message for reply in replies]
+
+
+REFUSED = "scripted is not called for now: 2 calls in a row have failed"
+
+
+async def test_an_agent_that_keeps_failing_is_left_alone_for_a_while() -> None:
+    stage = Stage(DOWN, failed("timeout", "late"), AgentReply("back"))
+    assert await stage.kinds(3) == ["down", "late", REFUSED]
+    assert stage.agent.calls == 2
+    reply = await stage.fenced.call(CALL)
+    assert reply.failure == Failure("agent.unavailable", REFUSED, {"retry_after": 1e-05})
+    stage.clock.at = 10
+    assert await stage.kinds(1) == ["ok"]
+    assert stage.fenced.breaker.state == "closed"
+
+
+@pytest.mark.parametrize(
+    "kind", ["agent.refused", "agent.invalid_output", "agent.rate_limited", "card_declined"]
+)
+async def test_an_answer_that_is_about_the_question_says_nothing_of_the_agent(kind: str) -> None:
+    stage = Stage(*[failed(kind, "no")] * 5)
+    assert await stage.kinds(5) == ["no"] * 5
+
+
+@pytest.mark.parametrize(("deadline", "state"), [(None, "closed"), (6, "closed"), (5, "open")])
+async def test_a_call_given_up_counts_only_when_its_time_was_over(deadline: int | None, state: str) -> None:
+    stage = Stage(None, policy=Policy(failures=1))
+    task = asyncio.create_task(stage.fenced.call(replace(CALL, deadline=deadline)))
+    await asyncio.sleep(0)
+    stage.clock.at = 5
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stage.fenced.breaker.state == state
+
+
+async def test_no_secret_that_was_given_out_gets_past() -> None:
+    said = failed("agent.refused", "wrong: hush", {"hush": ["hush"]})
+    stage = Stage(AgentReply({"a": "say hush"}), said)
+    await stage.secrets.fill("secret://env/TOKEN")
+    assert await stage.fenced.call(CALL) == AgentReply({"a": "say [secret]"})
+    hidden = Failure("agent.refused", "wrong: [secret]", {"[secret]": ["[secret]"]})
+    assert (await stage.fenced.call(CALL)).failure == hidden
+
+
+async def test_an_exchange_is_told_redacted_and_bounded() -> None:
+    stage = Stage(AgentReply("x" * 10_000), failed("agent.refused", "no"))
+    await stage.secrets.fill("secret://env/TOKEN")
+    await stage.kinds(2)
+    first, second = stage.heard
+    assert first.sent.text == '{"what":"[secret]","who":"[redacted: pii]"}'
+    assert (len(first.received.text), first.received.size) == (SHOWN, 10_002)
+    assert (first.agent, first.attempt, first.outcome) == ("scripted", 1, "ok")
+    assert (second.outcome, second.received.text) == (
+        "agent.refused",
+        '{"kind":"agent.refused","message":"no"}',
+    )
+    assert first.sent == second.sent
+
+
+async def test_what_does_not_fit_is_not_shown() -> None:
+    stage = Stage(AgentReply({"raw": object()}))
+    await stage.kinds(1)
+    assert stage.heard[0].received.text == '"[does not fit its type]"'
+
+
+async def test_closing_closes_the_agent() -> None:
+    stage = Stage()
+    await stage.fenced.close()
+    assert stage.agent.closed
