@@ -113,6 +113,10 @@ class Deployments:
         """What is deployed for a tenant, by name."""
         return await self._catalog.flows(tenant)
 
+    def at_hand(self, digest: Digest) -> Plan | None:
+        """The plan of this digest where it is in memory: that of any execution at work here."""
+        return self._plans.at_hand(digest)
+
     async def plan(self, digest: Digest) -> Plan:
         """The plan of this digest, as executions have it. Raises `NotFound`."""
         return await self._plans.get(digest)

@@ -89,9 +89,9 @@ class Runtime(Flows):
         self._clock = clock
         self._entropy = entropy
         self.flows = Deployments(store, self._plans, registry, scorer, clock)
-        feed = Feed()
-        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, feed))
-        self.history = History(store, self._plans, feed)
+        self.feed = Feed()
+        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, self.feed))
+        self.history = History(store, self._plans, self.feed)
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
 
     # Flows called by flows.

@@ -35,6 +35,12 @@ class Settings(Struct, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """What lines look like: `auto` is columns on a terminal, and JSON everywhere else."""
+    trace_endpoint: str | None = None
+    """The collector that traces are sent to by OTLP over HTTP, as a base address; None sends none."""
+    trace_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """The share of traces that is recorded, of those that nobody has decided about before."""
     encoder: Literal["minilm", "lexical"] = "minilm"
     """What texts are compared with when a flow routes."""
     encoder_path: Path | None = None
@@ -58,6 +64,9 @@ SOURCES: Final = (
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
     Source("log_level", "log.level", "LOG_LEVEL"),
+    Source("log_format", "log.format", "LOG_FORMAT"),
+    Source("trace_endpoint", "trace.endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    Source("trace_share", "trace.share", "STRATA_TRACE_SHARE"),
     Source("encoder", "encoder.name", "STRATA_ENCODER"),
     Source("encoder_path", "encoder.path", "STRATA_ENCODER_PATH"),
 )

@@ -6,8 +6,10 @@ of any kind.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -19,6 +21,10 @@ from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.observability.fanout import Fanout
+from stratarouter_runtime.observability.observatory import Observatory
+from stratarouter_runtime.observability.process import Process
+from stratarouter_runtime.observability.tracing import Sampler
+from stratarouter_runtime.ports import Operation
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.settings import variables
 from stratarouter_runtime.storage.memory import MemoryStore
@@ -27,6 +33,7 @@ from stratarouter_runtime.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.workshop import Workshop
+    from stratarouter_runtime.ids import AgentName
     from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
     from stratarouter_runtime.settings import Settings
 
@@ -48,6 +55,8 @@ class Application(Struct, frozen=True):
     embedder: Embedder
     place: str
     """Where executions are kept, as people may see it."""
+    observatory: Observatory
+    """What is counted, written down and told of it."""
 
 
 def open_project(folder: Path) -> Registry:
@@ -97,6 +106,7 @@ async def application(
         embedder = LazyEmbedder(lambda: _open_embedder(settings))
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
+        sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -104,9 +114,53 @@ async def application(
             observer=observers,
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            sampler=sampler,
         )
+        observatory = _observe(runtime, opened, observers)
+        if settings.trace_endpoint is not None:
+            _trace(settings.trace_endpoint, observatory, registry, closing)
+        closing.push_async_callback(observatory.close)
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
-        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place)
+        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place, observatory)
+
+
+def _observe(runtime: Runtime, store: Store, observers: Fanout) -> Observatory:
+    """Introduce the parts that count to what gathers their figures: one line each."""
+    observatory = Observatory(store, runtime.flows.at_hand)
+    observers.add(observatory.telemetry)
+    metrics = observatory.metrics
+    metrics.add("store", store.stats)
+    metrics.add("driver", runtime.driver.stats)
+    metrics.add("feed", runtime.feed.stats)
+    metrics.add("observers", observers.stats)
+    metrics.add("process", Process(installed_version, SystemClock().now()).stats)
+    observatory.health.add("store", partial(_writable, store))
+    return observatory
+
+
+def installed_version() -> str:
+    """Of the distribution."""
+    from importlib.metadata import version  # noqa: PLC0415 - start-up: 20 ms that only who asks needs
+
+    return version("stratarouter-runtime")
+
+
+async def _writable(store: Store) -> str:
+    await store.probe()
+    return "writable"
+
+
+def _trace(endpoint: str, observatory: Observatory, registry: Registry, closing: AsyncExitStack) -> None:
+    """Send traces from here on. Raises `InvalidSetting` where the libraries for it are missing."""
+    from stratarouter_runtime.observability.otlp import Exporter  # noqa: PLC0415 - start-up cost, and an extra
+
+    def describe(name: AgentName) -> Operation:
+        agent = registry.get(name)
+        return Operation("invoke_workflow") if agent is None else agent.operation
+
+    exporter = Exporter(endpoint, installed_version())
+    closing.push_async_callback(asyncio.to_thread, exporter.close)
+    observatory.send_traces(exporter, describe)
 
 
 async def _open_store(settings: Settings, store: Path | str | None, *, readonly: bool) -> tuple[Store, str]:

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan
 
 
+class DriverStats(Struct, frozen=True):
+    """Executions at work in this process."""
+
+    active: int
+
+
 class Driver:
     """Drives executions: one task each, all facts through one journal."""
 
@@ -49,6 +56,10 @@ class Driver:
         self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
         self._draining = False
+
+    def stats(self) -> DriverStats:
+        """How many are at work."""
+        return DriverStats(len(self._drives))
 
     @property
     def active(self) -> list[ExecutionId]:

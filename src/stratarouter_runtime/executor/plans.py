@@ -33,6 +33,10 @@ class Plans:
             await self._catalog.keep_plan(plan.digest, plan.document)
         self._remember(plan)
 
+    def at_hand(self, digest: Digest) -> Plan | None:
+        """The plan of this digest where it is in memory."""
+        return self._plans.get(digest)
+
     async def get(self, digest: Digest) -> Plan:
         """The plan of this digest. Raises `NotFound`."""
         plan = self._plans.get(digest)

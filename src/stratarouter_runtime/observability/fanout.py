@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.ports import Observer
@@ -21,11 +22,22 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 
+class FanoutStats(Struct, frozen=True):
+    """What observers did that they should not."""
+
+    failures: int
+
+
 class Fanout(Observer):
     """Tells each observer in turn. Observers may be added and removed while facts come in."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = list(observers)
+        self._failures = 0
+
+    def stats(self) -> FanoutStats:
+        """How often one of them failed."""
+        return FanoutStats(self._failures)
 
     def add(self, observer: Observer) -> None:
         """Let one more hear of what happens from now on."""
@@ -41,4 +53,5 @@ class Fanout(Observer):
             try:
                 observer.recorded(execution, records, events)
             except Exception:  # noqa: BLE001 - an observer cannot fail a run
+                self._failures += 1
                 _LOG.exception("an observer failed on execution %s", execution.id)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.ids import ExecutionId
@@ -17,11 +18,21 @@ from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.state.events import Record
 
 
+class FeedStats(Struct, frozen=True):
+    """Who wants to hear."""
+
+    watchers: int
+
+
 class Feed(Observer):
     """Wakes the watchers of an execution. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._watchers: dict[ExecutionId, set[asyncio.Event]] = {}
+
+    def stats(self) -> FeedStats:
+        """How many watch now."""
+        return FeedStats(sum(map(len, self._watchers.values())))
 
     @contextmanager
     def watching(self, execution: ExecutionId) -> Iterator[asyncio.Event]:

@@ -9,8 +9,9 @@ import asyncio
 import os
 import resource
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -38,17 +39,20 @@ class ProcessStats(Struct, frozen=True):
 
 
 class Process:
-    """This process. `started` is when it began, in microseconds since the epoch."""
+    """This process. `started` is when it began, in microseconds since the epoch.
 
-    def __init__(self, version: str, started: int) -> None:
-        self._version = version
+    Its version is asked for once, with the first look.
+    """
+
+    def __init__(self, version: Callable[[], str], started: int) -> None:
+        self._version = cache(version)
         self._started = started / 1_000_000
 
     def stats(self) -> ProcessStats:
         """What the system says now; 0 where it does not say."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         return ProcessStats(
-            build={self._version: 1},
+            build={self._version(): 1},
             started=self._started,
             cpu_seconds=used.ru_utime + used.ru_stime,
             memory=_memory(),

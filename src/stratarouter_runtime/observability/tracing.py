@@ -27,13 +27,8 @@ _WHOLE: Final = 1 << 56
 """As many traces as the last 14 hex digits of their ids tell apart."""
 
 
-def sampler(share: float) -> Sampler:
-    """Decides by the id of a trace alone, so that all who take part decide alike."""
-    return Sampler(share)
-
-
 class Sampler:
-    """Records a share (0 to 1) of the traces."""
+    """Records a share (0 to 1) of the traces, by their ids alone, so that all who take part decide alike."""
 
     def __init__(self, share: float) -> None:
         self._bound = round(share * _WHOLE)
