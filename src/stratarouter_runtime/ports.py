@@ -210,6 +210,33 @@ class Embedder(Protocol):
         ...
 
 
+# Callers.
+
+Scope: TypeAlias = Literal["execute", "read", "deploy", "admin", "operate"]
+"""What a caller may do: run and control executions, look, change what is deployed, all of this; and look
+at the server as a whole, which no other scope includes since it tells of other tenants."""
+
+
+class Caller(Struct, frozen=True):
+    """Who makes a request, and what they may do. `by` is how the audit names them."""
+
+    tenant: Tenant
+    scopes: frozenset[Scope]
+    by: str
+
+    def may(self, scope: Scope) -> bool:
+        """Whether this is allowed to them."""
+        return scope in self.scopes or ("admin" in self.scopes and scope != "operate")
+
+
+class Door(Protocol):
+    """Lets callers in by what they show."""
+
+    async def caller(self, shown: str, /) -> Caller | None:
+        """Who shows this; None where it is not valid, for whatever reason. Raises `errors.StoreError`."""
+        ...
+
+
 # Storage.
 
 
@@ -442,6 +469,12 @@ class Selection(Struct, frozen=True):
     before: int | None = None
     source: ExecutionId | None = None
     key: Digest | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of a space: then what is still being worked out is not kept either."""
+        rest = (self.tag, self.before, self.source, self.key)
+        return self.space is not None and all(part is None for part in rest)
 
 
 class Generation(Struct, frozen=True):

@@ -41,6 +41,7 @@ KINDS: Final = {
     "invalid-setting": Kind(500, "The server is not set up for this"),
     "invalid-state": Kind(409, "The execution is not in a state for this"),
     "journal-mismatch": Kind(500, "The journal does not follow from its plan"),
+    "lease-lost": Kind(503, "Another process goes on with the work of this one", retry=True),
     "limit-exceeded": Kind(429, "A limit refused the request", retry=True),
     "link-error": Kind(422, "The agents at hand do not fit the flow"),
     "not-found": Kind(404, "There is no such thing"),
@@ -55,6 +56,7 @@ KINDS: Final = {
     # Codes of this edge.
     "body-too-large": Kind(413, "The body is too large"),
     "draining": Kind(503, "The server is shutting down", retry=True),
+    "forbidden": Kind(403, "The key does not allow this"),
     "headers-too-large": Kind(431, "The headers are too large"),
     "idempotency-key-reused": Kind(422, "The key stands for another request"),
     "in-flight": Kind(409, "The first request with this key is still being worked on", retry=True),
@@ -66,6 +68,7 @@ KINDS: Final = {
     "precondition-failed": Kind(412, "The workflow is not the expected version"),
     "request-timeout": Kind(408, "The request did not arrive in time"),
     "too-many-connections": Kind(503, "Too many connections", retry=True),
+    "unauthenticated": Kind(401, "A valid key is needed"),
     "unsupported-media-type": Kind(415, "The type of the body is not understood"),
 }
 

@@ -40,6 +40,7 @@ BY_CODE: Final = {
     "not-found": Exit.BAD_INPUT,
     "store-error": Exit.UNAVAILABLE,
     "store-full": Exit.UNAVAILABLE,
+    "lease-lost": Exit.UNAVAILABLE,
     "store-locked": Exit.UNAVAILABLE,
     "store-read-only": Exit.UNAVAILABLE,
     "store-unavailable": Exit.UNAVAILABLE,

@@ -13,6 +13,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.sharing import NOBODY
+from stratarouter_runtime.storage.memory_cache import MemoryCache
 from stratarouter_runtime.storage.memory_sharing import MemoryLeases, MemoryMail
 from stratarouter_runtime.storage.memory_shelf import MemoryAudit, MemoryShelf
 from stratarouter_runtime.storage.rules import UNFINISHED, check_records, check_size, restated, unknown
@@ -44,10 +45,11 @@ class MemoryStore(Store):
         self._closed = False
         self.owners: dict[ExecutionId, Lease] = {}
         """Who owns each execution."""
-        self.leases = MemoryLeases(self, span, now)
-        self.mail = MemoryMail(self)
+        self.leases = MemoryLeases(self, self.owners, span, now)
+        self.mail = MemoryMail(self.owners)
         self.audit = self._audit = MemoryAudit(self._check_open)
         self.shelf = MemoryShelf(self._check_open, self._audit)
+        self.cache = MemoryCache(self._check_open)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:

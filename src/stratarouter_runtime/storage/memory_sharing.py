@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stratarouter_runtime.ids import ExecutionId
-    from stratarouter_runtime.storage.memory import MemoryStore
+    from stratarouter_runtime.ports import Journal
+
+    Owners = dict[ExecutionId, Lease]
 
 
 class MemoryLeases(Leases):
     """Leases by the clock `now`, in seconds."""
 
-    def __init__(self, store: MemoryStore, span: float | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self, journal: Journal, owners: Owners, span: float | None, now: Callable[[], float]
+    ) -> None:
         self.span = span
-        self._store = store
+        self._journal = journal
+        self._owners = owners
         self._now = now
         self._ends: dict[Lease, float] = {}
         self._last = 0
@@ -65,27 +70,27 @@ class MemoryLeases(Leases):
             return []
         orphans = [
             row.id
-            for row in await self._store.unfinished()
-            if row.status in DRIVEN and self._store.owners[row.id] not in self._ends
+            for row in await self._journal.unfinished()
+            if row.status in DRIVEN and self._owners[row.id] not in self._ends
         ]
         for execution in orphans[:limit]:
-            self._store.owners[execution] = lease
+            self._owners[execution] = lease
         return orphans[:limit]
 
     @override
     async def take(self, lease: Lease, execution: ExecutionId) -> bool:
         self._take_expired()
-        row = await self._store.find(execution)
+        row = await self._journal.find(execution)
         if row is None or row.status not in UNFINISHED or lease not in self._ends:
             return False
-        if self._store.owners[execution] not in self._ends:
-            self._store.owners[execution] = lease
-        return self._store.owners[execution] == lease
+        if self._owners[execution] not in self._ends:
+            self._owners[execution] = lease
+        return self._owners[execution] == lease
 
     @override
     async def held(self, lease: Lease) -> list[ExecutionId]:
-        rows = await self._store.unfinished()
-        return [row.id for row in rows if row.status in DRIVEN and self._store.owners[row.id] == lease]
+        rows = await self._journal.unfinished()
+        return [row.id for row in rows if row.status in DRIVEN and self._owners[row.id] == lease]
 
     def _end(self) -> float:
         return float("inf") if self.span is None else self._now() + self.span
@@ -99,8 +104,8 @@ class MemoryLeases(Leases):
 class MemoryMail(Mail):
     """Letters in a dictionary."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
         self._letters: dict[int, tuple[ExecutionId, bytes]] = {}
         self._seen: dict[int, Lease] = {}
         self._outcomes: dict[int, bytes] = {}
@@ -116,7 +121,7 @@ class MemoryMail(Mail):
     async def collect(self, lease: Lease) -> list[Letter]:
         new = []
         for number, (execution, body) in self._letters.items():
-            mine = self._store.owners.get(execution) == lease and self._seen.get(number) != lease
+            mine = self._owners.get(execution) == lease and self._seen.get(number) != lease
             if mine and number not in self._outcomes:
                 new.append(Letter(number, execution, body, number in self._seen))
                 self._seen[number] = lease

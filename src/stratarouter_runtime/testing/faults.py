@@ -18,7 +18,9 @@ from typing_extensions import override
 from stratarouter_runtime.errors import Conflict, StoreError, StoreFull, StoreUnavailable
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.testing.faulty_sharing import FaultyLeases, FaultyMail
 
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
@@ -75,7 +77,10 @@ class FaultyStore(Store):
         finish: Finish = at_once,
     ) -> None:
         self._kept = kept
+        self.leases = FaultyLeases(kept.leases, self._read, self._write)
+        self.mail = FaultyMail(kept.mail, self._read, self._write)
         self.shelf = kept.shelf
+        self.cache = kept.cache
         self.audit = kept.audit
         self._weather = weather
         self._draw = chance.random
@@ -93,15 +98,19 @@ class FaultyStore(Store):
     # Writing.
 
     @override
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
-        created: bool = await self._write(partial(self._kept.create, execution, records))
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
+        created: bool = await self._write(partial(self._kept.create, execution, records, lease))
         return created
 
     @override
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
-        await self._write(partial(self._kept.append, execution, records, status))
+        await self._write(partial(self._kept.append, execution, records, status, lease))
 
     @override
     async def keep_plan(self, plan: Digest, document: bytes) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import StoreError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.memory import MemoryStore
 
@@ -35,20 +36,24 @@ class FailingStore(MemoryStore):
         self._left = None
 
     @override
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
         if self._fails() and not self._late:
             raise self._error
-        created = await super().create(execution, records)
+        created = await super().create(execution, records, lease)
         self._report()
         return created
 
     @override
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
         if self._fails() and not self._late:
             raise self._error
-        await super().append(execution, records, status)
+        await super().append(execution, records, status, lease)
         self._report()
 
     def _fails(self) -> bool:

@@ -68,7 +68,7 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch: pytes
         (f"{statement('listed')} {statement('find')}", "sqlite_autoindex_executions_1"),
         (f"{statement('listed')} {statement('newest')}", "executions_by_age"),
         (f"{statement('listed')} WHERE tenant = :tenant {statement('newest')}", "executions_of_tenant"),
-        (f"{statement('listed')} {statement('unfinished')}", "executions_unfinished"),
+        (statement("held"), "executions_unfinished"),
         (statement("shelf_get"), "PRIMARY KEY"),
         (statement("shelf_of_tenant"), "PRIMARY KEY"),
         (statement("shelf_of_all"), "PRIMARY KEY"),
@@ -78,7 +78,7 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch: pytes
 def test_no_query_walks_a_table_or_sorts(filled: Path, query: str, index: str) -> None:
     """What is asked at every step, or of a million executions, must come out of an index."""
     raw = apsw.Connection(str(filled))
-    wanted = {"id": "x", "after": 0, "tenant": ANN, "limit": 10, "kind": "rule", "name": ""}
+    wanted = {"id": "x", "after": 0, "tenant": ANN, "limit": 10, "kind": "rule", "name": "", "lease": 1}
     steps = [str(step[3]) for step in raw.execute(f"EXPLAIN QUERY PLAN {query}", wanted)]
     raw.close()
     assert any(index in step for step in steps)

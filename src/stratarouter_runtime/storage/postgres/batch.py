@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from stratarouter_runtime.errors import Conflict
+from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.postgres.text import written
 from stratarouter_runtime.storage.rules import check_records, unknown
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.errors import StrataError
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
 
 LARGEST: Final = 2**63 - 1
@@ -36,6 +38,7 @@ class Create:
     place: int
     execution: Execution
     records: Sequence[Record]
+    lease: Lease = NOBODY
 
     @property
     def id(self) -> ExecutionId:
@@ -50,6 +53,7 @@ class Append:
     id: ExecutionId
     records: Sequence[Record]
     status: Execution | None
+    lease: Lease = NOBODY
 
 
 Write: TypeAlias = Create | Append
@@ -97,7 +101,7 @@ class Staged:
 
     def all_columns(self) -> list[list[Any]]:
         """The columns of records, then of executions, then of statuses told anew."""
-        executions = _columns(sorted(self.executions, key=itemgetter(1)), 12)
+        executions = _columns(sorted(self.executions, key=itemgetter(1)), 13)
         statuses = _columns([self.statuses[place] for place in sorted(self.statuses)], 6)
         return [*self.record_columns(), *executions, *statuses]
 
@@ -107,6 +111,11 @@ class Staged:
             self.decided[index] if index in self.decided else _outcome(write, made)
             for index, write in enumerate(writes)
         ]
+
+
+def leases_of(writes: Sequence[Write]) -> list[Lease]:
+    """The leases under which these writes come true."""
+    return sorted({write.lease for write in writes if write.lease != NOBODY})
 
 
 def stage(
@@ -147,7 +156,7 @@ def _create(
         raise
     row = write.execution
     identity = (write.place, *map(written, (row.id, row.tenant, row.flow, row.plan)))
-    rest = (row.status, row.created, row.updated, VERSION, *_end(row))
+    rest = (row.status, row.created, row.updated, VERSION, *_end(row), write.lease)
     staged.executions.append((*identity, *rest))
     _add(staged, write.place, write.records)
 

@@ -12,16 +12,18 @@ import asyncpg
 
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.storage.postgres.batch import Head, Staged, stage
+from stratarouter_runtime.storage.postgres.batch import Head, Staged, leases_of, stage
 from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, RACES, lost, translated
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, release
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import as_meant, written
+from stratarouter_runtime.storage.rules import taken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.storage.postgres.address import Address
     from stratarouter_runtime.storage.postgres.batch import Outcome, Write
 
@@ -37,7 +39,8 @@ class Lane:
 
     def __init__(self, address: Address, number: int, patience: float) -> None:
         self._address = address
-        self._lock = LOCKS | (number & 0x7FFF_FFFF)
+        self.lock = LOCKS | (number & 0x7FFF_FFFF)
+        """The advisory lock that its session holds."""
         self._patience = patience
         self._connection: asyncpg.Connection | None = None
         self._heads: dict[ExecutionId, Head] = {}
@@ -49,7 +52,7 @@ class Lane:
         lost in the middle of a commit and does not come back, the writes may have come true.
         """
         sent: Staged | None = None
-        races = 0
+        leases, races = leases_of(writes), 0
         while True:
             connection = await self._connected(until)
             try:
@@ -59,7 +62,7 @@ class Lane:
                     sent = None
                     staged = await self._stage(connection, writes)
                     sent = staged
-                    return self._done(writes, staged, await _write(connection, staged, number))
+                    return self._done(writes, staged, await _write(connection, staged, number, leases))
             except RACES as error:
                 sent, races = None, races + 1
                 self._forget(writes)
@@ -95,8 +98,8 @@ class Lane:
 
         So long nobody can say what became of its commit; its end, asked for here, decides that.
         """
-        if not await connection.fetchval(statement("own_lane"), self._lock):
-            await connection.execute(statement("end_lost"), self._lock)
+        if not await connection.fetchval(statement("own_lane"), self.lock):
+            await connection.execute(statement("end_lost"), self.lock)
             raise StoreUnavailable(
                 f"a lost session is still at work at {self._address.place}", hint="try again in a moment"
             )
@@ -145,14 +148,23 @@ class Lane:
             self._connection = None
 
 
-async def _write(connection: asyncpg.Connection, staged: Staged, number: int) -> set[int]:
-    """Commit; the places of the executions that began. One statement is one transaction."""
+async def _write(
+    connection: asyncpg.Connection, staged: Staged, number: int, leases: Sequence[Lease]
+) -> set[int]:
+    """Commit; the places of the executions that began. One statement is one transaction.
+
+    Raises `LeaseLost`, having written nothing, where one of these leases was taken.
+    """
     if staged.nothing:
         return set()
     if staged.executions or staged.statuses:
-        return _places(await connection.fetch(statement("commit"), number, *staged.all_columns()))
-    await connection.execute(statement("append"), number, *staged.record_columns())
-    return set()
+        held, made = (await connection.fetch(statement("commit"), number, *staged.all_columns(), leases))[0]
+    else:
+        done = await connection.execute(statement("append"), number, *staged.record_columns(), leases)
+        held, made = done != "INSERT 0 0", ()
+    if not held:
+        raise taken()
+    return set(made)
 
 
 async def _look(connection: asyncpg.Connection, sent: Staged, number: int) -> set[int] | None:

@@ -40,34 +40,47 @@ SELECT e.id, e.execution,
 FROM strata.executions e WHERE e.id = ANY($1::text[])
 
 -- name: append
+WITH alive AS (
+    SELECT process FROM strata.processes WHERE process = ANY($7::bigint[]) FOR KEY SHARE
+)
 INSERT INTO strata.records (batch, execution, at, seq, body, link)
 SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bytea[], $6::bytea[])
+WHERE (SELECT count(*) FROM alive) = cardinality($7::bigint[])
 
 -- name: commit
-WITH made AS (
+WITH alive AS (
+    SELECT process FROM strata.processes WHERE process = ANY($26::bigint[]) FOR KEY SHARE
+), made AS (
     INSERT INTO strata.executions
-        (execution, id, tenant, flow, plan, status, created, updated, version, output, failure, usage)
+        (execution, id, tenant, flow, plan, status, created, updated, version, output, failure, usage, owner)
     SELECT * FROM unnest(
         $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[],
-        $14::bigint[], $15::integer[], $16::text[], $17::text[], $18::text[])
+        $14::bigint[], $15::integer[], $16::text[], $17::text[], $18::text[], $19::bigint[])
+    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
     ON CONFLICT (id) DO NOTHING
     RETURNING execution
 ), told AS (
-    SELECT * FROM unnest($19::bigint[], $20::text[], $21::bigint[], $22::text[], $23::text[], $24::text[])
+    SELECT * FROM unnest($20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[])
         AS told (execution, status, updated, output, failure, usage)
+    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
 ), restated AS (
     UPDATE strata.executions e
     SET status = told.status, updated = greatest(e.updated, told.updated),
-        output = told.output, failure = told.failure, usage = told.usage
-    FROM told WHERE e.execution = told.execution
+        output = told.output, failure = told.failure, usage = told.usage,
+        owner = CASE told.status WHEN 'paused' THEN 0 ELSE e.owner END
+    FROM told
+    WHERE e.execution = told.execution
+        -- A commit told twice must not say anew what another process has changed since.
+        AND (e.owner = 0 OR e.owner = ANY($26::bigint[]) OR cardinality($26::bigint[]) = 0)
 ), kept AS (
     INSERT INTO strata.records (batch, execution, at, seq, body, link)
     SELECT $1, r.execution, r.at, r.seq, r.body, r.link
     FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bytea[], $6::bytea[])
         AS r (execution, at, seq, body, link)
-    WHERE r.execution <> ALL($7::bigint[]) OR r.execution IN (SELECT execution FROM made)
+    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
+        AND (r.execution <> ALL($7::bigint[]) OR r.execution IN (SELECT execution FROM made))
 )
-SELECT execution FROM made
+SELECT (SELECT count(*) FROM alive) = cardinality($26::bigint[]), ARRAY(SELECT execution FROM made)
 
 -- name: made
 SELECT execution FROM strata.executions WHERE execution = ANY($1::bigint[])
@@ -170,3 +183,141 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 -- name: audit_lines
 SELECT number, tenant, at, by, what, name, version, digest, link FROM strata.audit
 WHERE number > $1 ORDER BY number LIMIT $2
+
+-- name: enter
+INSERT INTO strata.processes (sessions, kept, ends)
+VALUES ($1::bigint[], clock_timestamp(), clock_timestamp() + make_interval(secs => $2))
+RETURNING process
+
+-- name: keep
+UPDATE strata.processes
+SET kept = clock_timestamp(), ends = clock_timestamp() + make_interval(secs => $2)
+WHERE process = $1 RETURNING process
+
+-- name: leave
+DELETE FROM strata.processes WHERE process = $1
+
+-- name: take_expired
+DELETE FROM strata.processes p
+WHERE ends < clock_timestamp()
+    OR kept < clock_timestamp() - make_interval(secs => $1) AND NOT EXISTS (
+        SELECT FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.objsubid = 1
+            AND (l.classid::bigint << 32 | l.objid::bigint) = ANY(p.sessions)
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+
+-- name: claim
+WITH RECURSIVE owners AS (
+    (SELECT owner FROM strata.executions
+    WHERE status IN ('queued', 'running', 'waiting', 'paused') ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.owner FROM strata.executions e
+        WHERE status IN ('queued', 'running', 'waiting', 'paused') AND e.owner > o.owner
+        ORDER BY e.owner LIMIT 1)
+    FROM owners o WHERE o.owner IS NOT NULL
+), alive AS (
+    SELECT process FROM strata.processes WHERE process = $1 FOR KEY SHARE
+), orphans AS (
+    SELECT execution FROM strata.executions
+    WHERE status IN ('queued', 'running', 'waiting')
+        AND owner = ANY(ARRAY(
+            SELECT o.owner FROM owners o
+            WHERE o.owner IS NOT NULL
+                AND NOT EXISTS (SELECT FROM strata.processes p WHERE p.process = o.owner)))
+    ORDER BY owner, created, execution LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE strata.executions e SET owner = $1
+FROM orphans o WHERE e.execution = o.execution AND EXISTS (SELECT FROM alive)
+RETURNING e.id, e.created, e.execution
+
+-- name: take
+WITH alive AS (
+    SELECT process FROM strata.processes WHERE process = $1 FOR KEY SHARE
+), found AS (
+    SELECT execution, owner FROM strata.executions WHERE id = $2
+)
+UPDATE strata.executions e SET owner = $1
+FROM found f
+WHERE e.execution = f.execution AND e.owner = f.owner
+    AND e.status IN ('queued', 'running', 'waiting', 'paused')
+    AND (f.owner = $1 OR NOT EXISTS (SELECT FROM strata.processes p WHERE p.process = f.owner))
+    AND EXISTS (SELECT FROM alive)
+RETURNING e.id
+
+-- name: held
+SELECT id FROM strata.executions
+WHERE owner = $1 AND status IN ('queued', 'running', 'waiting') ORDER BY created, execution
+
+-- name: mail_post
+WITH old AS (
+    DELETE FROM strata.mail WHERE posted < clock_timestamp() - make_interval(hours => 1)
+)
+INSERT INTO strata.mail (execution, body, posted) VALUES ($1, $2, clock_timestamp()) RETURNING letter
+
+-- name: mail_collect
+WITH new AS (
+    SELECT letter, seen FROM strata.mail m JOIN strata.executions e ON e.id = m.execution
+    WHERE outcome IS NULL AND owner = $1 AND seen <> $1
+)
+UPDATE strata.mail m SET seen = $1 FROM new WHERE m.letter = new.letter AND m.seen = new.seen
+RETURNING m.letter, m.execution, m.body, new.seen <> 0
+
+-- name: mail_settle
+UPDATE strata.mail SET outcome = coalesce(outcome, $2) WHERE letter = $1
+
+-- name: mail_outcome
+SELECT outcome FROM strata.mail WHERE letter = $1
+
+-- name: mail_withdraw
+DELETE FROM strata.mail WHERE letter = $1 AND (seen = 0 OR outcome IS NOT NULL)
+
+-- name: mail_there
+SELECT FROM strata.mail WHERE letter = $1
+
+-- name: cache_keep
+INSERT INTO strata.cache_entries (tenant, key, space, grouped, source, created, expires, tags, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (tenant, key) DO UPDATE SET space = excluded.space, grouped = excluded.grouped,
+    source = excluded.source, created = excluded.created, expires = excluded.expires,
+    tags = excluded.tags, body = excluded.body
+
+-- name: cache_find
+SELECT tenant, key, space, grouped, source, created, expires, tags, body FROM strata.cache_entries
+WHERE tenant = $1 AND key = $2
+
+-- name: cache_group
+SELECT tenant, key, space, grouped, source, created, expires, tags, body FROM strata.cache_entries
+WHERE tenant = $1 AND grouped = $2 AND grouped <> '' ORDER BY created DESC, entry DESC LIMIT $3
+
+-- name: cache_count
+SELECT count(*) FROM strata.cache_entries
+
+-- name: cache_forget
+DELETE FROM strata.cache_entries
+
+-- name: cache_selected
+WHERE tenant = $1 AND ($2::text IS NULL OR space = $2) AND ($3::text IS NULL OR $3 = ANY(tags))
+AND ($4::bigint IS NULL OR created < $4) AND ($5::text IS NULL OR source = $5) AND ($6::text IS NULL OR key = $6)
+
+-- name: cache_forgotten
+RETURNING space, key
+
+-- name: cache_next
+INSERT INTO strata.cache_generations AS g (tenant, space, epoch, revision) VALUES ($1, $2, $3, 1)
+ON CONFLICT (tenant, space) DO UPDATE SET epoch = g.epoch + excluded.epoch, revision = g.revision + 1
+
+-- name: cache_generations
+SELECT tenant, space, epoch, revision FROM strata.cache_generations ORDER BY tenant, space
+
+-- name: cache_expire
+DELETE FROM strata.cache_entries WHERE expires < $1 RETURNING 1
+
+-- name: cache_shorten
+DELETE FROM strata.cache_entries WHERE entry IN (
+    SELECT entry FROM strata.cache_entries ORDER BY created DESC, entry DESC OFFSET $1
+) RETURNING 1
+
+-- name: cache_holdings
+SELECT space, count(*), sum(length(body))::bigint FROM strata.cache_entries
+WHERE tenant = $1 GROUP BY space ORDER BY space

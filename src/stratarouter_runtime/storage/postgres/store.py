@@ -14,16 +14,19 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreReadOnly, StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.postgres import audited
 from stratarouter_runtime.storage.postgres.address import Address, parse
 from stratarouter_runtime.storage.postgres.batch import Append, Create, check_range
+from stratarouter_runtime.storage.postgres.cache import PostgresCache
 from stratarouter_runtime.storage.postgres.connection import connect
 from stratarouter_runtime.storage.postgres.faults import closed
 from stratarouter_runtime.storage.postgres.lane import Lane
 from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
 from stratarouter_runtime.storage.postgres.numbers import Numbers
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
+from stratarouter_runtime.storage.postgres.sharing import SPAN, PostgresLeases, PostgresMail
 from stratarouter_runtime.storage.postgres.shelf import PostgresAudit, PostgresShelf
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.sharing import Lease
 
 LANES: Final = 2
 """Sessions that write."""
@@ -52,29 +56,43 @@ OPENING: Final = 5.0
 class PostgresStore(Store):
     """A store in one database. Without a writer it only reads. Used from one event loop."""
 
-    def __init__(self, address: Address, pool: Pool, numbers: Numbers, writer: Writer | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        pool: Pool,
+        numbers: Numbers,
+        writer: Writer | None = None,
+        leases: PostgresLeases | None = None,
+    ) -> None:
         self.place = address.place
         self._pool = pool
         self._numbers = numbers
         self._writer = writer
         self._closed = False
+        self.leases = leases or PostgresLeases(pool)
+        self.mail = PostgresMail(pool)
         self.shelf = PostgresShelf(pool, self._writing)
+        self.cache = PostgresCache(pool, self._writing)
         self.audit = PostgresAudit(pool)
 
     @override
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
         check_size(execution.id, records)
         check_range(execution, records)
         writer = self._writing()
-        return bool(await writer.submit(Create(await self._numbers.take(), execution, records)))
+        return bool(await writer.submit(Create(await self._numbers.take(), execution, records, lease)))
 
     @override
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
         check_size(execution, records)
         check_range(status, records)
-        await self._writing().submit(Append(execution, records, status))
+        await self._writing().submit(Append(execution, records, status, lease))
 
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
@@ -184,13 +202,18 @@ class PostgresStore(Store):
 
 
 async def open_store(
-    url: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE, opening: float = OPENING
+    url: str,
+    *,
+    connections: int = CONNECTIONS,
+    patience: float = PATIENCE,
+    opening: float = OPENING,
+    span: float = SPAN,
 ) -> PostgresStore:
     """Open the store in the database of this URL, bringing its schema up to date first.
 
     `connections` bounds the sessions; a request waits `patience` seconds for a database that
-    went away, and this call `opening` seconds for one that is not there yet. Raises
-    `StoreUnavailable` where it cannot be reached, `StoreVersion` for the schema of a newer
+    went away, and this call `opening` seconds for one that is not there yet. Leases hold for
+    `span` seconds. Raises `StoreUnavailable` where it cannot be reached, `StoreVersion` for the schema of a newer
     runtime, and `StoreError` for what waiting does not mend.
     """
     address = parse(url)
@@ -204,7 +227,8 @@ async def open_store(
             opened.push_async_callback(lane.close)
             await lane.open()
         opened.pop_all()
-    return PostgresStore(address, pool, numbers, Writer(lanes, numbers, address, patience))
+    leases = PostgresLeases(pool, [lane.lock for lane in lanes], span)
+    return PostgresStore(address, pool, numbers, Writer(lanes, numbers, address, patience), leases)
 
 
 async def open_readonly(

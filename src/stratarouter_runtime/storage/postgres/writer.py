@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.errors import StoreError, StoreUnavailable, StrataError
+from stratarouter_runtime.errors import LeaseLost, StoreError, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.batch import Create
 from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
 from stratarouter_runtime.storage.statistics import Commits
@@ -143,11 +143,15 @@ class _Queue:
                 request.future.set_result(outcome)
 
     async def _commit(self, batch: Sequence[_Request]) -> Sequence[Outcome | Exception]:
-        """Commit a batch, or fail it; where one value is to blame, each write is tried alone."""
+        """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
         writes = [request.write for request in batch]
         try:
             number = await self._numbers.take()
             return await self._lane.commit(writes, number, batch[0].until)
+        except LeaseLost as error:
+            # Of a process that came back under a new lease, only what belongs to the old one is refused.
+            if len({write.lease for write in writes}) == 1:
+                return [_own(error) for _ in batch]
         except StoreError as error:
             return [_own(error) for _ in batch]
         except Exception as error:  # noqa: BLE001 - the task must outlive whatever a write does

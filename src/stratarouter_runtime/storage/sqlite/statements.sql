@@ -3,8 +3,9 @@ SELECT execution, coalesce((SELECT max(seq) + 1 FROM records r WHERE r.execution
 FROM executions e WHERE id = :id
 
 -- name: create
-INSERT INTO executions (id, tenant, flow, plan, status, created, updated, version, output, failure, usage)
-VALUES (:id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage)
+INSERT INTO executions (id, tenant, flow, plan, status, created, updated, version, output, failure, usage,
+    owner)
+VALUES (:id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage, :owner)
 RETURNING execution
 
 -- name: append
@@ -12,7 +13,8 @@ INSERT INTO records (execution, seq, at, body, link) VALUES (?, ?, ?, ?, ?)
 
 -- name: restate
 UPDATE executions
-SET status = :status, updated = max(updated, :updated), output = :output, failure = :failure, usage = :usage
+SET status = :status, updated = max(updated, :updated), output = :output, failure = :failure, usage = :usage,
+    owner = CASE :status WHEN 'paused' THEN 0 ELSE owner END
 WHERE execution = :execution
 
 -- name: read
@@ -98,3 +100,107 @@ VALUES (:number, :tenant, :at, :by, :what, :name, :version, :digest, :link)
 -- name: audit_lines
 SELECT number, tenant, at, by, what, name, version, digest, link FROM audit
 WHERE number > :after ORDER BY number LIMIT :limit
+
+-- name: lease
+SELECT coalesce(max(process), 0) FROM processes
+
+-- name: lease_held
+SELECT 1 FROM processes WHERE process = :lease
+
+-- name: enter
+INSERT INTO processes DEFAULT VALUES RETURNING process
+
+-- name: expel_others
+DELETE FROM processes WHERE process <> :lease
+
+-- name: leave
+DELETE FROM processes WHERE process = :lease
+
+-- name: claim
+UPDATE executions SET owner = :lease
+WHERE execution IN (
+    SELECT execution FROM executions
+    WHERE status IN ('queued', 'running', 'waiting', 'paused') AND status <> 'paused'
+        AND (owner < :lease OR owner > :lease)
+    ORDER BY created, execution LIMIT :limit
+) AND EXISTS (SELECT 1 FROM processes WHERE process = :lease)
+RETURNING id, created, execution
+
+-- name: take
+UPDATE executions SET owner = :lease
+WHERE id = :id AND status IN ('queued', 'running', 'waiting', 'paused')
+    AND EXISTS (SELECT 1 FROM processes WHERE process = :lease)
+RETURNING id
+
+-- name: held
+SELECT id FROM executions
+WHERE owner = :lease AND status IN ('queued', 'running', 'waiting', 'paused') AND status <> 'paused'
+ORDER BY created, execution
+
+-- name: mail_post
+INSERT INTO mail (execution, body) VALUES (:id, :body) RETURNING letter
+
+-- name: mail_waiting
+SELECT letter, m.execution, body, seen FROM mail m JOIN executions e ON e.id = m.execution
+WHERE outcome IS NULL AND owner = :lease AND seen <> :lease ORDER BY letter
+
+-- name: mail_seen
+UPDATE mail SET seen = :lease
+WHERE outcome IS NULL AND seen <> :lease
+    AND execution IN (SELECT id FROM executions e WHERE e.id = mail.execution AND owner = :lease)
+
+-- name: mail_settle
+UPDATE mail SET outcome = coalesce(outcome, :outcome) WHERE letter = :letter
+
+-- name: mail_outcome
+SELECT outcome FROM mail WHERE letter = :letter
+
+-- name: mail_there
+SELECT 1 FROM mail WHERE letter = :letter
+
+-- name: mail_withdraw
+DELETE FROM mail WHERE letter = :letter AND (seen = 0 OR outcome IS NOT NULL)
+
+-- name: cache_keep
+INSERT OR REPLACE INTO cache_entries (tenant, key, space, grouped, source, created, expires, tags, body)
+VALUES (:tenant, :key, :space, :group, :source, :created, :expires, :tags, :body)
+
+-- name: cache_find
+SELECT tenant, key, space, grouped, source, created, expires, tags, body FROM cache_entries
+WHERE tenant = :tenant AND key = :key
+
+-- name: cache_group
+SELECT tenant, key, space, grouped, source, created, expires, tags, body FROM cache_entries
+WHERE tenant = :tenant AND grouped = :group AND grouped <> '' ORDER BY created DESC, entry DESC LIMIT :limit
+
+-- name: cache_count
+SELECT count(*) FROM cache_entries
+
+-- name: cache_forget
+DELETE FROM cache_entries
+
+-- name: cache_selected
+WHERE tenant = :tenant AND (:space IS NULL OR space = :space) AND (:source IS NULL OR source = :source)
+AND (:key IS NULL OR key = :key) AND (:before IS NULL OR created < :before)
+AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = :tag))
+
+-- name: cache_forgotten
+RETURNING space, key
+
+-- name: cache_next
+INSERT INTO cache_generations (tenant, space, epoch, revision) VALUES (:tenant, :space, :epoch, 1)
+ON CONFLICT (tenant, space) DO UPDATE SET epoch = epoch + excluded.epoch, revision = revision + 1
+
+-- name: cache_generations
+SELECT tenant, space, epoch, revision FROM cache_generations ORDER BY tenant, space
+
+-- name: cache_expire
+DELETE FROM cache_entries WHERE expires < :now
+
+-- name: cache_shorten
+DELETE FROM cache_entries WHERE entry IN (
+    SELECT entry FROM cache_entries ORDER BY created DESC, entry DESC LIMIT -1 OFFSET :most
+)
+
+-- name: cache_holdings
+SELECT space, count(*), sum(length(body)) FROM cache_entries WHERE tenant = :tenant GROUP BY space ORDER BY space

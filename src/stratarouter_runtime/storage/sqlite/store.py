@@ -16,14 +16,17 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
 from stratarouter_runtime.storage.sqlite import audited, writes
+from stratarouter_runtime.storage.sqlite.cache import SqliteCache
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.faults import NO_ROOM, full, read_only
 from stratarouter_runtime.storage.sqlite.lock import Ownership
 from stratarouter_runtime.storage.sqlite.reader import Reader
+from stratarouter_runtime.storage.sqlite.sharing import SqliteLeases, SqliteMail
 from stratarouter_runtime.storage.sqlite.shelf import SqliteAudit, SqliteShelf
 from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.storage.sqlite.writer import Writer
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.sharing import Lease
 
 T = TypeVar("T")
 
@@ -47,20 +51,27 @@ class SqliteStore(Store):
         self._reader = reader
         self._writer = writer
         self._ownership = ownership
+        self.leases = SqliteLeases(reader, self._write)
+        self.mail = SqliteMail(reader, self._write)
         self.shelf = SqliteShelf(reader, self._write)
+        self.cache = SqliteCache(reader, self._write)
         self.audit = SqliteAudit(reader)
 
     @override
-    async def create(self, execution: Execution, records: Sequence[Record]) -> bool:
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
         check_size(execution.id, records)
-        return await self._write(writes.create(execution, records), 1 + len(records))
+        return await self._write(writes.create(execution, records, lease), 1 + len(records))
 
     @override
     async def append(
-        self, execution: ExecutionId, records: Sequence[Record], status: Execution | None = None
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
     ) -> None:
         check_size(execution, records)
-        await self._write(writes.append(execution, records, status), len(records))
+        await self._write(writes.append(execution, records, status, lease), len(records))
 
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from stratarouter_runtime.sharing import NOBODY
+from stratarouter_runtime.storage.rules import taken
 from stratarouter_runtime.storage.sqlite.sql import statement
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import apsw
 
     from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
 
 Row: TypeAlias = tuple[int, int, int, bytes, bytes]
@@ -46,6 +49,20 @@ class Transaction:
         self._rows: list[Row] = []
         self.sync_seconds = 0.0
         """How long the last commit took to become durable."""
+        self._lease: int | None = None
+
+    def check(self, lease: Lease) -> None:
+        """Raise `LeaseLost` for any lease but the one that holds."""
+        if lease == NOBODY:
+            return
+        if self._lease is None:
+            self._lease = self.connection.execute(statement("lease")).get
+        if lease != self._lease:
+            raise taken()
+
+    def forget_lease(self) -> None:
+        """Look again who holds the lease: it was changed."""
+        self._lease = None
 
     def head(self, execution: ExecutionId) -> Head | None:
         """The head of a journal; None where there is no such execution."""
@@ -85,5 +102,6 @@ class Transaction:
         """Forget everything since `begin`."""
         self._rows.clear()
         self._heads.clear()
+        self._lease = None
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")

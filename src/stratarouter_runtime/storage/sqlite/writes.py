@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
+from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.rules import check_records, unknown
 from stratarouter_runtime.storage.sqlite.sql import statement
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.ids import Digest, ExecutionId
     from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
 
 T = TypeVar("T")
 Write: TypeAlias = "Callable[[Transaction], T]"
 
 
-def create(execution: Execution, records: Sequence[Record]) -> Write[bool]:
-    """Begin an execution; gives False where the id is taken."""
+def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> Write[bool]:
+    """Begin an execution, owned by a lease; gives False where the id is taken."""
     row = _told(execution) | {
         "id": execution.id,
         "tenant": execution.tenant,
@@ -35,9 +37,11 @@ def create(execution: Execution, records: Sequence[Record]) -> Write[bool]:
         "plan": execution.plan,
         "created": execution.created,
         "version": VERSION,
+        "owner": lease,
     }
 
     def write(transaction: Transaction) -> bool:
+        transaction.check(lease)
         if transaction.head(execution.id) is not None:
             return False
         check_records(execution.id, records, 0)
@@ -48,11 +52,14 @@ def create(execution: Execution, records: Sequence[Record]) -> Write[bool]:
     return write
 
 
-def append(execution: ExecutionId, records: Sequence[Record], status: Execution | None) -> Write[None]:
+def append(
+    execution: ExecutionId, records: Sequence[Record], status: Execution | None, lease: Lease = NOBODY
+) -> Write[None]:
     """Add records to a journal, and say anew how the execution is listed."""
     told = None if status is None else _told(status)
 
     def write(transaction: Transaction) -> None:
+        transaction.check(lease)
         head = transaction.head(execution)
         if head is None:
             raise unknown(execution)

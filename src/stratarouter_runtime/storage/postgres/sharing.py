@@ -1,0 +1,94 @@
+"""Leases and letters of processes that share a database, by the database's clock.
+
+Must never know: journals, or who drives what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from typing_extensions import override
+
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.sharing import Lease, Leases, Letter, Mail
+from stratarouter_runtime.storage.postgres.sql import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratarouter_runtime.storage.postgres.pool import Pool
+
+SPAN: Final = 3.0
+"""Seconds that a lease holds, where nothing else is said."""
+
+SILENCE: Final = 1.0
+"""Seconds without a word after which a process has ended whose sessions have."""
+
+
+class PostgresLeases(Leases):
+    """One row a process; `sessions` are the advisory locks that this one holds while it runs."""
+
+    def __init__(self, pool: Pool, sessions: Sequence[int] = (), span: float = SPAN) -> None:
+        self.span = span
+        self._pool = pool
+        self._sessions = list(sessions)
+
+    @override
+    async def enter(self) -> Lease:
+        return Lease((await self._pool.fetch(statement("enter"), self._sessions, self.span))[0][0])
+
+    @override
+    async def keep(self, lease: Lease) -> bool:
+        return bool(await self._pool.fetch(statement("keep"), lease, self.span))
+
+    @override
+    async def leave(self, lease: Lease) -> None:
+        await self._pool.fetch(statement("leave"), lease)
+
+    @override
+    async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
+        await self._take_expired()
+        rows = await self._pool.fetch(statement("claim"), lease, limit)
+        return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
+
+    @override
+    async def take(self, lease: Lease, execution: ExecutionId) -> bool:
+        await self._take_expired()
+        return bool(await self._pool.fetch(statement("take"), lease, execution))
+
+    @override
+    async def held(self, lease: Lease) -> list[ExecutionId]:
+        return [ExecutionId(row[0]) for row in await self._pool.fetch(statement("held"), lease)]
+
+    async def _take_expired(self) -> None:
+        await self._pool.fetch(statement("take_expired"), min(SILENCE, self.span))
+
+
+class PostgresMail(Mail):
+    """Letters in a table. One whose posting got no answer may be there twice: the second is refused."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @override
+    async def post(self, execution: ExecutionId, body: bytes) -> int:
+        return int((await self._pool.fetch(statement("mail_post"), execution, body))[0][0])
+
+    @override
+    async def collect(self, lease: Lease) -> list[Letter]:
+        rows = await self._pool.fetch(statement("mail_collect"), lease)
+        return sorted((Letter(*row) for row in rows), key=lambda letter: letter.number)
+
+    @override
+    async def settle(self, letter: int, outcome: bytes) -> None:
+        await self._pool.fetch(statement("mail_settle"), letter, outcome)
+
+    @override
+    async def outcome(self, letter: int) -> bytes | None:
+        rows = await self._pool.fetch(statement("mail_outcome"), letter)
+        return rows[0][0] if rows else None
+
+    @override
+    async def withdraw(self, letter: int) -> bool:
+        await self._pool.fetch(statement("mail_withdraw"), letter)
+        return not await self._pool.fetch(statement("mail_there"), letter)
