@@ -45,6 +45,18 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 NO_USAGE: Final = Usage()
 
 
+class Reused(Struct, frozen=True, omit_defaults=True):
+    """An answer that was not worked out anew: how it was found, and the execution it comes from.
+
+    `key` names it in the cache; `similarity` is the least cosine of the texts that matched by meaning.
+    """
+
+    kind: Literal["exact", "normalised", "semantic", "coalesced"]
+    source: str
+    key: Digest
+    similarity: float = 1.0
+
+
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
@@ -73,13 +85,17 @@ class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defa
 
 
 class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults=True):
-    """An agent answered. `input` is the digest of what it was given."""
+    """An agent answered, or would have: `reused` says where else the answer comes from.
+
+    `input` is the digest of what it was given.
+    """
 
     step: StepPath
     input: Digest
     output: Value = None
     attempt: int = 1
     usage: Usage = NO_USAGE
+    reused: Reused | None = None
 
 
 class Failed(Struct, frozen=True, tag_field="t", tag="failed", omit_defaults=True):

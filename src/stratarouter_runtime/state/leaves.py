@@ -245,7 +245,6 @@ def scored(run: Run, frame: Frame, event: Scored) -> None:
 
 
 def _choose(run: Run, frame: Frame, does: Route, chosen: Chosen, agent: LinkedAgent) -> None:
-    run.choices.append(chosen)
     run.commands.append(Write(chosen))
     frame.memory = _flight(agent, does.input.run(frame.env))
     run.outgoing.append(Dispatch(frame))

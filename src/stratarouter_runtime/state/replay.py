@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.state.run import Run
+    from stratarouter_runtime.state.snapshot import Restored
     from stratarouter_runtime.tcfp.plan import Plan
 
 _OTHER_PLAN: Final = (
@@ -41,7 +42,12 @@ class Replayed(Struct, frozen=True):
 
     run: Run
     ledger: Ledger
-    owed: tuple[Command, ...]
+    outstanding: Outstanding
+
+    @property
+    def owed(self) -> tuple[Command, ...]:
+        """What the shell owes it, in the order it was asked for."""
+        return tuple(self.outstanding.commands())
 
 
 def replay(plan: Plan, records: Sequence[Record]) -> Replayed:
@@ -52,28 +58,54 @@ def replay(plan: Plan, records: Sequence[Record]) -> Replayed:
     """
     if not records:
         raise JournalMismatch("the journal is empty", hint="the execution was never accepted")
-    ledger, owed = Ledger(), Outstanding()
-    due: deque[Event] = deque()
+    ledger = Ledger()
     ledger.check(records[0])
-    run = _first(plan, records[0])
-    _take(decide(run), owed, due)
-    for record in records[1:]:
-        ledger.check(record)
-        event = decode(record.body)
-        if due:
-            _compare(record, event, due.popleft())
-            continue
-        reason = unexpected(run, event)
+    walk = _Walk(_first(plan, records[0]), ledger, Outstanding())
+    walk.decide()
+    return walk.along(records[1:])
+
+
+def replay_on(restored: Restored, records: Sequence[Record]) -> Replayed:
+    """Derive a run from where a snapshot left it, and the records behind that. Raises as `replay`."""
+    return _Walk(restored.run, restored.ledger, restored.owed).along(records)
+
+
+class _Walk:
+    """Along a journal, record by record."""
+
+    def __init__(self, run: Run, ledger: Ledger, owed: Outstanding) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._owed = owed
+        self._due: deque[Event] = deque()
+
+    def along(self, records: Sequence[Record]) -> Replayed:
+        for record in records:
+            self._ledger.check(record)
+            self._take(record, decode(record.body))
+        if self._due:
+            raise JournalMismatch(
+                f"the journal ends before {_name(self._due[0])}, which follows from it", hint=_OTHER_PLAN
+            )
+        return Replayed(self._run, self._ledger, self._owed)
+
+    def _take(self, record: Record, event: Event) -> None:
+        if self._due:
+            _compare(record, event, self._due.popleft())
+            return
+        reason = unexpected(self._run, event)
         if reason is not None:
             raise _mismatch(record, event, reason)
-        owed.settle(event)
-        accept(run, event, record.at)
-        _take(decide(run), owed, due)
-    if due:
-        raise JournalMismatch(
-            f"the journal ends before {_name(due[0])}, which follows from it", hint=_OTHER_PLAN
-        )
-    return Replayed(run, ledger, tuple(owed.commands()))
+        self._owed.settle(event)
+        accept(self._run, event, record.at)
+        self.decide()
+
+    def decide(self) -> None:
+        """What follows is due, and what the shell must do is owed."""
+        for command in decide(self._run):
+            self._owed.note(command)
+            if isinstance(command, Write):
+                self._due.append(command.event)
 
 
 def _first(plan: Plan, record: Record) -> Run:
@@ -87,13 +119,6 @@ def _first(plan: Plan, record: Record) -> Run:
         return begin(plan, started, record.at)
     except Misfit as misfit:
         raise _mismatch(record, started, f"its input does not fit: {misfit}") from misfit
-
-
-def _take(commands: list[Command], owed: Outstanding, due: deque[Event]) -> None:
-    for command in commands:
-        owed.note(command)
-        if isinstance(command, Write):
-            due.append(command.event)
 
 
 def _compare(record: Record, event: Event, expected: Event) -> None:

@@ -19,7 +19,7 @@ from stratarouter_runtime.tcfp.plan import Call, Route
 
 if TYPE_CHECKING:
     from stratarouter_runtime.state.commands import Command
-    from stratarouter_runtime.state.events import Chosen, Failure, Finished, Started
+    from stratarouter_runtime.state.events import Failure, Finished, Started
     from stratarouter_runtime.tcfp.ir import Limits
     from stratarouter_runtime.tcfp.plan import Environment, Op, Plan, Value
 
@@ -192,7 +192,8 @@ class Run:
     `now` is the time of the newest fact. `agenda` are the tasks put there since the last
     one was worked off; `outgoing` are calls to be made once nothing else is left to do, so
     that none is made and withdrawn at once. `live` are the frames that facts can reach, by
-    path, and `asking` those of them that wait for a person. `completed` counts completed steps: the order in which undos are reversed. `choices` are the routes taken.
+    path, and `asking` those of them that wait for a person.
+    `completed` counts completed steps: the order in which undos are reversed.
     """
 
     plan: Plan
@@ -209,7 +210,6 @@ class Run:
     tokens_in: int = 0
     tokens_out: int = 0
     ms: float = 0.0
-    choices: list[Chosen] = field(default_factory=list)
     undo_failed: list[Failure] = field(default_factory=list)
     finished: Finished | None = None
 

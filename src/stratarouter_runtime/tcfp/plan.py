@@ -29,12 +29,16 @@ NONE: Final = -1
 
 
 class Code(Struct, frozen=True):
-    """A checked expression or value, compiled. `run` raises `expressions.ExpressionFailed`."""
+    """A checked expression or value, compiled. `run` raises `expressions.ExpressionFailed`.
+
+    `reads` are the slots it looks at: (depth, index).
+    """
 
     source: str
     type: Type
     run: Callable[[Environment], Value]
     constant: bool = False
+    reads: frozenset[tuple[int, int]] = frozenset()
 
 
 class Checker(Struct, frozen=True):

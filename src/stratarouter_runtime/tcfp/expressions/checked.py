@@ -191,3 +191,17 @@ def fails(node: Typed) -> bool:
 def constant(node: Typed) -> bool:
     """Whether the node reads nothing of the environment."""
     return not isinstance(node, Slot) and all(constant(part) for part in parts(node))
+
+
+def slots_of(node: Typed) -> frozenset[tuple[int, int]]:
+    """What the node reads of the environment: (depth, index) of each slot."""
+    found: set[tuple[int, int]] = set()
+    _collect(node, found)
+    return frozenset(found)
+
+
+def _collect(node: Typed, found: set[tuple[int, int]]) -> None:
+    if isinstance(node, Slot):
+        found.add((node.depth, node.index))
+    for part in parts(node):
+        _collect(part, found)

@@ -13,7 +13,7 @@ import msgspec
 
 from stratarouter_runtime.tcfp import ir
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics
-from stratarouter_runtime.tcfp.expressions.checked import Constant, Recording, Typed, constant
+from stratarouter_runtime.tcfp.expressions.checked import Constant, Recording, Typed, slots_of
 from stratarouter_runtime.tcfp.expressions.checker import Checker, listing, literal_type, recording
 from stratarouter_runtime.tcfp.expressions.codegen import TooDeep, generate
 from stratarouter_runtime.tcfp.expressions.lexer import SyntaxProblem
@@ -49,7 +49,8 @@ def compile_value(
             "E204", value.at, "nested too deep to be compiled", "name the inner part in a let step"
         )
         return _broken(source)
-    return _folded(Code(source, typed.type, run, constant=isinstance(typed, Constant)), typed)
+    code = Code(source, typed.type, run, constant=isinstance(typed, Constant), reads=slots_of(typed))
+    return _folded(code, typed)
 
 
 def value_type(value: ir.Value, scope: Scope, expected: Type | None = None) -> Type:
@@ -61,7 +62,7 @@ def value_type(value: ir.Value, scope: Scope, expected: Type | None = None) -> T
 
 def _folded(code: Code, typed: Typed) -> Code:
     """What reads nothing of the environment is evaluated once, unless it fails: then it fails when run."""
-    if not constant(typed):
+    if code.reads:
         return code
     try:
         value = typed.value if isinstance(typed, Constant) else code.run(())
