@@ -178,7 +178,7 @@ async def running(
     """A client of an application on this store, in this process."""
     stage = stage or Stage()
     async with application(Settings(encoder="lexical"), stage.registry, store=store) as app:
-        service = Service(app.runtime, entropy or SystemEntropy(), "1.2.3")
+        service = Service(app.runtime, app.observatory, entropy or SystemEntropy(), "1.2.3", app.place)
         transport = httpx2.ASGITransport(app=create_app(service))
         async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
             yield Client(http, app, service, stage)

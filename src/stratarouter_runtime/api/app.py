@@ -14,6 +14,7 @@ from stratarouter_runtime.api import executions, health, listing, streaming, wor
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import App, Handler, Receive, Request, Scope, Send, Service, respond
 from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
+from stratarouter_runtime.api.traffic import ROUTE, Counted
 
 ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows/execute", {"POST": executions.execute}),
@@ -32,20 +33,23 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows/{id}/executions", {"GET": listing.of_workflow}),
     ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
     ("/api/v1/health", {"GET": health.health}),
+    ("/api/v1/status", {"GET": health.status}),
+    ("/metrics", {"GET": health.metrics}),
     ("/livez", {"GET": health.live}),
     ("/readyz", {"GET": health.ready}),
     ("/problems/{code}", {"GET": health.problem}),
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
-MIDDLEWARE: Final = (Tracing, Problems, LocalHosts, Draining, BodyLimit)
+MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Draining, BodyLimit)
 """From the outermost to the innermost."""
 
 
 class Resource:
     """What answers at one path: a handler for each method."""
 
-    def __init__(self, handlers: Mapping[str, Handler], service: Service) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler], service: Service) -> None:
+        self._path = path
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -53,6 +57,7 @@ class Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to its handler. Raises `Refused` for another method."""
+        scope[ROUTE] = self._path
         handler = self._handlers.get(scope["method"])
         if handler is None:
             allowed = ", ".join(sorted(self._handlers))
@@ -71,7 +76,7 @@ async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 def create_app(service: Service) -> App:
     """The application that serves this runtime. It answers `http` scopes only: no lifespan."""
-    routes = [Route(path, Resource(handlers, service)) for path, handlers in ROUTES]
+    routes = [Route(path, Resource(path, handlers, service)) for path, handlers in ROUTES]
     app: App = Router(routes, redirect_slashes=False, default=_nowhere)
     for middleware in reversed(MIDDLEWARE):
         app = middleware(app, service)

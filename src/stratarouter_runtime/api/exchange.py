@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.traffic import Traffic
 from stratarouter_runtime.ids import LOCAL, Tenant
+from stratarouter_runtime.observability.observatory import Observatory
 from stratarouter_runtime.ports import Entropy
 from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.traces import Trace
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -28,6 +32,9 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 TRACE: Final = "strata.trace_id"
 """The key of the scope that holds the trace id of a request."""
 
+PLACE: Final = "strata.place"
+"""The key of the scope that holds where in the caller's trace a request stands; None where none was sent."""
+
 _JSON: Final = (b"content-type", b"application/json")
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -37,11 +44,21 @@ class Service:
     """What handlers share: the runtime, whether it is shutting down, and one lock for deploying."""
 
     runtime: Runtime
+    observatory: Observatory
     entropy: Entropy
     version: str
+    place: str = ""
+    """Where executions are kept, as people may see it."""
     tenant: Tenant = LOCAL
     draining: bool = False
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    traffic: Traffic = field(default_factory=Traffic)
+    isolation: Mapping[str, str] = field(default_factory=dict)
+    """What keeps each kind of code apart that runs here, as far as it is known."""
+    began: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        self.observatory.metrics.add("http", self.traffic.stats)
 
 
 class Request:
@@ -57,6 +74,12 @@ class Request:
     def trace_id(self) -> str:
         """32 hex digits: the caller's where a `traceparent` came, else this server's."""
         return str(self._scope[TRACE])
+
+    @property
+    def place(self) -> Trace | None:
+        """Where in the caller's trace it stands, where a `traceparent` came."""
+        place: Trace | None = self._scope[PLACE]
+        return place
 
     def param(self, name: str) -> str:
         """What stands in the path for `{name}`."""

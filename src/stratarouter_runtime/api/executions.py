@@ -203,6 +203,8 @@ async def _start(
                 seed=None if options.seed is None else str(options.seed),
                 timeout=None if options.timeout_seconds is None else int(options.timeout_seconds * SECOND),
                 trace=request.trace_id,
+                span="" if request.place is None else request.place.span,
+                sampled=None if request.place is None else request.place.sampled,
             )
         )
     except Conflict as error:

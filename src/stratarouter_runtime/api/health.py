@@ -1,38 +1,75 @@
-"""Whether the server does its work, for people and for orchestrators; and what problems mean.
+"""Whether the server does its work, for people and for orchestrators; its figures; and what problems mean.
 
 Must never know: flows or executions.
 """
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.api.errors import KINDS, Refused
+import msgspec
+
+from stratarouter_runtime.api.errors import KINDS, Refused, refusal
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.models import HealthAnswer
-from stratarouter_runtime.errors import NotFound
-from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.api.models import HealthAnswer, Misplaced, PartAnswer, StateAnswer, StatusAnswer
+from stratarouter_runtime.observability.exposition import CONTENT_TYPE
+from stratarouter_runtime.tally import Distribution
 
-_NOBODY = ExecutionId("exec_00000000000000000000000000000000")
+if TYPE_CHECKING:
+    from stratarouter_runtime.observability.health import Part
+
+_LONG: Final = frozenset({"facts", "http"})
+"""Figures that grow with the names there are: `/metrics` has them, the status has not."""
 
 
 async def health(service: Service, _request: Request) -> Reply:
-    """`GET /api/v1/health`: 200 while the server works, also while it shuts down."""
-    await _check(service)
-    return _state(service)
+    """`GET /api/v1/health`: 200 with every part while all work, also while the server shuts down.
+
+    A problem of 503 that names each part otherwise.
+    """
+    parts = await service.observatory.health.look()
+    _check(parts)
+    answers = {name: PartAnswer(part.status, part.detail, part.ms) for name, part in parts.items()}
+    return Reply(HealthAnswer(_state(service), service.version, answers))
 
 
 async def live(service: Service, _request: Request) -> Reply:
     """`GET /livez`: the loop ticks, or nobody would answer."""
-    return _state(service)
+    return Reply(StateAnswer(_state(service), service.version))
 
 
 async def ready(service: Service, _request: Request) -> Reply:
     """`GET /readyz`: 200 where new work is welcome; a problem of 503 otherwise."""
     if service.draining:
         raise Refused("draining", "the server is shutting down", hint="send new work elsewhere, or later")
-    await _check(service)
-    return _state(service)
+    _check(await service.observatory.health.look())
+    return Reply(StateAnswer(_state(service), service.version))
+
+
+async def status(service: Service, _request: Request) -> Reply:
+    """`GET /api/v1/status`: what runs here, and how each part stands."""
+    figures = service.observatory.metrics.snapshot()
+    parts = {
+        name: _told(msgspec.structs.asdict(stats)) for name, stats in figures.items() if name not in _LONG
+    }
+    return Reply(
+        StatusAnswer(
+            status=_state(service),
+            version=service.version,
+            store=service.place,
+            uptime_seconds=round(monotonic() - service.began, 3),
+            isolation=dict(service.isolation),
+            parts=parts,
+        )
+    )
+
+
+async def metrics(service: Service, _request: Request) -> Reply:
+    """`GET /metrics`: all figures, as Prometheus reads them."""
+    text = await service.observatory.metrics.scrape()
+    return Reply(text, headers=((b"content-type", CONTENT_TYPE),))
 
 
 async def problem(_service: Service, request: Request) -> Reply:
@@ -44,11 +81,27 @@ async def problem(_service: Service, request: Request) -> Reply:
     return Reply({"code": code, "title": kind.title, "status": kind.status, "retry": kind.retry})
 
 
-async def _check(service: Service) -> None:
-    """Whether the store answers. Raises `StoreError`."""
-    with contextlib.suppress(NotFound):
-        await service.runtime.history.find(_NOBODY)
+def _check(parts: Mapping[str, Part]) -> None:
+    """Refuse while a part is down. The problem is that of the first, and names them all."""
+    down = {name: part.error for name, part in parts.items() if part.error is not None}
+    for error in down.values():
+        first = refusal(error)
+        places = [Misplaced(f"/parts/{name}", each.message) for name, each in down.items()]
+        raise Refused(first.code, first.detail, hint=first.hint, errors=places)
 
 
-def _state(service: Service) -> Reply:
-    return Reply(HealthAnswer("draining" if service.draining else "ok", service.version))
+def _state(service: Service) -> Any:
+    return "draining" if service.draining else "ok"
+
+
+def _told(value: Any) -> Any:
+    """Figures as JSON has them; of a distribution how many values there were, and their sum."""
+    match value:
+        case Distribution():
+            return {"count": sum(value.counts), "sum": value.total}
+        case Mapping():
+            return {
+                "/".join(key) if isinstance(key, tuple) else key: _told(each) for key, each in value.items()
+            }
+        case _:
+            return value

@@ -6,21 +6,17 @@ never know: any route.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Final
 
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
-from stratarouter_runtime.api.exchange import TRACE, App, Message, Receive, Scope, Send, Service
+from stratarouter_runtime.api.exchange import PLACE, TRACE, App, Message, Receive, Scope, Send, Service
 from stratarouter_runtime.errors import InvalidState
+from stratarouter_runtime.traces import parse
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body; what arrives beyond it is not kept."""
 
-_LOG: Final = logging.getLogger(__name__)
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
-)
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 _LOCAL: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 
@@ -46,9 +42,12 @@ class Tracing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the request, and the answer after it."""
         drawn = self._entropy.seed()
-        trace = _matched(_TRACEPARENT, header(scope, b"traceparent"), 1) or drawn
+        sent = header(scope, b"traceparent")
+        place = None if sent is None else parse(sent.decode("latin-1"))
+        trace = drawn if place is None else place.id
         request = _matched(_REQUEST_ID, header(scope, b"x-request-id"), 0) or f"req_{drawn}"
         scope[TRACE] = trace
+        scope[PLACE] = place
         names = [
             (b"x-request-id", request.encode()),
             (b"traceresponse", f"00-{trace}-{drawn[:16]}-01".encode()),
@@ -83,13 +82,21 @@ class Problems:
         except Exception as error:
             late = isinstance(error, InvalidState) and self._service.draining
             refused = draining() if late else refusal(error)
-            if KINDS[refused.code].status == 500:
-                _LOG.error("%s %s (trace %s)", scope["method"], scope["path"], scope[TRACE], exc_info=error)
+            self._log(refused, scope, error)
             if begun:
                 raise
             status, headers, body = rendered(refused, scope["path"], scope[TRACE])
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+
+    def _log(self, refused: Refused, scope: Scope, error: Exception) -> None:
+        """A line about what the server is to blame for."""
+        log, status = self._service.observatory.log, KINDS[refused.code].status
+        request = {"method": scope["method"], "path": scope["path"], "trace": scope[TRACE]}
+        if status == 500:
+            log.error("request failed", **request, code=refused.code, exc_info=error)
+        elif status > 500 and refused.code != "draining":
+            log.warning("request failed", **request, code=refused.code, detail=refused.detail)
 
 
 class LocalHosts:

@@ -251,11 +251,41 @@ class ValidationAnswer(Struct, frozen=True):
     worst_case: Worst | UnsetType = UNSET
 
 
-class HealthAnswer(Struct, frozen=True):
+State: TypeAlias = Literal["ok", "draining"]
+
+
+class StateAnswer(Struct, frozen=True):
     """Whether the server does its work, and of which version it is."""
 
-    status: Literal["ok", "draining"]
+    status: State
     version: str
+
+
+class PartAnswer(Struct, frozen=True):
+    """One part of the server, and the milliseconds that looking at it took."""
+
+    status: Literal["ok", "down"]
+    detail: str
+    ms: float
+
+
+class HealthAnswer(Struct, frozen=True):
+    """The same, with the parts it does its work with."""
+
+    status: State
+    version: str
+    parts: dict[str, PartAnswer]
+
+
+class StatusAnswer(Struct, frozen=True):
+    """What runs here. `isolation` says per kind of code what keeps it apart; `parts` are figures by part."""
+
+    status: State
+    version: str
+    store: str
+    uptime_seconds: float
+    isolation: dict[str, str]
+    parts: dict[str, Any]
 
 
 class Misplaced(Struct, frozen=True, omit_defaults=True):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import sys
 from collections.abc import Coroutine, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -29,8 +27,15 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.errors import InvalidFlow, NotFound, StoreError
 from stratarouter_runtime.ids import LOCAL, FlowId
+from stratarouter_runtime.observability.logs import Log, capture, open_log
 from stratarouter_runtime.system import SystemEntropy
-from stratarouter_runtime.wiring import PATIENCE, Application, application, open_project
+from stratarouter_runtime.wiring import (
+    PATIENCE,
+    Application,
+    application,
+    installed_version,
+    open_project,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -39,8 +44,6 @@ if TYPE_CHECKING:
 
 RECOVER_EVERY: Final = 5.0
 """Seconds between looks for executions that stopped although the process did not."""
-
-_LOG: Final = logging.getLogger(__name__)
 
 FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
 """Where the flows of a project stand; those at its root come first."""
@@ -66,17 +69,18 @@ def serve(
         raise NotFound(f"no folder {project}", hint="name the folder that holds agents.py and the flows")
     configured = settings.load()
     chosen = configured if port is None else replace(configured, port=port)
-    _log(chosen.log_level)
+    log = _open_log(chosen)
     with bind(chosen.host, chosen.port) as listener:
-        _run(_session(chosen, project, listener, store))
+        _run(_session(chosen, project, listener, store, log))
     return Exit.OK
 
 
 async def _session(
-    chosen: settings.Settings, project: Path, listener: socket.socket, store: Path | None
+    chosen: settings.Settings, project: Path, listener: socket.socket, store: Path | None, log: Log
 ) -> None:
     registry = open_project(project)
     async with application(chosen, registry, store=store) as app:
+        app.observatory.write_lines(log, steps=chosen.log_level == "debug")
         await app.runtime.flows.offer_deployed()
         documents = in_calling_order(read(str(path)) for path in _flows(project))
         flows = [await _deploy(app.runtime, document) for document in documents]
@@ -87,7 +91,7 @@ async def _session(
             )
         recovered = await app.runtime.recover()
         for execution, error in recovered.left:
-            sys.stderr.write(f"left as it is: {execution}: {error.message}\n")
+            log.warning("execution left", execution=execution, code=error.code, detail=error.message)
         line = (
             f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
             f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
@@ -96,23 +100,25 @@ async def _session(
 
 
 async def _serve(app: Application, listener: socket.socket, line: str) -> None:
-    service = Service(app.runtime, SystemEntropy(), version("stratarouter-runtime"))
+    log = app.observatory.log
+    service = Service(app.runtime, app.observatory, SystemEntropy(), installed_version(), app.place)
 
     def ready() -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
 
     async def drain() -> None:
-        sys.stderr.write("stopping: calls under way may finish; once more to exit now\n")
+        log.info("stopping", detail="calls under way may finish; a second signal ends the process at once")
         service.draining = True
         await app.driver.drain(PATIENCE)
 
     # What is there now stays: the collector need not look at it again and again while requests wait.
     gc.collect()
     gc.freeze()
-    watching = asyncio.create_task(_keep_recovering(app))
+    tasks = [asyncio.create_task(_keep_recovering(app)), asyncio.create_task(app.observatory.loop.watch())]
     await serve_http(create_app(service), listener, ready=ready, drain=drain)
-    watching.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 async def _keep_recovering(app: Application) -> None:
@@ -122,7 +128,7 @@ async def _keep_recovering(app: Application) -> None:
         try:
             await app.runtime.recover()
         except StoreError as error:
-            _LOG.warning("executions that stopped are not taken up again yet: %s", error.message)
+            app.observatory.log.warning("recovery waits", code=error.code, detail=error.message)
 
 
 def _flows(project: Path) -> Iterator[Path]:
@@ -157,8 +163,12 @@ def _run(session: Coroutine[Any, Any, None]) -> None:
         runner.run(session)
 
 
-def _log(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+def _open_log(chosen: settings.Settings) -> Log:
+    """The server's log on standard error: columns for a person at a terminal, else JSON."""
+    terminal = sys.stderr.isatty()
+    form = chosen.log_format
+    if form == "auto":
+        form = "text" if terminal else "json"
+    log = open_log(sys.stderr.buffer, chosen.log_level, form, colours=terminal)
+    capture(log, chosen.log_level)
+    return log

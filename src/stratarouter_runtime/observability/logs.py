@@ -42,6 +42,35 @@ class Log(Protocol):
         """Something was lost, or is about to be; `exc_info` may hold an exception."""
 
 
+class Handed(Log):
+    """Hands lines on to the standard library's `logging`, for whoever embeds the runtime."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("stratarouter_runtime")
+
+    @override
+    def debug(self, event: str, **fields: Any) -> None:
+        self._hand(logging.DEBUG, event, fields)
+
+    @override
+    def info(self, event: str, **fields: Any) -> None:
+        self._hand(logging.INFO, event, fields)
+
+    @override
+    def warning(self, event: str, **fields: Any) -> None:
+        self._hand(logging.WARNING, event, fields)
+
+    @override
+    def error(self, event: str, **fields: Any) -> None:
+        self._hand(logging.ERROR, event, fields)
+
+    def _hand(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if self._logger.isEnabledFor(level):
+            raised = fields.pop("exc_info", None)
+            told = " ".join(f"{name}={value}" for name, value in hide(None, "", fields).items())
+            self._logger.log(level, "%s %s", event, told, exc_info=raised)
+
+
 def open_log(stream: BinaryIO, level: Level, form: Form, *, colours: bool = False) -> Log:
     """A log that writes to `stream`, one line an event, each at once."""
     import structlog  # noqa: PLC0415 - start-up: only who logs loads it

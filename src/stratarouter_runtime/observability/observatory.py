@@ -5,14 +5,12 @@ Must never know: any part; `wiring` introduces them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from typing_extensions import override
+from typing import TYPE_CHECKING
 
 from stratarouter_runtime.observability.figures import Counters
 from stratarouter_runtime.observability.health import Health
 from stratarouter_runtime.observability.lines import Lines
-from stratarouter_runtime.observability.logs import Log
+from stratarouter_runtime.observability.logs import Handed, Log
 from stratarouter_runtime.observability.metrics import Metrics
 from stratarouter_runtime.observability.process import Loop
 from stratarouter_runtime.observability.telemetry import Telemetry
@@ -23,16 +21,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.observability.telemetry import PlanAtHand
     from stratarouter_runtime.observability.tracing import Sender
     from stratarouter_runtime.ports import Journal
-
-
-class Silent(Log):
-    """A log that nobody reads."""
-
-    @override
-    def debug(self, event: str, **fields: Any) -> None:
-        """Say nothing."""
-
-    info = warning = error = debug
 
 
 class Observatory:
@@ -47,7 +35,7 @@ class Observatory:
         self.metrics = Metrics()
         self.health = Health()
         self.loop = Loop()
-        self.log: Log = Silent()
+        self.log: Log = Handed()
         self.metrics.add("facts", counters.stats)
         self.metrics.add("loop", self.loop.stats)
 
