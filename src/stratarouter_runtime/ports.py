@@ -419,11 +419,31 @@ class Audit(Protocol):
         ...
 
 
+class Snapshots(Protocol):
+    """The newest snapshot of each execution that has not finished: a shortcut, never a source.
+
+    Losing one loses nothing. Raises `errors.StoreError` like a journal.
+    """
+
+    async def save(self, execution: ExecutionId, seq: int, body: bytes) -> None:
+        """Keep a snapshot of the first `seq` records; nothing where a newer one is kept, or it has ended."""
+        ...
+
+    async def load(self, execution: ExecutionId) -> bytes | None:
+        """The snapshot that is kept."""
+        ...
+
+    async def drop(self, execution: ExecutionId) -> None:
+        """Keep none any more."""
+        ...
+
+
 class Store(Journal, Catalog, Protocol):
     """All that is durable, in one place."""
 
     leases: Leases
     mail: Mail
+    snapshots: Snapshots
     shelf: Shelf
     cache: CacheStore
     audit: Audit
@@ -513,8 +533,8 @@ class CacheStore(Protocol):
         """How many entries `forget` would take away."""
         ...
 
-    async def forget(self, selection: Selection) -> list[Digest]:
-        """Take entries away; their keys. A whole space gets a new epoch, else a new revision."""
+    async def forget(self, selection: Selection) -> list[tuple[str, Digest]]:
+        """Take entries away; space and key of each. A whole space gets a new epoch, else a new revision."""
         ...
 
     async def generations(self) -> list[Generation]:

@@ -16,6 +16,7 @@ from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.storage.memory_cache import MemoryCache
 from stratarouter_runtime.storage.memory_sharing import MemoryLeases, MemoryMail
 from stratarouter_runtime.storage.memory_shelf import MemoryAudit, MemoryShelf
+from stratarouter_runtime.storage.memory_snapshots import MemorySnapshots
 from stratarouter_runtime.storage.rules import UNFINISHED, check_records, check_size, restated, unknown
 from stratarouter_runtime.storage.shelving import check_workflows, deployment, retirement
 from stratarouter_runtime.storage.statistics import Commits, WriterStats
@@ -47,6 +48,7 @@ class MemoryStore(Store):
         """Who owns each execution."""
         self.leases = MemoryLeases(self, self.owners, span, now)
         self.mail = MemoryMail(self.owners)
+        self.snapshots = MemorySnapshots(self._check_open, self._unfinished)
         self.audit = self._audit = MemoryAudit(self._check_open)
         self.shelf = MemoryShelf(self._check_open, self._audit)
         self.cache = MemoryCache(self._check_open)
@@ -173,6 +175,10 @@ class MemoryStore(Store):
     def _by_age(self) -> list[Execution]:
         """All executions, oldest first; those of one moment in the order they came."""
         return sorted(self._executions.values(), key=lambda row: row.created)
+
+    def _unfinished(self, execution: ExecutionId) -> bool:
+        row = self._executions.get(execution)
+        return row is not None and row.status in UNFINISHED
 
     def _check_open(self) -> None:
         if self._closed:

@@ -321,3 +321,17 @@ DELETE FROM strata.cache_entries WHERE entry IN (
 -- name: cache_holdings
 SELECT space, count(*), sum(length(body))::bigint FROM strata.cache_entries
 WHERE tenant = $1 GROUP BY space ORDER BY space
+
+-- name: snapshot_save
+INSERT INTO strata.snapshots AS kept (execution, seq, body) SELECT $1::text, $2::integer, $3::bytea
+WHERE EXISTS (
+    SELECT 1 FROM strata.executions
+    WHERE id = $1 AND status IN ('queued', 'running', 'waiting', 'paused')
+)
+ON CONFLICT (execution) DO UPDATE SET seq = excluded.seq, body = excluded.body WHERE excluded.seq > kept.seq
+
+-- name: snapshot_load
+SELECT body FROM strata.snapshots WHERE execution = $1
+
+-- name: snapshot_drop
+DELETE FROM strata.snapshots WHERE execution = $1

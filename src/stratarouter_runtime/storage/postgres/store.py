@@ -28,6 +28,7 @@ from stratarouter_runtime.storage.postgres.numbers import Numbers
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
 from stratarouter_runtime.storage.postgres.sharing import SPAN, PostgresLeases, PostgresMail
 from stratarouter_runtime.storage.postgres.shelf import PostgresAudit, PostgresShelf
+from stratarouter_runtime.storage.postgres.snapshots import PostgresSnapshots
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
 from stratarouter_runtime.storage.rows import execution_of
@@ -73,6 +74,7 @@ class PostgresStore(Store):
         self.mail = PostgresMail(pool)
         self.shelf = PostgresShelf(pool, self._writing)
         self.cache = PostgresCache(pool, self._writing)
+        self.snapshots = PostgresSnapshots(pool, self._writing)
         self.audit = PostgresAudit(pool)
 
     @override

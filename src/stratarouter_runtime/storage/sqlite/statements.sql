@@ -119,7 +119,7 @@ DELETE FROM processes WHERE process = :lease
 -- name: claim
 UPDATE executions SET owner = :lease
 WHERE execution IN (
-    SELECT execution FROM executions
+    SELECT execution FROM executions INDEXED BY executions_unfinished
     WHERE status IN ('queued', 'running', 'waiting', 'paused') AND status <> 'paused'
         AND (owner < :lease OR owner > :lease)
     ORDER BY created, execution LIMIT :limit
@@ -204,3 +204,16 @@ DELETE FROM cache_entries WHERE entry IN (
 
 -- name: cache_holdings
 SELECT space, count(*), sum(length(body)) FROM cache_entries WHERE tenant = :tenant GROUP BY space ORDER BY space
+
+-- name: snapshot_save
+INSERT INTO snapshots (execution, seq, body) SELECT :execution, :seq, :body
+WHERE EXISTS (
+    SELECT 1 FROM executions WHERE id = :execution AND status IN ('queued', 'running', 'waiting', 'paused')
+)
+ON CONFLICT (execution) DO UPDATE SET seq = excluded.seq, body = excluded.body WHERE excluded.seq > seq
+
+-- name: snapshot_load
+SELECT body FROM snapshots WHERE execution = :execution
+
+-- name: snapshot_drop
+DELETE FROM snapshots WHERE execution = :execution

@@ -28,6 +28,7 @@ from stratarouter_runtime.storage.sqlite.lock import Ownership
 from stratarouter_runtime.storage.sqlite.reader import Reader
 from stratarouter_runtime.storage.sqlite.sharing import SqliteLeases, SqliteMail
 from stratarouter_runtime.storage.sqlite.shelf import SqliteAudit, SqliteShelf
+from stratarouter_runtime.storage.sqlite.snapshots import SqliteSnapshots
 from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.storage.sqlite.writer import Writer
 from stratarouter_runtime.storage.statistics import Commits, WriterStats
@@ -55,6 +56,7 @@ class SqliteStore(Store):
         self.mail = SqliteMail(reader, self._write)
         self.shelf = SqliteShelf(reader, self._write)
         self.cache = SqliteCache(reader, self._write)
+        self.snapshots = SqliteSnapshots(reader, self._write)
         self.audit = SqliteAudit(reader)
 
     @override
