@@ -19,6 +19,8 @@ from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.validator import Checked, validate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest, FlowId, Tenant
@@ -46,9 +48,9 @@ class Deployments:
         self._registry = registry
         self._scorer = scorer
         self._clock = clock
-        self._offered: dict[str, LinkableAgent] = {}
+        self._offered: dict[Tenant, dict[str, LinkableAgent]] = {}
 
-    def compile(self, source: str | bytes, *, kind: Kind | None = None) -> Plan:
+    def compile(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Plan:
         """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
 
         Raises `InvalidFlow` with every diagnostic, `LinkError`.
@@ -56,9 +58,10 @@ class Deployments:
         loaded = load(source, kind=kind)
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
-        return self._compile(validate(loaded.flow, self._linkable()))
+        linkable = self._linkable(tenant)
+        return self._compile(validate(loaded.flow, linkable), linkable)
 
-    def examine(self, source: str | bytes, *, kind: Kind | None = None) -> Examined:
+    def examine(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Examined:
         """Everything that can be said of a flow as text, and its plan where it has one.
 
         Raises `LinkError`.
@@ -66,47 +69,66 @@ class Deployments:
         loaded = load(source, kind=kind)
         if loaded.flow is None:
             return Examined(None, tuple(loaded.diagnostics))
-        checked = validate(loaded.flow, self._linkable())
+        linkable = self._linkable(tenant)
+        checked = validate(loaded.flow, linkable)
         found = {*loaded.diagnostics, *checked.diagnostics}
         ordered = tuple(sorted(found, key=lambda one: (one.line, one.column, one.code)))
-        return Examined(self._compile(checked) if checked.ok else None, ordered)
+        return Examined(self._compile(checked, linkable) if checked.ok else None, ordered)
 
-    def _compile(self, checked: Checked) -> Plan:
-        return compile_flow(checked, self._linkable(), self._scorer.identity if checked.routes else "")
+    def _compile(self, checked: Checked, linkable: Mapping[str, LinkableAgent]) -> Plan:
+        return compile_flow(checked, linkable, self._scorer.identity if checked.routes else "")
 
-    def _linkable(self) -> dict[str, LinkableAgent]:
-        return self._registry.linkable() | self._offered
+    def _linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
+        return self._registry.linkable() | self._offered.get(tenant, {})
 
     async def deploy(
-        self, tenant: Tenant, flow: FlowId, source: str, *, kind: Kind | None = None
+        self,
+        tenant: Tenant,
+        flow: FlowId,
+        source: str,
+        *,
+        kind: Kind | None = None,
+        by: str = "",
+        quota: int | None = None,
     ) -> tuple[Deployed, Plan]:
-        """Make this text the version of `flow` that new executions run. Raises as `compile`.
+        """Make this text the version of `flow` that new executions run.
 
-        Compiles in a thread: a large flow, or an encoder that loads, holds up nobody else.
+        `by` is who does it, for the audit; `quota` how many workflows the tenant may have. Raises as
+        `compile`, and `WorkflowQuota`. Compiles in a thread: a large flow, or an encoder that loads,
+        holds up nobody else.
         """
-        plan = await asyncio.to_thread(self.compile, source, kind=kind)
+        await self.offer_deployed(tenant)
+        plan = await asyncio.to_thread(self.compile, source, kind=kind, tenant=tenant)
         deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
         await self._plans.keep(plan)
-        await self._catalog.deploy(deployed)
-        await self.offer(plan, flow)
+        await self._catalog.deploy(deployed, by=by, quota=quota)
+        await self.offer(plan, flow, tenant)
         return deployed, plan
 
-    async def offer(self, plan: Plan, name: str | None = None) -> None:
-        """Let flows that are compiled from now on call this one, by `name` or else by its label."""
+    async def retire(self, tenant: Tenant, flow: FlowId, *, by: str = "") -> None:
+        """Deploy a flow no longer; what runs goes on. Raises `NotFound`."""
+        if not await self._catalog.retire(tenant, flow, at=self._clock.now(), by=by):
+            raise _unknown(flow)
+        self._offered.get(tenant, {}).pop(flow, None)
+
+    async def offer(self, plan: Plan, name: str | None = None, tenant: Tenant = LOCAL) -> None:
+        """Let flows of a tenant that are compiled from now on call this one, by `name` or by its label."""
         await self._plans.keep(plan)
         agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
-        self._offered[agent.name] = agent
+        self._offered.setdefault(tenant, {})[agent.name] = agent
 
-    async def offer_deployed(self) -> None:
-        """Let flows call what is deployed already."""
-        for deployed in await self._catalog.flows(LOCAL):
-            await self.offer(await self._plans.get(deployed.plan), deployed.flow)
+    async def offer_deployed(self, tenant: Tenant = LOCAL) -> None:
+        """Let flows of a tenant call what is deployed for it, by whatever process."""
+        for deployed in await self._catalog.flows(tenant):
+            known = self._offered.get(tenant, {}).get(deployed.flow)
+            if known is None or known.digest != deployed.plan:
+                await self.offer(await self._plans.get(deployed.plan), deployed.flow, tenant)
 
     async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
         """The version of `flow` that runs now. Raises `NotFound`."""
         deployed = await self._catalog.deployed(tenant, flow)
         if deployed is None:
-            raise NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")
+            raise _unknown(flow)
         return deployed, await self._plans.get(deployed.plan)
 
     async def all(self, tenant: Tenant) -> list[Deployed]:
@@ -120,3 +142,7 @@ class Deployments:
     async def plan(self, digest: Digest) -> Plan:
         """The plan of this digest, as executions have it. Raises `NotFound`."""
         return await self._plans.get(digest)
+
+
+def _unknown(flow: FlowId) -> NotFound:
+    return NotFound(f"no flow '{flow}' is deployed", hint=f"deploy it: PUT /api/v1/workflows/{flow}")

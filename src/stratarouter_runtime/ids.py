@@ -34,6 +34,9 @@ StepPath = NewType("StepPath", str)
 LOCAL = Tenant("local")
 """The tenant of the command line, the benchmarks and a server in development mode."""
 
+OPERATOR = Tenant("operator")
+"""Owns what is about tenants: keys and tiers. No caller is ever of it."""
+
 _DERIVED: Final = "stratarouter execution id 1.0"
 
 

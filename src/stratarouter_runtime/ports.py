@@ -554,9 +554,16 @@ class Reuse(Protocol):
     """Answers single agent calls from what is known, where the agent allows it."""
 
     async def call(
-        self, agent: LinkedAgent, call: AgentCall, make: Callable[[AgentCall], Awaitable[AgentReply]]
+        self,
+        agent: LinkedAgent,
+        call: AgentCall,
+        given: Digest,
+        make: Callable[[AgentCall], Awaitable[AgentReply]],
     ) -> tuple[AgentReply, Reused | None]:
-        """The answer to a call: a known one, or what `make` gives. Raises what `make` raises."""
+        """The answer to a call: a known one, or what `make` gives. Raises what `make` raises.
+
+        `given` is the digest of the input's canonical form.
+        """
         ...
 
 

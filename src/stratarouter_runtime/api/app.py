@@ -11,8 +11,19 @@ from typing import Final
 from starlette.routing import Route, Router
 
 from stratarouter_runtime.api import executions, health, listing, streaming, workflows
+from stratarouter_runtime.api.access import Callers, check_scope, required
 from stratarouter_runtime.api.errors import Refused
-from stratarouter_runtime.api.exchange import App, Handler, Receive, Request, Scope, Send, Service, respond
+from stratarouter_runtime.api.exchange import (
+    CALLER,
+    App,
+    Handler,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    Service,
+    respond,
+)
 from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
 from stratarouter_runtime.api.traffic import ROUTE, Counted
 
@@ -41,7 +52,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
-MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Draining, BodyLimit)
+MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Callers, Draining, BodyLimit)
 """From the outermost to the innermost."""
 
 
@@ -53,10 +64,11 @@ class Resource:
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
+        self._scopes = {method: required(path, method) for method in self._handlers}
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request to its handler. Raises `Refused` for another method."""
+        """Hand the request to its handler. Raises `Refused` for another method, or a missing scope."""
         scope[ROUTE] = self._path
         handler = self._handlers.get(scope["method"])
         if handler is None:
@@ -67,6 +79,7 @@ class Resource:
                 hint=f"possible are: {allowed}",
                 headers=((b"allow", allowed.encode()),),
             )
+        check_scope(scope[CALLER], self._scopes[scope["method"]])
         await respond(await handler(self._service, Request(scope, receive)), receive, send)
 
 

@@ -19,7 +19,7 @@ from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.traffic import Traffic
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.observability.observatory import Observatory
-from stratarouter_runtime.ports import Entropy
+from stratarouter_runtime.ports import Caller, Door, Entropy
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.traces import Trace
 
@@ -35,6 +35,12 @@ TRACE: Final = "strata.trace_id"
 PLACE: Final = "strata.place"
 """The key of the scope that holds where in the caller's trace a request stands; None where none was sent."""
 
+CALLER: Final = "strata.caller"
+"""The key of the scope that holds who makes a request."""
+
+LOCALLY: Final = Caller(LOCAL, frozenset({"admin", "operate"}), "local")
+"""Whoever calls a server that asks nobody for a key."""
+
 _JSON: Final = (b"content-type", b"application/json")
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -49,7 +55,8 @@ class Service:
     version: str
     place: str = ""
     """Where executions are kept, as people may see it."""
-    tenant: Tenant = LOCAL
+    door: Door | None = None
+    """Who lets callers in; None where nobody is asked for a key, on this machine alone."""
     draining: bool = False
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     traffic: Traffic = field(default_factory=Traffic)
@@ -80,6 +87,17 @@ class Request:
         """Where in the caller's trace it stands, where a `traceparent` came."""
         place: Trace | None = self._scope[PLACE]
         return place
+
+    @property
+    def caller(self) -> Caller:
+        """Who makes it."""
+        caller: Caller = self._scope[CALLER]
+        return caller
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose things it is about: nothing of another tenant exists for it."""
+        return self.caller.tenant
 
     def param(self, name: str) -> str:
         """What stands in the path for `{name}`."""

@@ -23,7 +23,7 @@ from stratarouter_runtime.api.models import (
     Options,
 )
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
-from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, derived_execution_id
+from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.fork import Change
@@ -60,11 +60,11 @@ async def execute(service: Service, request: Request) -> Reply:
     body = await read_json(request, ExecuteRequest)
     manner = _manner(body.options, request.header(b"prefer"))
     key = _key(request)
-    known = None if key is None else await _known(service, key)
+    known = None if key is None else await _known(service, request.tenant, key)
     if known is not None and known.flow != body.workflow_id:
         message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
         raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
-    plan = await _plan(service, body, known)
+    plan = await _plan(service, request.tenant, body, known)
     execution = await _start(service, request, body, plan, key)
     if known is not None and known.status not in ENDED:
         raise _in_flight(known)
@@ -78,7 +78,7 @@ async def read(service: Service, request: Request) -> Reply:
     manner = _manner(Options(mode="async"), request.header(b"prefer"), PATIENCE)
     if manner.patience and row.status not in ENDED:
         await service.runtime.wait(row.id, manner.patience)
-    found = await service.runtime.history.journal(row.id, service.tenant)
+    found = await service.runtime.history.journal(row.id, request.tenant)
     plan = await service.runtime.flows.plan(found.execution.plan)
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     return Reply(views.journaled(found, plan, request.trace_id), 200, applied)
@@ -132,7 +132,7 @@ async def fork(service: Service, request: Request) -> Reply:
 async def difference(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}/difference/{other}`: the steps that came to something else."""
     row = await _own(service, request)
-    other = await service.runtime.history.find(ExecutionId(request.param("other")), service.tenant)
+    other = await service.runtime.history.find(ExecutionId(request.param("other")), request.tenant)
     steps = await service.runtime.history.difference(row.id, other.id)
     return Reply(DifferenceAnswer(row.id, other.id, tuple(steps)))
 
@@ -140,41 +140,41 @@ async def difference(service: Service, request: Request) -> Reply:
 async def replay(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/replay`: whether every decision can be derived again."""
     row = await _own(service, request)
-    return Reply(views.proof(await service.runtime.history.replay(row.id, service.tenant)))
+    return Reply(views.proof(await service.runtime.history.replay(row.id, request.tenant)))
 
 
 async def _own(service: Service, request: Request) -> Execution:
-    return await service.runtime.history.find(ExecutionId(request.param("id")), service.tenant)
+    return await service.runtime.history.find(ExecutionId(request.param("id")), request.tenant)
 
 
 async def _accepted(service: Service, request: Request, execution: ExecutionId) -> Reply:
-    row = await service.runtime.history.find(execution, service.tenant)
+    row = await service.runtime.history.find(execution, request.tenant)
     return Reply(views.execution(row, request.trace_id), 202, (_location(execution),))
 
 
 # The parts of executing.
 
 
-async def _known(service: Service, key: str) -> Execution | None:
+async def _known(service: Service, tenant: Tenant, key: str) -> Execution | None:
     """The execution that this key stands for already."""
     try:
-        return await service.runtime.history.find(derived_execution_id(service.tenant, key))
+        return await service.runtime.history.find(derived_execution_id(tenant, key))
     except NotFound:
         return None
 
 
-async def _plan(service: Service, body: ExecuteRequest, known: Execution | None) -> Plan:
+async def _plan(service: Service, tenant: Tenant, body: ExecuteRequest, known: Execution | None) -> Plan:
     """The plan to run: the pinned one, that of the first request with this key, or what is deployed."""
     if body.options.plan is not None:
-        return await _pinned(service, Digest(body.options.plan), body.workflow_id)
+        return await _pinned(service, tenant, Digest(body.options.plan), body.workflow_id)
     if known is not None:
         return await service.runtime.flows.plan(known.plan)
-    _, plan = await service.runtime.flows.deployed(service.tenant, FlowId(body.workflow_id))
+    _, plan = await service.runtime.flows.deployed(tenant, FlowId(body.workflow_id))
     return plan
 
 
-async def _pinned(service: Service, digest: Digest, flow: str) -> Plan:
-    deployed, plan = await service.runtime.flows.deployed(service.tenant, FlowId(flow))
+async def _pinned(service: Service, tenant: Tenant, digest: Digest, flow: str) -> Plan:
+    deployed, plan = await service.runtime.flows.deployed(tenant, FlowId(flow))
     if deployed.plan == digest:
         return plan
     try:
@@ -198,7 +198,7 @@ async def _start(
                 plan=plan,
                 input=body.input,
                 flow=FlowId(body.workflow_id),
-                tenant=service.tenant,
+                tenant=request.tenant,
                 key=key,
                 seed=None if options.seed is None else str(options.seed),
                 timeout=None if options.timeout_seconds is None else int(options.timeout_seconds * SECOND),

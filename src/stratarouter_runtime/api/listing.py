@@ -66,7 +66,7 @@ async def workflows(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows`: what is deployed, by name."""
     query = read_query(request, Page)
     after = place(query.cursor) or ""
-    found = [each for each in await service.runtime.flows.all(service.tenant) if each.flow > after]
+    found = [each for each in await service.runtime.flows.all(request.tenant) if each.flow > after]
     page, more = found[: query.limit], len(found) > query.limit
     following = cursor(page[-1].flow) if more else None
     answer = WorkflowList(tuple(_workflow(each) for each in page), following)
@@ -76,7 +76,7 @@ async def workflows(service: Service, request: Request) -> Reply:
 async def _executions(service: Service, request: Request, query: ExecutionsQuery, flow: str | None) -> Reply:
     before = place(query.cursor)
     rows = await service.runtime.history.search(
-        service.tenant,
+        request.tenant,
         flow=None if flow is None else FlowId(flow),
         status=query.status,
         before=None if before is None else ExecutionId(before),

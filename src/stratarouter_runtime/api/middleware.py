@@ -106,12 +106,13 @@ class LocalHosts:
     then reach this server, which asks nobody for a key, but they carry that name.
     """
 
-    def __init__(self, app: App, _service: Service) -> None:
+    def __init__(self, app: App, service: Service) -> None:
         self._app = app
+        self._alone = service.door is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what was meant for this machine."""
-        host = header(scope, b"host")
+        """Pass on what was meant for this machine. A server that asks for keys needs no such care."""
+        host = header(scope, b"host") if self._alone else None
         if host is not None and _matched(_LOCAL, host, 0) is None:
             raise Refused(
                 "misdirected",

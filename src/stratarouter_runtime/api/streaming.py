@@ -23,7 +23,7 @@ HEARTBEAT: Final = 15.0
 
 async def events(service: Service, request: Request) -> Streamed:
     """All facts from the start, or after `Last-Event-ID`, until the execution has ended."""
-    row = await service.runtime.history.find(ExecutionId(request.param("id")), service.tenant)
+    row = await service.runtime.history.find(ExecutionId(request.param("id")), request.tenant)
     redaction = Redaction(await service.runtime.flows.plan(row.plan))
     frames = _frames(service.runtime.history.watch(row.id, _after(request)), redaction)
     return Streamed(frames, ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")))

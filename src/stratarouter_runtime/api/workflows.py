@@ -16,7 +16,7 @@ from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import ValidationAnswer, WorkflowAnswer, Worst
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import InvalidFlow, NotFound
-from stratarouter_runtime.ids import FlowId
+from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.times import time_text
 
@@ -55,9 +55,11 @@ async def deploy(service: Service, request: Request) -> Reply:
     kind = _kind(request)
     source = _text(await request.body(), kind)
     async with service.deploying:
-        before = await _current(service, flow)
+        before = await _current(service, request.tenant, flow)
         _check_conditions(request, before)
-        deployed, plan = await service.runtime.flows.deploy(service.tenant, flow, source, kind=kind)
+        deployed, plan = await service.runtime.flows.deploy(
+            request.tenant, flow, source, kind=kind, by=request.caller.by
+        )
     return _reply(deployed, plan, 201 if before is None else 200)
 
 
@@ -65,7 +67,9 @@ async def validate(service: Service, request: Request) -> Reply:
     """`POST /api/v1/workflows/validate`: all that the checker says of the flow in the body; keeps nothing."""
     kind = _kind(request)
     source = _text(await request.body(), kind)
-    examined = await asyncio.to_thread(service.runtime.flows.examine, source, kind=kind)
+    flows = service.runtime.flows
+    await flows.offer_deployed(request.tenant)
+    examined = await asyncio.to_thread(flows.examine, source, kind=kind, tenant=request.tenant)
     found = tuple(place_of(each) for each in examined.diagnostics)
     plan = examined.plan
     if plan is None:
@@ -85,16 +89,16 @@ async def validate(service: Service, request: Request) -> Reply:
 
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}`: the version that runs now, with its text."""
-    deployed, plan = await service.runtime.flows.deployed(service.tenant, FlowId(request.param("id")))
+    deployed, plan = await service.runtime.flows.deployed(request.tenant, FlowId(request.param("id")))
     wanted = request.header(b"if-none-match")
     if wanted is not None and _names(wanted, deployed, weak=True):
         return Reply(None, 304, (_tag(deployed),))
     return _reply(deployed, plan, 200)
 
 
-async def _current(service: Service, flow: FlowId) -> Deployed | None:
+async def _current(service: Service, tenant: Tenant, flow: FlowId) -> Deployed | None:
     try:
-        deployed, _ = await service.runtime.flows.deployed(service.tenant, flow)
+        deployed, _ = await service.runtime.flows.deployed(tenant, flow)
     except NotFound:
         return None
     return deployed

@@ -1,0 +1,1 @@
+"""Who may call, and how much: keys, tiers, and the gate in front of executions."""
