@@ -66,8 +66,8 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return f"failed{nth(attempt)}: {reason(failure)}{spent(usage)}"
         case events.Interrupted(attempt=attempt):
             return f"interrupted{nth(attempt)}: whether it took effect is not known"
-        case events.Scored(scores=scores):
-            return f"compared {len(scores)} candidates"
+        case events.Scored(scores=scores, why=why):
+            return f"compared {len(scores)} candidates" if scores else f"decided by {why.by if why else ''}"
         case events.Chosen() as chosen:
             return _chosen(chosen)
         case events.Asked() as asked:
@@ -146,5 +146,9 @@ def _chosen(chosen: events.Chosen) -> str:
         case "meaning":
             best = f" ({max(chosen.scores):.2f})" if chosen.scores else ""
             return f"chose {chosen.agent} by meaning{best}"
+        case "tenant":
+            return f"chose {chosen.agent} by routing rule {chosen.why.rule if chosen.why else ''}".rstrip()
+        case "core":
+            return f"chose {chosen.agent}, as StrataRouter-Core decided"
         case "else":
             return f"chose {chosen.agent}, for nothing else fits"

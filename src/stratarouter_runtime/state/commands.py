@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.ids import Digest, StepPath
-from stratarouter_runtime.state.events import Event
+from stratarouter_runtime.state.events import Event, Given
 from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
 
 
@@ -32,13 +32,22 @@ class CallAgent(Struct, frozen=True):
 
 
 class ScoreRoutes(Struct, frozen=True):
-    """Compare a query with the `about` of each candidate; answer with `Scored`."""
+    """Find who of the candidates a query is for; answer with `Scored`.
+
+    `router` names what compares them, as the plan has it. `labels` are those of the query, `input` is
+    what the chosen one will get (None where that cannot be said), both for rules to look at. `given`
+    is a decision that came with the request.
+    """
 
     step: StepPath
     attempt: int
     query: str
     query_digest: Digest
     candidates: tuple[LinkedAgent, ...]
+    router: str = ""
+    labels: tuple[str, ...] = ()
+    input: Value = None
+    given: Given | None = None
 
 
 class SetTimer(Struct, frozen=True):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from stratarouter_runtime.errors import JournalMismatch
-from stratarouter_runtime.state import interruption, leaves
+from stratarouter_runtime.state import interruption, leaves, routes
 from stratarouter_runtime.state.events import (
     Answered,
     Asked,
@@ -224,7 +224,7 @@ def _reach(run: Run, frame: Frame, event: OfStep) -> None:  # noqa: C901 - one c
         case Failed():
             leaves.failed(run, frame, event)
         case Scored():
-            leaves.scored(run, frame, event)
+            routes.scored(run, frame, event)
         case Interrupted():
             interruption.interrupted(run, frame)
         case Answered() if interruption.in_doubt(frame):

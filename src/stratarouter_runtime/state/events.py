@@ -57,11 +57,39 @@ class Reused(Struct, frozen=True, omit_defaults=True):
     similarity: float = 1.0
 
 
+class Given(Struct, frozen=True, omit_defaults=True):
+    """A routing decision that StrataRouter-Core made beforehand. Its confidence is not calibrated."""
+
+    route_id: str
+    confidence: float = 0.0
+    scores: dict[str, float] = {}
+    latency_ms: float = 0.0
+
+
+class Why(Struct, frozen=True, omit_defaults=True):
+    """Why an agent was chosen, or none (`agent` is empty), other than by the nearest `about`.
+
+    `by` a rule of the tenant (`rule` names it), StrataRouter-Core, or a routing table (`table` is its
+    digest). `confidence` was held against `threshold`; the score of `runner_up` is `margin` behind.
+    """
+
+    by: Literal["rule", "core", "table", "about"]
+    agent: str = ""
+    rule: str = ""
+    confidence: float = 0.0
+    threshold: float = 0.0
+    runner_up: str = ""
+    margin: float = 0.0
+    table: str = ""
+    note: str = ""
+
+
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
     `trace` is the id of the distributed trace it belongs to, `span` the one in it that called for
     this, `sampled` whether the trace is recorded; `forked` the execution whose facts it took over.
+    `routing` is a decision that came along, for the first route of the flow.
     """
 
     id: str
@@ -75,6 +103,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     forked: str | None = None
     span: str = ""
     sampled: bool = False
+    routing: Given | None = None
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):
@@ -116,23 +145,32 @@ class Interrupted(Struct, frozen=True, tag_field="t", tag="interrupted", omit_de
 
 
 class Scored(Struct, frozen=True, tag_field="t", tag="scored", omit_defaults=True):
-    """The router compared a query with the candidates: similarities in written order, rounded to 1e-6."""
+    """The router compared a query with the candidates: scores in written order, rounded to 1e-6.
+
+    They are similarities to what each is about; with a routing table, probabilities. Where it was
+    decided otherwise, and nothing was compared, there are none; `why` says what decided.
+    """
 
     step: StepPath
     query: Digest
     scores: tuple[float, ...]
     attempt: int = 1
+    why: Why | None = None
 
 
 class Chosen(Struct, frozen=True, tag_field="t", tag="chosen", omit_defaults=True):
-    """A route was decided: by `rule` (its number), by `meaning`, or by falling to `else`."""
+    """A route was decided: by `rule` (its number in the flow), by `meaning`, or by falling to `else`.
+
+    Also by a rule of the `tenant`, or by StrataRouter-`core`. `why` explains all but rules of the flow.
+    """
 
     step: StepPath
     agent: AgentName
-    by: Literal["rule", "meaning", "else"]
+    by: Literal["rule", "meaning", "else", "tenant", "core"]
     rule: int | None = None
     scores: tuple[float, ...] = ()
     attempt: int = 1
+    why: Why | None = None
 
 
 class Asked(Struct, frozen=True, tag_field="t", tag="asked", omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The ops that reach outside: call, route, ask. What they command, and how facts end them.
+"""The ops that reach outside: call and ask. What they command, and how facts end them.
 
 A call is evaluated, gets a place, is charged to the scopes around it, and only then made.
 Must never know: modifiers, or what surrounds the op.
@@ -7,14 +7,13 @@ Must never know: modifiers, or what surrounds the op.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from stratarouter_runtime.canonical import digest
-from stratarouter_runtime.routing.choose import choose
-from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer, Write
-from stratarouter_runtime.state.events import Asked, Chosen, Dispatched, Failure, Usage
+from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, SetTimer, Write
+from stratarouter_runtime.state.events import Asked, Dispatched, Failure, Usage
 from stratarouter_runtime.state.run import Admit, Dispatch, Fail, Succeed
 from stratarouter_runtime.state.scopes import (
     count_step,
@@ -25,7 +24,7 @@ from stratarouter_runtime.state.scopes import (
     settle,
     take_place,
 )
-from stratarouter_runtime.tcfp.plan import NONE, Ask, Call, Route
+from stratarouter_runtime.tcfp.plan import Ask, Call, Route
 from stratarouter_runtime.tcfp.types import show
 from stratarouter_runtime.tcfp.validation.kinds import AGENT as AGENT_KINDS
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, checker, to_json
@@ -33,7 +32,7 @@ from stratarouter_runtime.tcfp.values import Misfit, canonical_value, checker, t
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
-    from stratarouter_runtime.state.events import Answered, Failed, Returned, Scored
+    from stratarouter_runtime.state.events import Answered, Failed, Returned
     from stratarouter_runtime.state.run import Frame, Run, Scope
     from stratarouter_runtime.tcfp.plan import Code, LinkedAgent, Value
 
@@ -84,11 +83,12 @@ def start_call(run: Run, frame: Frame, does: Call) -> None:
     if frame.memory is None:
         if not count_step(run, frame):
             return
-        frame.memory = _flight(run.plan.agents[does.agent], does.input.run(frame.env))
+        frame.memory = prepare(run.plan.agents[does.agent], does.input.run(frame.env))
     run.outgoing.append(Dispatch(frame))
 
 
-def _flight(agent: LinkedAgent, value: Value) -> Flight:
+def prepare(agent: LinkedAgent, value: Value) -> Flight:
+    """A call to be made with this input. Raises `Misfit`."""
     given = agent.input.project(value)
     type_ = agent.input.type
     return Flight(agent, to_json(type_, given), digest(canonical_value(type_, given)))
@@ -200,54 +200,6 @@ def _declared(run: Run, agent: LinkedAgent, failure: Failure) -> Failure:
         return replace(failure, data=None)
     message = f"{agent.name} failed with {kind}, which it does not declare: {failure.message}"
     return Failure("agent.unavailable", message, None, failure.step)
-
-
-# Routes.
-
-
-def start_route(run: Run, frame: Frame, does: Route) -> None:
-    """Decide by the first rule that holds; else have the candidates compared with the query."""
-    if frame.memory is not None:
-        run.outgoing.append(Dispatch(frame))
-        return
-    if not count_step(run, frame):
-        return
-    for number, rule in enumerate(does.rules):
-        if rule.when.run(frame.env):
-            agent = run.plan.agents[rule.agent]
-            chosen = Chosen(frame.path, agent.name, "rule", number, attempt=frame.attempt)
-            _choose(run, frame, does, chosen, agent)
-            return
-    query = does.query.run(frame.env)
-    frame.memory = Scoring(query, digest(query))
-    candidates = tuple(run.plan.agents[number] for number in does.candidates)
-    emit(run, frame, ScoreRoutes(frame.path, frame.attempt, query, frame.memory.digest, candidates))
-
-
-def scored(run: Run, frame: Frame, event: Scored) -> None:
-    """Choose by meaning; below `min` fall to `else`, or fail."""
-    frame.outstanding -= 1
-    does = frame.op.does
-    assert isinstance(does, Route)
-    candidates = [run.plan.agents[number] for number in does.candidates]
-    choice = choose(event.scores, [agent.name for agent in candidates], does.min)
-    by: Literal["meaning", "else"] = "else" if choice is None else "meaning"
-    if choice is not None:
-        agent = candidates[choice.index]
-    elif does.otherwise != NONE:
-        agent = run.plan.agents[does.otherwise]
-    else:
-        best = max(event.scores, default=0.0)
-        message = f"no candidate reaches {does.min:g}: the best is {best:g}"
-        run.agenda.append(Fail(frame, Failure("no_route", message, None, frame.path)))
-        return
-    _choose(run, frame, does, Chosen(frame.path, agent.name, by, None, event.scores, frame.attempt), agent)
-
-
-def _choose(run: Run, frame: Frame, does: Route, chosen: Chosen, agent: LinkedAgent) -> None:
-    run.commands.append(Write(chosen))
-    frame.memory = _flight(agent, does.input.run(frame.env))
-    run.outgoing.append(Dispatch(frame))
 
 
 # Questions.

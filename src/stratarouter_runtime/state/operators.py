@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stratarouter_runtime.state.events import Failure
-from stratarouter_runtime.state.leaves import start_ask, start_call, start_route
+from stratarouter_runtime.state.leaves import start_ask, start_call
+from stratarouter_runtime.state.routes import start_route
 from stratarouter_runtime.state.run import Fail, Open, Succeed, Win, inner_indices
 from stratarouter_runtime.state.scopes import count_step
 from stratarouter_runtime.tcfp import plan as ops

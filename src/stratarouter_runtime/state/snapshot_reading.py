@@ -19,6 +19,7 @@ from stratarouter_runtime.state.leaves import Flight, Question, Scoring
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.operators import Branches, Rounds, Turns
 from stratarouter_runtime.state.outstanding import Outstanding
+from stratarouter_runtime.state.routes import comparing
 from stratarouter_runtime.state.run import Frame, Phase, Run, Scope, Undo, Won, path_of
 from stratarouter_runtime.tcfp.plan import NONE, Plan, Route
 
@@ -151,8 +152,7 @@ class _Reader:
         does, memory = frame.op.does, frame.memory
         if not isinstance(does, Route) or not isinstance(memory, Scoring):
             raise ValueError(f"{frame.op.name} compares nothing")  # noqa: TRY004 - as all else that does not fit
-        candidates = tuple(self._plan.agents[number] for number in does.candidates)
-        return ScoreRoutes(frame.path, attempt, memory.query, memory.digest, candidates)
+        return comparing(self._run, frame, does, memory, attempt)
 
     def _call(self, frame: Frame, attempt: int, deadline: int | None) -> CallAgent:
         flight = frame.memory
