@@ -38,9 +38,10 @@ def bench(
     executions: int = 1_000,
     at_once: int = AT_ONCE,
     store: str | None = None,
+    http: Annotated[bool, Parameter(negative=(), help="Measure the HTTP API.")] = False,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
-    """Measure the runtime on this machine.
+    """Measure the runtime on this machine: its engine, or the part that is named.
 
     Parameters
     ----------
@@ -56,10 +57,20 @@ def bench(
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
         here = Path(name)
         sync = sync_latency(here, samples=200)
-        measures = (*language(), *uvloop.run(engine(here, executions, at_once, store)), start(here))
+        measures = uvloop.run(_http(here)) if http else _engine(here, executions, at_once, store)
     report = Report(describe(), cores(), sync, measures)
     sys.stdout.write((msgspec.json.encode(report).decode() if json else _table(report)) + "\n")
     return Exit.OK
+
+
+def _engine(folder: Path, executions: int, at_once: int, store: str | None) -> tuple[Measure, ...]:
+    return (*language(), *uvloop.run(engine(folder, executions, at_once, store)), start(folder))
+
+
+async def _http(folder: Path) -> tuple[Measure, ...]:
+    from stratarouter_runtime.bench.http import http  # noqa: PLC0415 - brings the server along
+
+    return tuple(await http(folder))
 
 
 def _table(report: Report) -> str:
