@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
     from stratarouter_runtime.sharing import Lease, Leases, Mail
-    from stratarouter_runtime.state.events import Failure, Record, Reused, Usage
+    from stratarouter_runtime.state.events import Failure, Given, Record, Reused, Usage, Why
     from stratarouter_runtime.tcfp.ir import Signature
     from stratarouter_runtime.tcfp.plan import LinkedAgent
 
@@ -59,7 +59,8 @@ class AgentCall(Struct, frozen=True):
     `key` is the step key: equal for every attempt of one step of one execution, so that an
     idempotent agent can recognise a call it has already answered. `seed` is the same for
     every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
-    of this attempt, "" where nobody asked for a trace.
+    of this attempt, "" where nobody asked for a trace. `scope` is the user it is made for, as far as
+    answers are reused; `fresh` says that no earlier answer will do.
     """
 
     execution: ExecutionId
@@ -70,18 +71,22 @@ class AgentCall(Struct, frozen=True):
     input: Any
     deadline: int | None = None
     trace: str = ""
+    scope: str = ""
+    fresh: bool = False
 
 
 class AgentReply(Struct, frozen=True):
     """What came of it: an output not yet checked against the signature, or a failure.
 
     `isolation` is the level that was in force, with what was missing of it; empty says `inline`.
+    An output that was cut short, or put in place of a refusal, is not `whole`: it is never reused.
     """
 
     output: Any = None
     failure: Failure | None = None
     usage: Usage | None = None
     isolation: str = ""
+    whole: bool = True
 
 
 WITHDRAWN: Final = "withdrawn"
@@ -194,6 +199,41 @@ class Scorer(Protocol):
 
     async def score(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
         """Cosine similarity of the query with each text, in order, rounded to 1e-6."""
+        ...
+
+
+class Asked(Struct, frozen=True):
+    """What a route of a flow asks: for whom of `candidates` (name, what it is about) the query is.
+
+    `router` names what compares them, as the plan was compiled with. `given` is a decision that came
+    with the request.
+    """
+
+    tenant: Tenant
+    query: str
+    candidates: tuple[tuple[AgentName, str], ...]
+    router: str = ""
+    labels: tuple[str, ...] = ()
+    input: Any = None
+    given: Given | None = None
+
+
+class Compared(Struct, frozen=True):
+    """The scores of the candidates, in order (none where nothing was compared), and what decided."""
+
+    scores: tuple[float, ...]
+    why: Why | None = None
+
+
+class Switch(Protocol):
+    """Finds for whom a query is: rules of the tenant, a decision that came along, tables, meaning."""
+
+    async def pin(self, tenant: Tenant) -> str:
+        """What compares candidates now: part of every plan that routes, compiled from now on."""
+        ...
+
+    async def compare(self, asked: Asked) -> Compared:
+        """Decide, or compare. Raises `InvalidInput`, `InvalidState`, and what stores and encoders raise."""
         ...
 
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from stratarouter_runtime.ports import Status
 from stratarouter_runtime.state.difference import Difference
+from stratarouter_runtime.state.events import Why
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3600)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -110,13 +111,18 @@ class Error(Struct, frozen=True):
 
 
 class Routing(Struct, frozen=True):
-    """One decision of a route: who was chosen, by what, and the similarities in written order."""
+    """One decision of a route: who was chosen, by what, and the scores in written order.
+
+    `why` explains what was decided outside of the flow: by a rule of the tenant, a routing table, or
+    StrataRouter-Core.
+    """
 
     step: str
     agent: str
-    by: Literal["rule", "meaning", "else"]
+    by: Literal["rule", "meaning", "else", "tenant", "core"]
     rule: int | None
     scores: tuple[float, ...]
+    why: Why | UnsetType = UNSET
 
 
 class Question(Struct, frozen=True):

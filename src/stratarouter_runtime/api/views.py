@@ -87,7 +87,7 @@ def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
 def routing(events: Iterable[Event]) -> tuple[Routing, ...]:
     """Every decision of a route, in the order they were taken."""
     return tuple(
-        Routing(each.step, each.agent, each.by, each.rule, each.scores)
+        Routing(each.step, each.agent, each.by, each.rule, each.scores, each.why or UNSET)
         for each in events
         if isinstance(each, Chosen)
     )
