@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.canonical import MAX_INTEGER
 from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
-from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Scorer
+from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Reuse, Scorer
 from stratarouter_runtime.routing.choose import settle
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
@@ -39,6 +39,8 @@ class Shell(Struct, frozen=True):
     flows: Flows
     scorer: Scorer
     clock: Clock
+    reuse: Reuse | None = None
+    """Where answers come from that need not be made anew; None makes every one."""
 
 
 async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
@@ -54,12 +56,22 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
             return _failed(command, _missing(command, agent))
         agent = flow
     try:
-        fact = _fact(command, await agent.call(agent_call(started, command)))
+        fact = await _answered(shell, agent, started, command)
     except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
         raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
         return _failed(command, _broken(f"agent '{name}'", command.step, error))
     return fact if _kept(fact) else _failed(command, _unkept(command))
+
+
+async def _answered(shell: Shell, agent: Agent, started: Started, command: CallAgent) -> Returned | Failed:
+    """The agent's answer, or one that is known already; checked."""
+    call = agent_call(started, command)
+    if shell.reuse is None:
+        return _fact(command, await agent.call(call))
+    reply, reused = await shell.reuse.call(command.agent, call, command.input_digest, agent.call)
+    fact = _fact(command, reply)
+    return fact if reused is None or isinstance(fact, Failed) else replace(fact, reused=reused)
 
 
 def agent_call(started: Started, command: CallAgent) -> AgentCall:
@@ -74,6 +86,8 @@ def agent_call(started: Started, command: CallAgent) -> AgentCall:
         input=command.input,
         deadline=command.deadline,
         trace=_traceparent(started, step, command.attempt) if started.trace else "",
+        scope=started.scope,
+        fresh=started.fresh,
     )
 
 

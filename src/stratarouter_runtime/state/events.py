@@ -89,7 +89,8 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
 
     `trace` is the id of the distributed trace it belongs to, `span` the one in it that called for
     this, `sampled` whether the trace is recorded; `forked` the execution whose facts it took over.
-    `routing` is a decision that came along, for the first route of the flow.
+    `routing` is a decision that came along, for the first route of the flow. `scope` is the user it
+    is made for, as far as answers are reused; in a `fresh` one none of an earlier execution is.
     """
 
     id: str
@@ -104,6 +105,8 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     span: str = ""
     sampled: bool = False
     routing: Given | None = None
+    scope: str = ""
+    fresh: bool = False
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

@@ -51,7 +51,7 @@ class MemoryCache(CacheStore):
         return sum(_selected(entry, selection) for entry in self._entries.values())
 
     @override
-    async def forget(self, selection: Selection) -> list[Digest]:
+    async def forget(self, selection: Selection) -> list[tuple[str, Digest]]:
         self._check_open()
         gone = [entry for entry in self._entries.values() if _selected(entry, selection)]
         for entry in gone:
@@ -60,7 +60,7 @@ class MemoryCache(CacheStore):
             assert space is not None
             self._epochs[selection.tenant, space] += selection.whole
             self._revisions[selection.tenant, space] += 1
-        return [entry.key for entry in gone]
+        return [(entry.space, entry.key) for entry in gone]
 
     @override
     async def generations(self) -> list[Generation]:
@@ -89,7 +89,9 @@ class MemoryCache(CacheStore):
 
     def _newest(self) -> list[CacheEntry]:
         """All entries, newest first; those of one moment by when they came."""
-        return sorted(reversed(self._entries.values()), key=lambda entry: -entry.created)
+        numbered = enumerate(self._entries.values())
+        newest = sorted(numbered, key=lambda each: (each[1].created, each[0]), reverse=True)
+        return [entry for _, entry in newest]
 
 
 def _selected(entry: CacheEntry, wanted: Selection) -> bool:

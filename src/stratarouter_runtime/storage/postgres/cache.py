@@ -56,17 +56,17 @@ class PostgresCache(CacheStore):
         return int(rows[0][0])
 
     @override
-    async def forget(self, selection: Selection) -> list[Digest]:
+    async def forget(self, selection: Selection) -> list[tuple[str, Digest]]:
         self._check_writing()
         query = " ".join(statement(name) for name in ("cache_forget", "cache_selected", "cache_forgotten"))
 
-        async def change(connection: asyncpg.Connection) -> list[Digest]:
+        async def change(connection: asyncpg.Connection) -> list[tuple[str, Digest]]:
             gone = await connection.fetch(query, *_wanted(selection))
-            for space in sorted({row[0] for row in gone} | ({selection.space} - {None})):
+            for space in _spaces(selection, [row[0] for row in gone]):
                 await connection.execute(
                     statement("cache_next"), selection.tenant, space, int(selection.whole)
                 )
-            return [row[1] for row in gone]
+            return [(row[0], row[1]) for row in gone]
 
         return await self._pool.transact(change)
 
@@ -87,6 +87,11 @@ class PostgresCache(CacheStore):
     @override
     async def holdings(self, tenant: Tenant) -> list[Holding]:
         return [Holding(*row) for row in await self._pool.fetch(statement("cache_holdings"), tenant)]
+
+
+def _spaces(selection: Selection, gone: list[str]) -> list[str]:
+    """The spaces from which something is taken, in one order for all processes."""
+    return sorted({*gone, *([] if selection.space is None else [selection.space])})
 
 
 def _wanted(selection: Selection) -> tuple[Any, ...]:
@@ -115,5 +120,5 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
 
 
 def _entry(row: Any) -> CacheEntry:
-    *most, tags, body = row
-    return CacheEntry(*most, tuple(tags), body)
+    tenant, key, space, group, source, created, expires, tags, body = row
+    return CacheEntry(tenant, key, space, group, source, created, expires, tuple(tags), body)

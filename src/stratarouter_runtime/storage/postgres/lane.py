@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from stratarouter_runtime.errors import StoreUnavailable
+from stratarouter_runtime.errors import LeaseLost, StoreUnavailable
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.storage.postgres.batch import Head, Staged, leases_of, stage
 from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
@@ -18,7 +18,6 @@ from stratarouter_runtime.storage.postgres.faults import FAILED, RACES, lost, tr
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, release
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import as_meant, written
-from stratarouter_runtime.storage.rules import taken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -163,7 +162,7 @@ async def _write(
         done = await connection.execute(statement("append"), number, *staged.record_columns(), leases)
         held, made = done != "INSERT 0 0", ()
     if not held:
-        raise taken()
+        raise LeaseLost
     return set(made)
 
 

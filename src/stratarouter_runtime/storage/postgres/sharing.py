@@ -92,3 +92,7 @@ class PostgresMail(Mail):
     async def withdraw(self, letter: int) -> bool:
         await self._pool.fetch(statement("mail_withdraw"), letter)
         return not await self._pool.fetch(statement("mail_there"), letter)
+
+    @override
+    async def discard(self, letter: int) -> None:
+        await self._pool.fetch(statement("mail_discard"), letter)

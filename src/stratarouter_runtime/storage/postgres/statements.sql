@@ -270,7 +270,7 @@ UPDATE strata.mail SET outcome = coalesce(outcome, $2) WHERE letter = $1
 SELECT outcome FROM strata.mail WHERE letter = $1
 
 -- name: mail_withdraw
-DELETE FROM strata.mail WHERE letter = $1 AND (seen = 0 OR outcome IS NOT NULL)
+DELETE FROM strata.mail WHERE letter = $1 AND seen = 0
 
 -- name: mail_there
 SELECT FROM strata.mail WHERE letter = $1
@@ -335,3 +335,6 @@ SELECT body FROM strata.snapshots WHERE execution = $1
 
 -- name: snapshot_drop
 DELETE FROM strata.snapshots WHERE execution = $1
+
+-- name: mail_discard
+DELETE FROM strata.mail WHERE letter = $1

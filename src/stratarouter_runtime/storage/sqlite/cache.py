@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from typing_extensions import override
 
+from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import CacheEntry, CacheStore, Generation, Holding, Selection
 from stratarouter_runtime.storage.sqlite.sql import statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stratarouter_runtime.ids import Digest, Tenant
+    from stratarouter_runtime.ids import Tenant
     from stratarouter_runtime.storage.sqlite.reader import Reader
     from stratarouter_runtime.storage.sqlite.shelf import Submit
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
@@ -55,16 +56,16 @@ class SqliteCache(CacheStore):
         return int(rows[0][0])
 
     @override
-    async def forget(self, selection: Selection) -> list[Digest]:
+    async def forget(self, selection: Selection) -> list[tuple[str, Digest]]:
         query = " ".join(statement(name) for name in ("cache_forget", "cache_selected", "cache_forgotten"))
         wanted = msgspec.structs.asdict(selection)
 
-        def write(transaction: Transaction) -> list[Digest]:
+        def write(transaction: Transaction) -> list[tuple[str, Digest]]:
             gone = transaction.connection.execute(query, wanted).fetchall()
             for space in {selection.space, *(space for space, _ in gone)} - {None}:
                 step = {"tenant": selection.tenant, "space": space, "epoch": int(selection.whole)}
                 transaction.connection.execute(statement("cache_next"), step)
-            return [key for _, key in gone]
+            return [(str(space), Digest(str(key))) for space, key in gone]
 
         return await self._submit(write, 1)
 
@@ -94,5 +95,6 @@ def _row(entry: CacheEntry) -> dict[str, Any]:
 
 
 def _entry(row: tuple[Any, ...]) -> CacheEntry:
-    *most, tags, body = row
-    return CacheEntry(*most, tuple(msgspec.json.decode(tags)), body)
+    tenant, key, space, group, source, created, expires, tags, body = row
+    told = tuple(msgspec.json.decode(tags))
+    return CacheEntry(tenant, key, space, group, source, created, expires, told, body)

@@ -92,6 +92,10 @@ class SqliteMail(Mail):
         await self._submit(_run("mail_withdraw", letter=letter))
         return not self._reader.look(statement("mail_there"), {"letter": letter})
 
+    @override
+    async def discard(self, letter: int) -> None:
+        await self._submit(_run("mail_discard", letter=letter))
+
 
 def _run(name: str, **parameters: Any) -> Write[list[tuple[Any, ...]]]:
     """A write that is one statement; gives its rows."""

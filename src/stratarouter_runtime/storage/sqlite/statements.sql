@@ -159,7 +159,7 @@ SELECT outcome FROM mail WHERE letter = :letter
 SELECT 1 FROM mail WHERE letter = :letter
 
 -- name: mail_withdraw
-DELETE FROM mail WHERE letter = :letter AND (seen = 0 OR outcome IS NOT NULL)
+DELETE FROM mail WHERE letter = :letter AND seen = 0
 
 -- name: cache_keep
 INSERT OR REPLACE INTO cache_entries (tenant, key, space, grouped, source, created, expires, tags, body)
@@ -217,3 +217,6 @@ SELECT body FROM snapshots WHERE execution = :execution
 
 -- name: snapshot_drop
 DELETE FROM snapshots WHERE execution = :execution
+
+-- name: mail_discard
+DELETE FROM mail WHERE letter = :letter

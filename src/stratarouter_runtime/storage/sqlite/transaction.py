@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from stratarouter_runtime.errors import LeaseLost
 from stratarouter_runtime.sharing import NOBODY
-from stratarouter_runtime.storage.rules import taken
 from stratarouter_runtime.storage.sqlite.sql import statement
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Transaction:
         if self._lease is None:
             self._lease = self.connection.execute(statement("lease")).get
         if lease != self._lease:
-            raise taken()
+            raise LeaseLost
 
     def forget_lease(self) -> None:
         """Look again who holds the lease: it was changed."""

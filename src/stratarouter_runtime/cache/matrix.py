@@ -1,0 +1,77 @@
+"""Vectors of kept questions in one contiguous matrix, and the nearest to another.
+
+Exact search: a group holds at most some ten thousand. Must never know: what the vectors are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+_FIRST: Final = 64
+
+
+class Matrix:
+    """Rows that are added, replaced and dropped; each is the vectors of one question, side by side."""
+
+    def __init__(self) -> None:
+        self._rows: npt.NDArray[np.float32] | None = None
+        self._parts = 1
+        self._used = 0
+
+    def put(self, place: int, vectors: bytes, parts: int) -> None:
+        """Make row `place` these vectors, `parts` of equal length."""
+        row = np.frombuffer(vectors, dtype="<f4")
+        if self._rows is None:
+            self._rows = np.zeros((_FIRST, len(row)), dtype=np.float32)
+            self._parts = parts
+        if place >= len(self._rows):
+            more = np.zeros((max(place + 1, 2 * len(self._rows)), self._rows.shape[1]), dtype=np.float32)
+            more[: len(self._rows)] = self._rows
+            self._rows = more
+        self._rows[place] = row
+        self._used = max(self._used, place + 1)
+
+    def drop(self, place: int) -> None:
+        """Make row `place` near to nothing."""
+        if self._rows is not None and place < len(self._rows):
+            self._rows[place] = 0.0
+
+    def nearest(self, vectors: bytes, least: float, most: int) -> list[tuple[int, float]]:
+        """The rows of which every part has at least this cosine, nearest first, with their least cosine.
+
+        Cosines are rounded to 1e-6, and ties go to the lower row: the same everywhere.
+        """
+        if self._rows is None or not self._used:
+            return []
+        query = np.frombuffer(vectors, dtype="<f4")
+        if len(query) != self._rows.shape[1]:
+            return []
+        means = (self._rows[: self._used] @ query) / self._parts
+        near = np.flatnonzero(means >= least - 1e-6)
+        if len(near) > 4 * most:
+            near = near[np.argpartition(-means[near], 4 * most)[: 4 * most]]
+        found = [(int(place), self._least(int(place), query)) for place in near]
+        kept = [(place, cosine) for place, cosine in found if cosine >= least]
+        return sorted(kept, key=lambda each: (-each[1], each[0]))[:most]
+
+    def _least(self, place: int, query: npt.NDArray[np.float32]) -> float:
+        assert self._rows is not None
+        products = (self._rows[place] * query).reshape(self._parts, -1).sum(axis=1)
+        return round(float(products.min()), 6)
+
+
+def cosines(words: Sequence[str], vectors: Sequence[bytes]) -> dict[tuple[str, str], float]:
+    """The cosine of every two of these words, by their vectors."""
+    if not words:
+        return {}
+    rows = np.stack([np.frombuffer(vector, dtype="<f4") for vector in vectors])
+    table = rows @ rows.T
+    return {
+        (one, other): round(float(table[i, j]), 6)
+        for i, one in enumerate(words)
+        for j, other in enumerate(words)
+    }

@@ -1,0 +1,426 @@
+"""Kept answers: asked for by exactly the same question, or by one that means the same.
+
+An answer is reused only when every gate passes; a gate that fails or takes too long is a miss.
+Entries lie in the store, and those used lately in memory in front of it. Must never know: how an
+answer is made, or what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from stratarouter_runtime.cache.answers import LARGEST, Answer, Damaged, pack, unpack
+from stratarouter_runtime.cache.counts import Ledger
+from stratarouter_runtime.cache.front import Front, Held
+from stratarouter_runtime.cache.gates import Compared, Refusal, compare, substitution
+from stratarouter_runtime.cache.groups import LARGEST as GROUP
+from stratarouter_runtime.cache.groups import Group, Groups
+from stratarouter_runtime.cache.policy import Partition, Policy, exact_key, group_key
+from stratarouter_runtime.cache.written import Written
+from stratarouter_runtime.errors import StoreError
+from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
+from stratarouter_runtime.ports import CacheEntry, Holding, Selection
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import CacheStore, Clock, Embedder
+
+NEAREST: Final = 4
+"""Entries that the gates are asked about, nearest first."""
+
+PATIENCE: Final = 5.0
+"""Seconds that vectors may take before the question counts as a miss."""
+
+GLANCE: Final = 1_000_000
+"""Microseconds after which what other processes forgot is looked up again."""
+
+KEPT: Final = 1_000_000
+"""Entries that the store keeps at most."""
+
+Kind: TypeAlias = Literal["exact", "normalised", "semantic"]
+
+
+class Question(Struct, frozen=True):
+    """What is asked, as a cache sees it.
+
+    `call` is the digest of all that is asked (`tcfp.digests.call_key`), `of` that of who answers,
+    `rest` the input without the semantic fields, `texts` those fields, in the order of their names.
+    """
+
+    tenant: Tenant
+    space: str
+    policy: Policy
+    call: Digest
+    of: Digest
+    rest: Any = None
+    texts: tuple[str, ...] = ()
+
+
+class Asked(Struct, frozen=True):
+    """A question with its keys, for keeping the answer later; `vector` where its texts were embedded."""
+
+    question: Question
+    epoch: int
+    key: Digest
+    group: str = ""
+    vector: bytes = b""
+
+
+class Found(Struct, frozen=True):
+    """An answer that may be reused."""
+
+    kind: Kind
+    held: Held
+    similarity: float = 1.0
+
+
+class Looked(Struct, frozen=True):
+    """What looking came to: an answer or none, and which gates stood before those that were near."""
+
+    asked: Asked
+    found: Found | None = None
+    refused: tuple[Refusal, ...] = ()
+
+
+class Cache:
+    """Looks up and keeps. `close` it when done; belongs to one event loop."""
+
+    def __init__(self, store: CacheStore, embedder: Embedder, clock: Clock, *, room: int = 64 << 20) -> None:
+        """Hold at most about `room` bytes in memory, half of them with vectors."""
+        self._store = store
+        self._embedder = embedder
+        self._clock = clock
+        self._front = Front(room // 2)
+        self._groups = Groups(room // 2)
+        self._epochs: dict[tuple[Tenant, str], tuple[int, int]] = {}
+        self._looked = -GLANCE
+        self._written = Written(store, self._lost)
+        self._shadow: Counter[str] = Counter()
+        self.ledger = Ledger()
+
+    # Looking.
+
+    def ask(self, question: Question, identity: str = "") -> Asked:
+        """The question with its keys, as of now."""
+        epoch = self._epochs.get((question.tenant, question.space), (0, 0))[0]
+        partition = Partition(question.tenant, question.space, question.policy.scope, epoch)
+        key = exact_key(partition, question.call)
+        group = group_key(partition, question.of, question.rest, identity) if question.texts else ""
+        return Asked(question, epoch, key, group)
+
+    def at_hand(self, question: Question) -> Looked | None:
+        """The answer to the very same question, if it lies in memory. Waits for nothing."""
+        if self._clock.now() - self._looked > GLANCE:
+            return None
+        asked = self.ask(question)
+        held = self._front.get(question.tenant, asked.key)
+        if held is None or self._too_old(held, question.policy) is not None:
+            return None
+        return self._hit(Looked(asked, Found("exact", held)))
+
+    async def look(self, question: Question) -> Looked:
+        """The answer that may be reused, if there is one. Failures of store and encoder are misses."""
+        await self._refresh()
+        asked = self.ask(question, self._identity(question))
+        refused: list[Refusal] = []
+        found = self._passes(await self._exact(asked), question.policy, refused)
+        if found is not None:
+            return self._hit(Looked(asked, Found("exact", found), tuple(refused)))
+        if question.texts:
+            looked = await self._by_meaning(asked, refused)
+        else:
+            looked = Looked(asked, None, tuple(refused))
+        return self._miss(looked) if looked.found is None else self._hit(looked)
+
+    async def _exact(self, asked: Asked) -> Held | None:
+        tenant = asked.question.tenant
+        held = self._front.get(tenant, asked.key)
+        if held is not None:
+            return held
+        try:
+            entry = await self._store.find(tenant, asked.key)
+        except StoreError:
+            self._fault(asked.question, "store")
+            return None
+        held = None if entry is None else await self._opened(entry)
+        if held is not None:
+            self._front.put(held)
+        return held
+
+    async def _by_meaning(self, asked: Asked, refused: list[Refusal]) -> Looked:
+        question = asked.question
+        try:
+            group = await self._group(asked)
+            same = self._passes(group.same(question.texts), question.policy, refused)
+            if same is not None and self._refusal(question, same, {}, refused, normal=True) is None:
+                return Looked(asked, Found("normalised", same), tuple(refused))
+            async with asyncio.timeout(PATIENCE):
+                vector = b"".join(await self._embedder.embed(question.texts))
+                asked = Asked(question, asked.epoch, asked.key, asked.group, vector)
+                found = await self._nearest(asked, group, refused)
+        except Exception:  # noqa: BLE001 - whatever an encoder or a store raises is a miss, and counted
+            self._fault(question, "look-up")
+            return Looked(asked, None, (*refused, Refusal("fault", "the look-up by meaning failed")))
+        return Looked(asked, found, tuple(refused))
+
+    async def _nearest(self, asked: Asked, group: Group, refused: list[Refusal]) -> Found | None:
+        question = asked.question
+        for held, cosine in group.nearest(asked.vector, question.policy.threshold, NEAREST):
+            if self._passes(held, question.policy, refused) is None:
+                continue
+            pairs = [compare(*pair) for pair in zip(question.texts, held.answer.texts, strict=True)]
+            likeness = await self._likeness(pairs)
+            if self._refusal(question, held, likeness, refused, pairs=pairs) is None:
+                return Found("semantic", held, cosine)
+        return None
+
+    async def _likeness(self, pairs: list[Compared]) -> dict[tuple[str, str], float]:
+        """The cosines of the words that are still open; none where a gate refused already."""
+        if any(pair.refusal for pair in pairs):
+            return {}
+        words = tuple(dict.fromkeys(word for pair in pairs for word in pair.words))
+        if not words:
+            return {}
+        from stratarouter_runtime.cache.matrix import cosines  # noqa: PLC0415 - start-up: numpy when vectors come
+
+        return cosines(words, await self._embedder.embed(words))
+
+    def _refusal(
+        self,
+        question: Question,
+        held: Held,
+        likeness: dict[tuple[str, str], float],
+        refused: list[Refusal],
+        *,
+        pairs: list[Compared] | None = None,
+        normal: bool = False,
+    ) -> Refusal | None:
+        """The first gate that refuses a text; noted and counted."""
+        if pairs is None:
+            pairs = [compare(*pair) for pair in zip(question.texts, held.answer.texts, strict=True)]
+        for pair in pairs:
+            refusal = pair.refusal or (None if normal and pair.normal else substitution(pair, likeness))
+            if refusal is not None:
+                return self._note(question, refusal, refused)
+        return None
+
+    def _passes(self, held: Held | None, policy: Policy, refused: list[Refusal]) -> Held | None:
+        """The entry, where age and tags let it be reused."""
+        if held is None:
+            return None
+        refusal = self._too_old(held, policy) or _untagged(held, policy)
+        if refusal is None:
+            return held
+        refused.append(refusal)
+        self.ledger.refuse(held.tenant, held.space, refusal.gate)
+        return None
+
+    def _too_old(self, held: Held, policy: Policy) -> Refusal | None:
+        now = self._clock.now()
+        if held.expires <= now:
+            return Refusal("age", "it has expired")
+        if policy.max_age is not None and now - held.created > policy.max_age:
+            return Refusal("age", f"it is {(now - held.created) // 1_000_000} s old")
+        return None
+
+    def _note(self, question: Question, refusal: Refusal, refused: list[Refusal]) -> Refusal:
+        refused.append(refusal)
+        self.ledger.refuse(question.tenant, question.space, refusal.gate)
+        return refusal
+
+    def _hit(self, looked: Looked) -> Looked:
+        found, question = looked.found, looked.asked.question
+        assert found is not None
+        answer = found.held.answer
+        self.ledger.count(question.tenant, question.space, found.kind)
+        self.ledger.save(question.tenant, question.space, answer.usd, answer.tokens, answer.ms)
+        return looked
+
+    def _miss(self, looked: Looked) -> Looked:
+        self.ledger.count(looked.asked.question.tenant, looked.asked.question.space, "misses")
+        return looked
+
+    def shadows(self, question: Question) -> bool:
+        """Whether this reused answer is to be worked out anew as well: evenly, by the policy's share."""
+        share = min(1.0, max(0.0, question.policy.shadow))
+        if not share:
+            return False
+        before, after = self._shadow[question.space], self._shadow[question.space] + 1
+        self._shadow[question.space] = after
+        return int(before * share) < int(after * share)
+
+    def compared(self, question: Question, *, equal: bool) -> None:
+        """A reused answer was worked out anew."""
+        self.ledger.count(question.tenant, question.space, "compared")
+        if not equal:
+            self.ledger.count(question.tenant, question.space, "differing")
+
+    # Keeping.
+
+    async def keep(self, asked: Asked, answer: Answer, source: ExecutionId) -> bool:
+        """Keep a finished, valid, whole answer; False where it comes too late or is too large.
+
+        It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
+        """
+        question = asked.question
+        if self.ask(question).epoch != asked.epoch or len(answer.output) > LARGEST:
+            return False
+        if question.texts:
+            try:
+                vector = asked.vector or b"".join(await self._embedder.embed(question.texts))
+            except Exception:  # noqa: BLE001 - without vectors it is found by its very input, or not at all
+                self._fault(question, "encoder")
+                vector = b""
+            answer = Answer(answer.output, question.texts, vector, answer.usd, answer.tokens, answer.ms)
+        held = self._held(asked, answer, source)
+        self._front.put(held)
+        group = self._groups.get(held.tenant, held.group) if held.group else None
+        if group is not None:
+            group.put(held)
+        self._written.put(_entry(held))
+        self.ledger.count(question.tenant, question.space, "kept")
+        return True
+
+    def _held(self, asked: Asked, answer: Answer, source: ExecutionId) -> Held:
+        question, now = asked.question, self._clock.now()
+        return Held(
+            tenant=question.tenant,
+            key=asked.key,
+            space=question.space,
+            group=asked.group if answer.vector else "",
+            source=source,
+            created=now,
+            expires=now + question.policy.ttl,
+            tags=question.policy.tags,
+            answer=answer,
+        )
+
+    # Forgetting.
+
+    async def forget(self, selection: Selection, *, dry_run: bool = False) -> int:
+        """Take entries away, here and in the store; how many. Raises `StoreError`."""
+        await self._written.flush()
+        if dry_run:
+            return await self._store.count(selection)
+        return len(await self._forget(selection))
+
+    async def _forget(self, selection: Selection) -> list[str]:
+        """As `forget`; the space of each entry."""
+        gone = await self._store.forget(selection)
+        self._looked = -GLANCE  # what the store tells now makes this process let go of them too
+        await self._refresh()
+        return [space for space, _ in gone]
+
+    async def wrong(
+        self, tenant: Tenant, *, key: Digest | None = None, source: ExecutionId | None = None
+    ) -> int:
+        """Somebody says that a reused answer was wrong: it is forgotten, and counted against its space."""
+        if key is None and source is None:
+            return 0
+        await self._written.flush()
+        spaces = await self._forget(Selection(tenant, key=key, source=source))
+        for space in spaces:
+            self.ledger.count(tenant, space, "wrong")
+        return len(spaces)
+
+    async def holdings(self, tenant: Tenant) -> list[Holding]:
+        """What is kept, by space."""
+        await self._written.flush()
+        return await self._store.holdings(tenant)
+
+    async def prune(self) -> int:
+        """Take away what has expired, and what is too much."""
+        return await self._store.prune(self._clock.now(), KEPT)
+
+    async def close(self) -> None:
+        """Let what is on its way to the store arrive there."""
+        await self._written.close()
+
+    # Parts.
+
+    async def _refresh(self) -> None:
+        """Let go of what this or another process has forgotten in the store."""
+        if self._clock.now() - self._looked <= GLANCE:
+            return
+        self._looked = self._clock.now()
+        try:
+            generations = await self._store.generations()
+        except StoreError:
+            return
+        for each in generations:
+            place, told = (each.tenant, each.space), (each.epoch, each.revision)
+            if self._epochs.get(place, (0, 0)) != told:
+                self._epochs[place] = told
+                self._front.drop_of(*place)
+                self._groups.drop_of(*place)
+
+    async def _group(self, asked: Asked) -> Group:
+        question = asked.question
+        group = self._groups.get(question.tenant, asked.group)
+        if group is not None:
+            return group
+        from stratarouter_runtime.cache.matrix import Matrix  # noqa: PLC0415 - start-up: numpy when vectors come
+
+        await self._written.flush()
+        entries = await self._store.group(question.tenant, asked.group, GROUP)
+        held = [held for entry in reversed(entries) if (held := await self._opened(entry)) is not None]
+        return self._groups.put(question.tenant, question.space, asked.group, Group(held, Matrix()))
+
+    async def _opened(self, entry: CacheEntry) -> Held | None:
+        """The entry, unpacked; a damaged one is dropped and counted."""
+        try:
+            answer = unpack(entry.body)
+        except Damaged:
+            self.ledger.fault(entry.tenant, entry.space, "damaged")
+            await self._store.forget(Selection(entry.tenant, key=entry.key))
+            return None
+        return Held(
+            tenant=entry.tenant,
+            key=entry.key,
+            space=entry.space,
+            group=entry.group,
+            source=entry.source,
+            created=entry.created,
+            expires=entry.expires,
+            tags=entry.tags,
+            answer=answer,
+        )
+
+    def _identity(self, question: Question) -> str:
+        """That of the encoder; empty where there is none, so that only normal forms are compared."""
+        if not question.texts:
+            return ""
+        try:
+            return self._embedder.identity
+        except Exception:  # noqa: BLE001 - a missing encoder leaves the exact tier
+            self._fault(question, "encoder")
+            return ""
+
+    def _fault(self, question: Question, what: str) -> None:
+        self.ledger.fault(question.tenant, question.space, what)
+
+    def _lost(self, entries: list[CacheEntry]) -> None:
+        for entry in entries:
+            self.ledger.fault(entry.tenant, entry.space, "store")
+
+
+def _untagged(held: Held, policy: Policy) -> Refusal | None:
+    missing = [tag for tag in policy.tags if tag not in held.tags]
+    return Refusal("tags", f"it lacks the tag '{missing[0]}'") if missing else None
+
+
+def _entry(held: Held) -> CacheEntry:
+    return CacheEntry(
+        tenant=held.tenant,
+        key=held.key,
+        space=held.space,
+        group=held.group,
+        source=held.source,
+        created=held.created,
+        expires=held.expires,
+        tags=held.tags,
+        body=pack(held.answer),
+    )

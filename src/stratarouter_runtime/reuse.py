@@ -1,0 +1,263 @@
+"""Reuse of answers, of whole flows and of single calls alike: looked up, shared in flight, kept.
+
+Composes the cache and the coalescer. Must never know: HTTP, SQL, or how an execution runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from typing_extensions import override
+
+from stratarouter_runtime import ports
+from stratarouter_runtime.cache.answers import Answer
+from stratarouter_runtime.cache.gates import Refusal
+from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
+from stratarouter_runtime.cache.recall import Asked, Found, Looked, Question
+from stratarouter_runtime.canonical import canonical, digest_bytes
+from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
+from stratarouter_runtime.ports import AgentCall, AgentReply
+from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage
+from stratarouter_runtime.tcfp.digests import cache_policy, call_key, type_form
+from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.batch.coalescer import Coalescer
+    from stratarouter_runtime.cache.recall import Cache
+    from stratarouter_runtime.ports import Clock
+    from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
+    from stratarouter_runtime.tcfp.types import Type
+
+FLOW: Final = "flow:"
+AGENT: Final = "agent:"
+"""How the space of a flow, or of an agent, begins."""
+
+RUNS: Final = 10_000
+"""Answers remembered for the executions they were given in."""
+
+Make: TypeAlias = Callable[[AgentCall], Awaitable[AgentReply]]
+
+
+class Verdict(Struct, frozen=True):
+    """What reuse had to do with an answer, as it is told to whoever asked.
+
+    `why` says why nothing was looked up, where the outcome is `bypass`.
+    """
+
+    outcome: Literal["hit", "miss", "bypass"] = "bypass"
+    why: str = ""
+    reused: Reused | None = None
+    key: str = ""
+    refused: tuple[Refusal, ...] = ()
+    coalesced: bool = False
+
+
+class Reuse(ports.Reuse):
+    """Answers from what is known. `close` it when done."""
+
+    def __init__(self, cache: Cache, coalescer: Coalescer, clock: Clock, defaults: Defaults) -> None:
+        self.cache = cache
+        self.flights = coalescer
+        self.defaults = defaults
+        self._clock = clock
+        self._runs: OrderedDict[str, bytes] = OrderedDict()
+        self._shadows: set[asyncio.Task[None]] = set()
+
+    # Whole flows.
+
+    def of_flow(
+        self, plan: Plan, flow: str, tenant: Tenant, given: Any, seed: str | None, wishes: Wishes
+    ) -> Question | str:
+        """The question that a request for a flow is, or why nothing is reused.
+
+        Raises `values.Misfit` where the input does not fit.
+        """
+        policy = settle(plan.signature, self.defaults, wishes)
+        if isinstance(policy, str):
+            return policy
+        type_ = plan.input.type
+        value = plan.input.project(given)
+        form = canonical_value(type_, value)
+        space = FLOW + flow
+        call = call_key(plan.digest, form, seed)
+        if not policy.semantic:
+            return Question(tenant, space, policy, call, plan.digest)
+        rest, texts = _apart(form, policy.semantic)
+        return Question(tenant, space, policy, call, plan.digest, {"in": rest, "seed": seed}, texts)
+
+    # Calls of agents.
+
+    @override
+    async def call(
+        self, agent: LinkedAgent, call: AgentCall, given: Digest, make: Make
+    ) -> tuple[AgentReply, Reused | None]:
+        declared = cache_policy(agent.signature)
+        if call.fresh or declared == "never" or agent.signature.effect != "pure":
+            return await make(call), None
+        if declared == "run":
+            return await self._within_run(agent, call, given, make)
+        policy = settle(agent.signature, self.defaults, Wishes(scope=call.scope))
+        if isinstance(policy, str):
+            return await make(call), None
+        return await self._anywhere(agent, call, _question(agent, call, given, policy), make)
+
+    async def _anywhere(
+        self, agent: LinkedAgent, call: AgentCall, question: Question, make: Make
+    ) -> tuple[AgentReply, Reused | None]:
+        """From any execution of the tenant: looked up, or shared in flight, or made and kept."""
+        looked = self.cache.at_hand(question) or await self.cache.look(question)
+        if looked.found is not None:
+            self._shadow(looked, lambda: make(replace(call, deadline=None)), agent)
+            return _reply(looked.found), _reused(looked.found)
+
+        async def work() -> tuple[AgentReply, ExecutionId]:
+            reply = await make(replace(call, deadline=None))  # the flight has the time of the longest
+            await self._keep(looked.asked, agent, reply, call.execution)
+            return reply, call.execution
+
+        return await self._share(looked.asked.key, question, call, work)
+
+    async def _within_run(
+        self, agent: LinkedAgent, call: AgentCall, given: Digest, make: Make
+    ) -> tuple[AgentReply, Reused | None]:
+        """From its own execution only. Without `stable` every step has a seed of its own, so nothing is equal."""
+        if not agent.signature.stable:
+            return await make(call), None
+        key = call_key(_typed(agent), [call.execution, given])
+        known = self._runs.get(key)
+        if known is not None:
+            self._runs.move_to_end(key)
+            return AgentReply(msgspec.json.decode(known)), Reused("exact", call.execution, key)
+
+        async def work() -> tuple[AgentReply, ExecutionId]:
+            reply = await make(replace(call, deadline=None))
+            output = _output(agent, reply)
+            if output is not None:
+                self._runs[key] = output
+                if len(self._runs) > RUNS:
+                    self._runs.popitem(last=False)
+            return reply, call.execution
+
+        return await self._share(key, None, call, work)
+
+    async def _share(
+        self,
+        key: Digest,
+        question: Question | None,
+        call: AgentCall,
+        work: Callable[[], Awaitable[tuple[AgentReply, ExecutionId]]],
+    ) -> tuple[AgentReply, Reused | None]:
+        shared = await self.flights.share(key, work, until=self._loop_time(call.deadline), copy=_copied)
+        reply, source = shared.value
+        if shared.led:
+            return reply, None
+        if question is not None:
+            self.cache.ledger.count(question.tenant, question.space, "coalesced")
+        return replace(reply, usage=NO_USAGE), Reused("coalesced", source, key)
+
+    async def _keep(self, asked: Asked, agent: LinkedAgent, reply: AgentReply, source: ExecutionId) -> None:
+        output = _output(agent, reply)
+        if output is not None and asked.question.policy.keep:
+            usage = reply.usage or NO_USAGE
+            await self.cache.keep(asked, _answer(output, usage), source)
+
+    # Shadow samples.
+
+    def _shadow(self, looked: Looked, again: Callable[[], Awaitable[AgentReply]], agent: LinkedAgent) -> None:
+        async def fresh() -> bytes | None:
+            return _output(agent, await again())
+
+        self.sample(looked, fresh)
+
+    def sample(self, looked: Looked, fresh: Callable[[], Awaitable[bytes | None]]) -> None:
+        """Work a reused answer out anew, if its turn has come, beside whoever has it already; and compare."""
+        found, question = looked.found, looked.asked.question
+        if found is None or not self.cache.shadows(question):
+            return
+
+        async def compare() -> None:
+            try:
+                output = await fresh()
+            except Exception:  # noqa: BLE001 - a sample that fails says nothing about the answer
+                output = None
+            if output is not None:
+                self.cache.compared(question, equal=output == found.held.answer.output)
+
+        task = asyncio.get_running_loop().create_task(compare(), name="shadow")
+        self._shadows.add(task)
+        task.add_done_callback(self._shadows.discard)
+
+    async def close(self) -> None:
+        """Stop samples, and let what is kept arrive in the store."""
+        for task in self._shadows:
+            task.cancel()
+        await asyncio.gather(*self._shadows, return_exceptions=True)
+        await self.cache.close()
+
+    def _loop_time(self, deadline: int | None) -> float | None:
+        if deadline is None:
+            return None
+        return asyncio.get_running_loop().time() + max(0, deadline - self._clock.now()) / 1_000_000
+
+
+def _question(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy) -> Question:
+    of, space = _typed(agent), AGENT + agent.name
+    key = call_key(of, given)
+    if not policy.semantic:
+        return Question(call.tenant, space, policy, key, of)
+    rest, texts = _apart(call.input, policy.semantic)
+    return Question(call.tenant, space, policy, key, of, rest, texts)
+
+
+def _apart(form: dict[str, Any], semantic: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The fields that have to be equal, and the texts that may match by meaning."""
+    texts = {name: form[name] for name in semantic if isinstance(form.get(name), str)}
+    return {name: part for name, part in form.items() if name not in texts}, tuple(texts.values())
+
+
+def _typed(agent: LinkedAgent) -> Digest:
+    """Of the agent as this flow calls it: what one flow sees of an answer need not be all another wants."""
+    return digest_bytes(f"{agent.digest}\n{_type_digest(agent.output.type)}".encode())
+
+
+@lru_cache(maxsize=1024)
+def _type_digest(type_: Type) -> Digest:
+    return digest_bytes(canonical(type_form(type_)))
+
+
+def _output(agent: LinkedAgent, reply: AgentReply) -> bytes | None:
+    """A finished, valid, whole answer as JSON; None for any other."""
+    if reply.failure is not None or not reply.whole:
+        return None
+    try:
+        return msgspec.json.encode(to_json(agent.output.type, agent.output.project(reply.output)))
+    except (Misfit, TypeError, ValueError):
+        return None
+
+
+def _answer(output: bytes, usage: Usage) -> Answer:
+    return Answer(output, usd=usage.usd, tokens=usage.tokens_in + usage.tokens_out, ms=usage.ms)
+
+
+def _reply(found: Found) -> AgentReply:
+    return AgentReply(msgspec.json.decode(found.held.answer.output), usage=NO_USAGE)
+
+
+def _reused(found: Found) -> Reused:
+    return Reused(found.kind, found.held.source, found.held.key, found.similarity)
+
+
+def _copied(made: tuple[AgentReply, ExecutionId]) -> tuple[AgentReply, ExecutionId]:
+    """An answer of one's own: nobody else's changes are seen in it."""
+    reply, source = made
+    try:
+        return replace(reply, output=msgspec.json.decode(msgspec.json.encode(reply.output))), source
+    except (TypeError, ValueError):  # what is no JSON is refused where it is checked
+        return made
