@@ -15,7 +15,14 @@ def asked_for() -> list[Requirement]:
     """What the project names itself, with everything that `./strata` installs."""
     project = tomllib.loads((source.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    named = (*project["dependencies"], *extras["embed"], *extras["otel"], *extras["dev"])
+    named = (
+        *project["dependencies"],
+        *extras["embed"],
+        *extras["otel"],
+        *extras["llm"],
+        *extras["mcp"],
+        *extras["dev"],
+    )
     return [Requirement(line) for line in named]
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_declared
-from stratarouter_runtime.agents.fence import Fenced
+from stratarouter_runtime.agents.process import Origin, process_agent
 from stratarouter_runtime.agents.python import PythonAgent
-from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.agents.registry import Closing, Registry
 from stratarouter_runtime.agents.threads import Threads
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.builder.agents import AgentDefinition, definition_of
@@ -36,25 +37,36 @@ def load_project(folder: Path, workshop: Workshop) -> Registry:
     """All agents of the project in `folder`; none where it has none. Raises `LinkError`."""
     threads = Threads()
     functions: list[Agent] = [
-        PythonAgent(definition, threads, workshop.clock)
+        _function(definition, Origin(path), threads, workshop)
         for path in _existing(folder, _PYTHON)
-        for definition in definitions(_load_file(path))
+        for definition in definitions(load_file(path))
     ]
-    declared: list[Agent] = [
-        blueprint.build(workshop)
+    declared = [
+        blueprint
         for path in _existing(folder, _DOCUMENTS)
         for blueprint in read_declared(path, workshop.secrets)
     ]
-    fenced = [Fenced(agent, workshop) for agent in (*functions, *declared)]
-    return Registry(fenced, holding=(threads,))
+    return Registry(assemble(functions, declared, workshop), holding=_held(threads, workshop))
 
 
 def load_module(name: str, workshop: Workshop) -> Registry:
     """The agents of an importable module. Raises `NotFound` and `LinkError`."""
     threads = Threads()
     module = _imported(name, lambda: importlib.import_module(name))
-    agents = [PythonAgent(definition, threads, workshop.clock) for definition in definitions(module)]
-    return Registry([Fenced(agent, workshop) for agent in agents], holding=(threads,))
+    agents: list[Agent] = [
+        _function(definition, Origin(module=name), threads, workshop) for definition in definitions(module)
+    ]
+    return Registry(assemble(agents, [], workshop), holding=_held(threads, workshop))
+
+
+def _held(threads: Threads, workshop: Workshop) -> tuple[Closing, ...]:
+    return (threads,) if workshop.cells is None else (threads, workshop.cells)
+
+
+def _function(definition: AgentDefinition, origin: Origin, threads: Threads, workshop: Workshop) -> Agent:
+    if definition.isolation == "process":
+        return process_agent(definition, origin, workshop)
+    return PythonAgent(definition, threads, workshop.clock)
 
 
 def definitions(module: ModuleType) -> list[AgentDefinition]:
@@ -72,7 +84,7 @@ def _existing(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from sorted(path for path in folder.glob(pattern) if path.is_file())
 
 
-def _load_file(path: Path) -> ModuleType:
+def load_file(path: Path) -> ModuleType:
     """The module of a file, named after its place, so that projects do not meet in `sys.modules`.
 
     The folder is its package: siblings are imported by `from .sibling import …`.

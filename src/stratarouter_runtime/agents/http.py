@@ -23,13 +23,15 @@ from stratarouter_runtime.agents.failures import (
     TIMEOUT,
     UNAVAILABLE,
     failed,
+    patience_of,
+    retry_after,
     too_large,
 )
 from stratarouter_runtime.agents.headers import filled, read_headers
 from stratarouter_runtime.agents.kinds import Declaration
 from stratarouter_runtime.agents.reach import Barred
 from stratarouter_runtime.agents.secrets import SecretMissing, Secrets
-from stratarouter_runtime.agents.web import Answer, Client, TooLarge, read_capped
+from stratarouter_runtime.agents.web import Answer, Line, TooLarge, read_capped
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
@@ -40,8 +42,6 @@ from stratarouter_runtime.tcfp.values import to_json
 
 FIELDS: Final = ("url", "headers")
 
-_PATIENCE: Final = 300_000_000
-"""Microseconds a call may take where neither the caller nor the signature bounds it."""
 _DETAIL: Final = 300
 """Characters of a service's own explanation that a failure repeats."""
 
@@ -92,8 +92,7 @@ class HttpAgent(Agent):
         self._endpoint = service.endpoint
         self._clock: Clock = workshop.clock
         self._secrets: Secrets = workshop.secrets
-        self._web = workshop.web.allowing(self._endpoint.hosts)
-        self._client: Client | None = None
+        self._line = Line(workshop.web.allowing(self._endpoint.hosts))
         self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)
         self._shown = shown(self._endpoint.url)
 
@@ -106,7 +105,7 @@ class HttpAgent(Agent):
         return AgentReply(reply.output, reply.failure, usage)
 
     async def _reply(self, call: AgentCall) -> AgentReply:
-        patience = self._patience(call)
+        patience = patience_of(call, self.signature, self._clock.now())
         try:
             async with asyncio.timeout(patience / 1e6):
                 return await self._post(call)
@@ -119,17 +118,10 @@ class HttpAgent(Agent):
 
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
-
-    def _patience(self, call: AgentCall) -> int:
-        if call.deadline is not None:
-            return max(0, call.deadline - self._clock.now())
-        return self.signature.time or _PATIENCE
+        await self._line.close()
 
     async def _post(self, call: AgentCall) -> AgentReply:
-        client = await self._connected()
+        client = await self._line.client()
         async with client.stream(
             "POST",
             self._endpoint.url,
@@ -142,15 +134,6 @@ class HttpAgent(Agent):
                 return too_large(f"more than {self._endpoint.max_output:,} bytes", self._endpoint.max_output)
             return self._read_status(response, body)
 
-    async def _connected(self) -> Client:
-        if self._client is None:
-            client = await self._web.open()
-            if self._client is not None:  # another call was faster
-                await client.aclose()
-            else:
-                self._client = client
-        return self._client
-
     def _read_status(self, response: Answer, body: bytes) -> AgentReply:
         status = response.status_code
         if 200 <= status < 300:
@@ -159,7 +142,11 @@ class HttpAgent(Agent):
         if 300 <= status < 400:
             return failed(REFUSED, f"{answered}: redirects are not followed")
         if status == 429:
-            return failed(RATE_LIMITED, answered, _retry_after(response))
+            return failed(
+                RATE_LIMITED,
+                answered,
+                retry_after(response.headers.get("retry-after", ""), self._clock.now()),
+            )
         problem = _problem(body)
         own = problem.get("kind")
         if own in self.signature.errors:
@@ -185,11 +172,6 @@ def _headers(call: AgentCall) -> dict[str, str]:
         "strata-seed": call.seed,
         **({"traceparent": call.trace} if call.trace else {}),
     }
-
-
-def _retry_after(response: Answer) -> dict[str, int] | None:
-    seconds = response.headers.get("retry-after", "")
-    return {"retry_after": int(seconds)} if seconds.isascii() and seconds.isdigit() else None
 
 
 def _problem(body: bytes) -> dict[str, Any]:

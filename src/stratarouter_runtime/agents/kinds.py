@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.ir import Signature
@@ -25,8 +25,22 @@ _HERE: Final = "stratarouter_runtime.agents"
 
 KINDS: Final[dict[str, str]] = {
     "http": f"{_HERE}.http",
+    "llm": f"{_HERE}.llm",
+    "sandbox": f"{_HERE}.snippets",
+    "wasm": f"{_HERE}.wasm",
+    "command": f"{_HERE}.command",
 }
 """What documents write after `kind:` -> the module of the kind."""
+
+
+@runtime_checkable
+class Using(Protocol):
+    """A blueprint of an agent that calls others at hand: these are built before it."""
+
+    @property
+    def uses(self) -> tuple[AgentName, ...]:
+        """Their names."""
+        ...
 
 
 class Blueprint(Protocol):

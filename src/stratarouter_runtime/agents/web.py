@@ -53,6 +53,30 @@ class Web:
         return open_client(self._transport or await guarded_transport(self._resolve, self._allowed))
 
 
+class Line:
+    """The connections of one agent: opened when it is first called, and again after `close`."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._client: Client | None = None
+
+    async def client(self) -> Client:
+        """What its calls go through."""
+        if self._client is None:
+            client = await self._web.open()
+            if self._client is None:
+                self._client = client
+            else:  # another call was faster
+                await client.aclose()
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
 async def read_capped(response: Answer, cap: int) -> bytes:
     """The body as sent, at most `cap` bytes. Raises `TooLarge`, without reading on."""
     body = bytearray()

@@ -14,7 +14,7 @@ from stratarouter_runtime.agents.exchanges import Listener
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.ids import AgentName
-from stratarouter_runtime.ports import Agent, Clock
+from stratarouter_runtime.ports import Agent, AgentCall, Cells, Clock
 
 Colleagues: TypeAlias = Callable[[AgentName], Agent | None]
 """The agent of a name among those at hand, at the time of asking."""
@@ -25,10 +25,15 @@ def nobody(_name: AgentName) -> Agent | None:
     return None
 
 
+Partials: TypeAlias = Callable[[AgentCall, str], None]
+"""Hears of text that an agent says before its call is answered: nothing that will stand in a journal."""
+
+
 class Workshop(Struct, frozen=True):
     """One for all the agents of a project. A kind takes what it needs and leaves the rest.
 
-    `listener` hears of each exchange with an agent.
+    `cells` are where code runs behind walls, `commands` the programs that may be started there.
+    `listener` hears of each exchange with an agent, `partials` of text before it is whole.
     """
 
     clock: Clock
@@ -36,3 +41,6 @@ class Workshop(Struct, frozen=True):
     web: Web
     colleagues: Colleagues = nobody
     listener: Listener | None = None
+    partials: Partials | None = None
+    cells: Cells | None = None
+    commands: tuple[str, ...] = ()

@@ -109,7 +109,7 @@ async def test_a_header_of_the_endpoint_cannot_replace_the_key() -> None:
         ),
         (
             replying(429, {}, **{"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
-            Failure("agent.rate_limited", f"{SHOWN} answered 429 Too Many Requests"),
+            Failure("agent.rate_limited", f"{SHOWN} answered 429 Too Many Requests", {"retry_after": 1792567679}),
         ),
         (
             replying(422, {"detail": "no such card"}),

@@ -1,0 +1,239 @@
+"""A model that answers a call: asked, given what its tools say, corrected once, and paid for.
+
+Every end is a reply: what a model says is checked against the type before it counts. Must never
+know: flows, plans, the journal, or how an endpoint is spoken to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, Final
+
+from msgspec.structs import replace
+from typing_extensions import override
+
+from stratarouter_runtime.agents import chat, prices
+from stratarouter_runtime.agents.addresses import shown
+from stratarouter_runtime.agents.answers import answer_schema, is_strict, is_text, read_answer
+from stratarouter_runtime.agents.chat import NoAnswer, Said
+from stratarouter_runtime.agents.failures import (
+    INVALID_OUTPUT,
+    MAX_OUTPUT,
+    REFUSED,
+    TIMEOUT,
+    UNAVAILABLE,
+    failed,
+    patience_of,
+    too_large,
+)
+from stratarouter_runtime.agents.headers import filled
+from stratarouter_runtime.agents.models import Spec
+from stratarouter_runtime.agents.prices import Tokens
+from stratarouter_runtime.agents.reach import Barred
+from stratarouter_runtime.agents.secrets import SecretMissing
+from stratarouter_runtime.agents.toolbox import Toolbox
+from stratarouter_runtime.agents.web import Line, TooLarge
+from stratarouter_runtime.agents.workshop import Workshop
+from stratarouter_runtime.canonical import canonical, digest_bytes
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.state.events import Failure, Usage
+from stratarouter_runtime.tcfp.digests import agent_digest, some
+from stratarouter_runtime.tcfp.values import Misfit
+
+_CUT: Final = "length"
+_FILTERED: Final = "content_filter"
+_MISFIT: Final = "That does not fit: {misfit}. Answer again, with nothing but what was asked for."
+
+
+class Model(Agent):
+    """Belongs to one event loop, and keeps its connections until `close`."""
+
+    def __init__(self, spec: Spec, workshop: Workshop, *, max_output: int = MAX_OUTPUT) -> None:
+        self.name = spec.name
+        self.signature = spec.signature
+        self.toolbox = Toolbox(spec, workshop)
+        self.digest = agent_digest(spec.name, "llm", _version(spec, self.toolbox), spec.signature)
+        self._spec = spec
+        self._clock = workshop.clock
+        self._secrets = workshop.secrets
+        self._partials = workshop.partials
+        self._line = Line(workshop.web.allowing(spec.hosts))
+        url = f"{spec.url.rstrip('/')}/chat/completions"
+        self._endpoint = chat.Endpoint(url, shown(url), max_output)
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        started = self._clock.now()
+        talk = Conversation(self, self._spec, call)
+        patience = patience_of(call, self.signature, started)
+        try:
+            async with asyncio.timeout(patience / 1e6):
+                reply = await talk.answer()
+        except TimeoutError:
+            reply = failed(TIMEOUT, f"{self._endpoint.shown} did not answer within {patience / 1e6:.3f} s")
+        except NoAnswer as none:
+            reply = AgentReply(failure=none.failure)
+        except TooLarge:
+            reply = too_large(f"more than {self._endpoint.cap:,} bytes", self._endpoint.cap)
+        except (SecretMissing, Barred) as refused:
+            reply = failed(REFUSED, f"{self.name} cannot be called: {refused}")
+        except Exception as error:  # noqa: BLE001 - whatever the network does is a failure of the agent
+            told = f"{self._endpoint.shown} cannot be reached: {type(error).__name__}: {error}"
+            reply = failed(UNAVAILABLE, told)
+        usage = await self._usage(talk, (self._clock.now() - started) / 1000)
+        return replace(reply, usage=usage)
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await self._line.close()
+
+    async def ask(self, call: AgentCall, body: dict[str, Any]) -> Said:
+        """Ask the endpoint once. Raises as `chat.ask`."""
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if self._spec.key:
+            headers["authorization"] = f"Bearer {await self._secrets.fill(self._spec.key)}"
+        headers |= await filled(self._spec.headers, self._secrets)
+        listening = partial(self._partials, call) if self._spec.stream and self._partials else None
+        return await chat.ask(self._line, self._endpoint, headers, body, self._clock.now, listening)
+
+    async def _usage(self, talk: Conversation, milliseconds: float) -> Usage:
+        """What was counted and what that costs; for what nobody counts or prices, the bound that is declared."""
+        cost, tokens = self.signature.cost, talk.tokens
+        if tokens is None:
+            usd = cost.usd if talk.asked else 0.0
+            tokens = Tokens(cost.tokens if talk.asked else 0)
+        elif self._spec.price is not None:
+            usd = prices.declared(self._spec.price, tokens)
+        else:
+            priced = await prices.listed(self._spec.model, self._spec.url, tokens, self._clock.now())
+            usd = cost.usd if priced is None else priced
+        spent = talk.spent
+        return Usage(
+            usd + spent.usd, tokens.input + spent.tokens_in, tokens.output + spent.tokens_out, milliseconds
+        )
+
+
+class Conversation:
+    """One call. `tokens` is what was counted so far, `spent` what tools took."""
+
+    def __init__(self, model: Model, spec: Spec, call: AgentCall) -> None:
+        self._model = model
+        self._spec = spec
+        self._call = call
+        self._messages: list[dict[str, Any]] = _opening(spec, call.input)
+        self.asked = False
+        self.tokens: Tokens | None = None
+        self.spent = Usage()
+
+    async def answer(self) -> AgentReply:
+        """The output, or why there is none."""
+        corrected, rounds = False, 0
+        while rounds <= self._spec.rounds:
+            said = await self._ask()
+            if said.tools:
+                rounds += 1
+                await self._use_tools(said)
+                continue
+            failure = _unusable(self._model.name, said)
+            if failure is not None:
+                return AgentReply(failure=failure)
+            try:
+                return AgentReply(read_answer(self._model.signature.output, said.text))
+            except Misfit as misfit:
+                if corrected:
+                    return failed(
+                        INVALID_OUTPUT, f"{self._model.name} answered twice with what does not fit: {misfit}"
+                    )
+                corrected = True
+                self._messages += _correction(said, misfit)
+        return failed(
+            INVALID_OUTPUT, f"{self._model.name} still asks for tools after {self._spec.rounds} rounds"
+        )
+
+    async def _ask(self) -> Said:
+        self.asked = True
+        said = await self._model.ask(self._call, self._body())
+        if said.tokens is not None:
+            self.tokens = said.tokens + (self.tokens or Tokens())
+        return said
+
+    async def _use_tools(self, said: Said) -> None:
+        """Tell the model what each tool says, in the order in which it asked."""
+        self._messages.append(_asked_for(said))
+        for tool in said.tools:
+            told, usage = await self._model.toolbox.use(tool, self._call, len(self._messages))
+            self.spent = _sum(self.spent, usage)
+            self._messages.append({"role": "tool", "tool_call_id": tool.id, "content": told})
+
+    def _body(self) -> dict[str, Any]:
+        spec, signature = self._spec, self._model.signature
+        body: dict[str, Any] = {
+            "model": spec.model,
+            "messages": self._messages,
+            "temperature": spec.temperature,
+            "max_completion_tokens": spec.max_tokens,
+            "seed": _seed(self._model.digest if signature.stable else self._call.seed),
+            "tools": self._model.toolbox.schemas,
+            "response_format": None if is_text(signature.output) else _format(signature.output),
+        }
+        return {name: part for name, part in body.items() if part not in (None, [])}
+
+
+def _opening(spec: Spec, value: Any) -> list[dict[str, Any]]:
+    system = [] if spec.system is None else [{"role": "system", "content": spec.system.render(value)}]
+    return [*system, {"role": "user", "content": spec.prompt.render(value)}]
+
+
+def _asked_for(said: Said) -> dict[str, Any]:
+    calls = [
+        {"id": tool.id, "type": "function", "function": {"name": tool.name, "arguments": tool.arguments}}
+        for tool in said.tools
+    ]
+    return {"role": "assistant", "content": said.text or None, "tool_calls": calls}
+
+
+def _correction(said: Said, misfit: Misfit) -> list[dict[str, Any]]:
+    return [
+        {"role": "assistant", "content": said.text},
+        {"role": "user", "content": _MISFIT.format(misfit=misfit)},
+    ]
+
+
+def _unusable(name: str, said: Said) -> Failure | None:
+    """Why nothing can be made of an answer whatever its type."""
+    if said.refusal or said.finish == _FILTERED:
+        return Failure(REFUSED, f"{name} refused: {said.refusal[:300] or 'its answer was filtered'}")
+    if said.finish == _CUT:
+        return Failure(INVALID_OUTPUT, f"{name} was cut off: raise max_tokens")
+    return None
+
+
+def _format(output: Any) -> dict[str, Any]:
+    schema = answer_schema(output)
+    named = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _seed(text: str) -> int:
+    """The seed in the form that endpoints take: 31 bits."""
+    return int(digest_bytes(text.encode())[:8], 16) & 0x7FFFFFFF
+
+
+def _sum(left: Usage, right: Usage) -> Usage:
+    return Usage(left.usd + right.usd, left.tokens_in + right.tokens_in, left.tokens_out + right.tokens_out)
+
+
+def _version(spec: Spec, toolbox: Toolbox) -> str:
+    """Everything that changes what the model says, apart from where it is served."""
+    form = {
+        "model": spec.model,
+        "system": "" if spec.system is None else spec.system.source,
+        "prompt": spec.prompt.source,
+        "temperature": None if spec.temperature is None else repr(spec.temperature),
+        "max_tokens": spec.max_tokens,
+        "rounds": spec.rounds,
+        "tools": toolbox.digests,
+        "version": spec.version,
+    }
+    return digest_bytes(canonical(some(form)))
