@@ -8,6 +8,7 @@ are counted from 1970-01-01T00:00:00Z. Must never know: what time it is now.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MICROS: Final = 1_000_000
@@ -68,10 +69,7 @@ def time_text(micros: int) -> str:
     """The canonical text of a time in microseconds; raises ValueError outside the years 1 to 9999."""
     seconds, fraction = divmod(_in_range(micros), MICROS)
     days, rest = divmod(seconds, _DAY)
-    year, month, day = _civil(days)
-    return (
-        f"{year:04}-{month:02}-{day:02}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}.{fraction:06}Z"
-    )
+    return f"{_date(days)}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}.{fraction:06}Z"
 
 
 def canonical_duration(text: str) -> str:
@@ -142,6 +140,13 @@ def _days(year: int, month: int, day: int) -> int:
     year -= month <= 2
     months = (month + 9) % 12
     return year * 365 + year // 4 - year // 100 + year // 400 + (153 * months + 2) // 5 + day - 1 - _ERA
+
+
+@lru_cache(maxsize=8)
+def _date(days: int) -> str:
+    """The text of a day; those asked for lie close together."""
+    year, month, day = _civil(days)
+    return f"{year:04}-{month:02}-{day:02}"
 
 
 def _civil(days: int) -> tuple[int, int, int]:
