@@ -7,6 +7,7 @@ so that a slip never passes silently. Must never know: who uses a setting.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,10 +17,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 
 FILE: Final = Path("config/local.toml")
 """Relative to the working directory, like every path in it."""
+
+TIERS: Final = "limits.tiers"
+"""The table of the file in which each table is a tier: `[limits.tiers.pro]`."""
+
+BUILT_IN: Final = frozenset({"free", "unlimited"})
+"""Tiers that are always there, and the same everywhere."""
+
+_TIER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class Settings(Struct, frozen=True):
@@ -31,6 +41,8 @@ class Settings(Struct, frozen=True):
     """The PostgreSQL database in which they are kept instead. It may hold a password: never to be shown."""
     database_max_connections: Annotated[int, Meta(ge=3, le=1000)] = 10
     """Sessions that this process opens at most."""
+    database_lease_seconds: Annotated[float, Meta(ge=0.5, le=300)] = 3.0
+    """After how long another process takes over the work of one that no longer answers."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
@@ -41,10 +53,42 @@ class Settings(Struct, frozen=True):
     """The collector that traces are sent to by OTLP over HTTP, as a base address; None sends none."""
     trace_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
     """The share of traces that is recorded, of those that nobody has decided about before."""
+    pepper: Path = Path(".strata/pepper")
+    """The file with what keys are hashed with; made where there is none. Whoever shares a store shares it."""
+    tier: str = "free"
+    """The tier of every tenant that has none assigned; the tenant `local` has none of it."""
+    tiers: tuple[Tier, ...] = ()
+    """Tiers beside `free` and `unlimited`: tables of the file only."""
+    jwt_keys: str | None = None
+    """Where the keys are that sign tokens: the address of a JWKS, or a file. None takes no tokens."""
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant: str = "tenant"
+    """The claim that names the tenant."""
+    sandbox_without: str = ""
+    """Features that walls around agents may lack here, by name, separated by commas."""
+    sandbox_commands: str = ""
+    """The programs that agents may start, by their whole paths, separated by commas."""
+    cache: bool = True
+    """Whether answers are reused at all."""
+    cache_threshold: Annotated[float, Meta(ge=0.5, le=1)] = 0.85
+    """The least cosine of texts that match by meaning; a request may ask for more."""
+    cache_ttl_seconds: Annotated[int, Meta(ge=1, le=31_536_000)] = 86_400
+    """How long an answer is kept."""
+    cache_max_age_seconds: Annotated[int, Meta(ge=0)] | None = None
+    """How old an answer may be when it is reused; None as long as it is kept."""
+    cache_shadow_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """The share of reused answers that is worked out anew as well, to know how many are wrong."""
+    cache_memory_mb: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    """What answers kept in memory may take, in MiB."""
     encoder: Literal["minilm", "lexical"] = "minilm"
     """What texts are compared with when a flow routes."""
     encoder_path: Path | None = None
     """A mirrored copy of the encoder's model; None uses the installed package."""
+
+
+class _Tier(Tier, frozen=True, forbid_unknown_fields=True):
+    """A tier as the file defines it."""
 
 
 class Source(Struct, frozen=True):
@@ -61,12 +105,27 @@ SOURCES: Final = (
     Source("store", "store.path", "STRATA_STORE"),
     Source("database_url", "database.url", "DATABASE_URL", secret=True),
     Source("database_max_connections", "database.max_connections", "DATABASE_MAX_CONNECTIONS"),
+    Source("database_lease_seconds", "database.lease_seconds", "DATABASE_LEASE_SECONDS"),
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
     Source("log_level", "log.level", "LOG_LEVEL"),
     Source("log_format", "log.format", "LOG_FORMAT"),
     Source("trace_endpoint", "trace.endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     Source("trace_share", "trace.share", "STRATA_TRACE_SHARE"),
+    Source("pepper", "keys.pepper", "STRATA_PEPPER"),
+    Source("tier", "limits.tier", "STRATA_TIER"),
+    Source("jwt_keys", "jwt.keys", "STRATA_JWT_KEYS"),
+    Source("jwt_issuer", "jwt.issuer", "STRATA_JWT_ISSUER"),
+    Source("jwt_audience", "jwt.audience", "STRATA_JWT_AUDIENCE"),
+    Source("jwt_tenant", "jwt.tenant", "STRATA_JWT_TENANT"),
+    Source("sandbox_without", "sandbox.without", "STRATA_SANDBOX_WITHOUT"),
+    Source("sandbox_commands", "sandbox.commands", "STRATA_SANDBOX_COMMANDS"),
+    Source("cache", "cache.enabled", "STRATA_CACHE"),
+    Source("cache_threshold", "cache.threshold", "STRATA_CACHE_THRESHOLD"),
+    Source("cache_ttl_seconds", "cache.ttl_seconds", "STRATA_CACHE_TTL_SECONDS"),
+    Source("cache_max_age_seconds", "cache.max_age_seconds", "STRATA_CACHE_MAX_AGE_SECONDS"),
+    Source("cache_shadow_share", "cache.shadow_share", "STRATA_CACHE_SHADOW_SHARE"),
+    Source("cache_memory_mb", "cache.memory_mb", "STRATA_CACHE_MEMORY_MB"),
     Source("encoder", "encoder.name", "STRATA_ENCODER"),
     Source("encoder_path", "encoder.path", "STRATA_ENCODER_PATH"),
 )
@@ -74,9 +133,48 @@ SOURCES: Final = (
 
 def load(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> Settings:
     """The settings in force. Raises `InvalidSetting` that names every fault, not the first."""
-    written = _flat(_read(file))
-    faults = [_unknown(file, key) for key in written if key not in {source.key for source in SOURCES}]
-    fields: dict[str, Any] = {}
+    return _load(environment, file)[0]
+
+
+class Effective(Struct, frozen=True):
+    """A setting in force, as text, and where it came from. A secret is not shown."""
+
+    key: str
+    variable: str
+    value: str
+    origin: str
+
+
+def explain(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> list[Effective]:
+    """Every setting in force, in the order of the reference. Raises as `load`."""
+    settings, written = _load(environment, file)
+    shown = []
+    for source in SOURCES:
+        value = getattr(settings, source.field)
+        text = "" if value is None else "(hidden)" if source.secret else str(value)
+        if environment.get(source.variable):
+            origin = f"environment: {source.variable}"
+        else:
+            origin = str(file) if source.key in written else "default"
+        shown.append(Effective(source.key, source.variable, text, origin))
+    for tier in settings.tiers:
+        limits = msgspec.structs.asdict(tier)
+        name = limits.pop("name")
+        shown += [
+            Effective(f"{TIERS}.{name}.{key}", "", str(value), str(file))
+            for key, value in limits.items()
+            if value is not None
+        ]
+    return shown
+
+
+def _load(environment: Mapping[str, str], file: Path) -> tuple[Settings, Mapping[str, Any]]:
+    """The settings in force, and what the file says of them."""
+    tree = _read(file)
+    tiers, faults = _tiers(tree, file)
+    written = _flat(tree)
+    faults += [_unknown(file, key) for key in written if key not in {source.key for source in SOURCES}]
+    fields: dict[str, Any] = {"tiers": tiers}
     for source in SOURCES:
         try:
             fields |= _field(source, environment, written, file)
@@ -84,7 +182,7 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> Sett
             faults.append(str(fault))
     if faults:
         raise InvalidSetting("\n  ".join(["settings that cannot be used:", *faults]), hint="see docs/cli.md")
-    return Settings(**fields)
+    return Settings(**fields), written
 
 
 def variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
@@ -101,6 +199,24 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidSetting(
             f"{file} cannot be read: {error}", hint="it has to be TOML 1.0 in UTF-8"
         ) from None
+
+
+def _tiers(tree: dict[str, Any], file: Path) -> tuple[tuple[Tier, ...], list[str]]:
+    """The tiers that the file defines, taken out of it, and what is wrong with them."""
+    limits = tree.get("limits")
+    tables = limits.pop("tiers", {}) if isinstance(limits, dict) else {}
+    tiers: list[Tier] = []
+    faults: list[str] = []
+    for name, table in tables.items() if isinstance(tables, dict) else [("tiers", tables)]:
+        where = f"{file}: {TIERS}.{name}"
+        if name in BUILT_IN or not isinstance(table, dict) or _TIER.fullmatch(name) is None:
+            faults.append(f"{where}: a tier is a table with a name of its own: a-z, 0-9, '-' and '_'")
+            continue
+        try:
+            tiers.append(msgspec.convert(table | {"name": name}, _Tier))
+        except msgspec.ValidationError as error:
+            faults.append(f"{where}: {error}")
+    return tuple(tiers), faults
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

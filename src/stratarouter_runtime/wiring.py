@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.batch.coalescer import Coalescer
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
+from stratarouter_runtime.cache.policy import SECOND, Defaults
+from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.observability.fanout import Fanout
@@ -25,8 +28,10 @@ from stratarouter_runtime.observability.observatory import Observatory
 from stratarouter_runtime.observability.process import Process
 from stratarouter_runtime.observability.tracing import Sampler
 from stratarouter_runtime.ports import Operation
+from stratarouter_runtime.reuse import Reuse
 from stratarouter_runtime.runtime import Runtime
-from stratarouter_runtime.settings import variables
+from stratarouter_runtime.sandbox.lazy import LazyCells
+from stratarouter_runtime.settings import load, variables
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.ids import AgentName
     from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
+    from stratarouter_runtime.sandbox.cells import BoxedCells
     from stratarouter_runtime.settings import Settings
 
 DATABASES = ("postgresql:", "postgres:")
@@ -82,7 +88,22 @@ def workshop() -> Workshop:
     from stratarouter_runtime.agents.web import Web  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
 
-    return Workshop(clock=SystemClock(), secrets=Secrets(variables()), web=Web())
+    commands = tuple(each.strip() for each in load().sandbox_commands.split(",") if each.strip())
+    return Workshop(
+        clock=SystemClock(),
+        secrets=Secrets(variables()),
+        web=Web(),
+        cells=LazyCells(_open_cells),
+        commands=commands,
+    )
+
+
+def _open_cells() -> BoxedCells:
+    """Opened when an agent needs walls. Raises `InvalidSetting` for features that are none."""
+    from stratarouter_runtime.sandbox.cells import BoxedCells  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.sandbox.walls import waived  # noqa: PLC0415 - start-up cost
+
+    return BoxedCells(SystemClock(), waived=waived(load().sandbox_without))
 
 
 @asynccontextmanager
@@ -92,9 +113,12 @@ async def application(
     *,
     store: Path | str | None = None,
     readonly: bool = False,
+    claiming: bool = False,
     observer: Observer | None = None,
 ) -> AsyncIterator[Application]:
     """Run an application around the body; drain it afterwards.
+
+    With `claiming` it takes up, for as long as it runs, executions that other processes left.
 
     `store` is a path, `:memory:` or the URL of a database; None takes the one of the settings,
     the database where one is named. Raises `StoreError`.
@@ -107,6 +131,8 @@ async def application(
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
         sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
+        reuse = _reuse(settings, opened, embedder)
+        closing.push_async_callback(reuse.close)
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -115,13 +141,31 @@ async def application(
             clock=SystemClock(),
             entropy=SystemEntropy(),
             sampler=sampler,
+            reuse=reuse,
         )
         observatory = _observe(runtime, opened, observers)
         if settings.trace_endpoint is not None:
             _trace(settings.trace_endpoint, observatory, registry, closing)
         closing.push_async_callback(observatory.close)
+        if not readonly:
+            upkeep = asyncio.create_task(runtime.upkeep(claiming=claiming).run(), name="upkeep")
+            closing.callback(upkeep.cancel)
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
         yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place, observatory)
+
+
+def _reuse(settings: Settings, store: Store, embedder: Embedder) -> Reuse:
+    """What answers from what is known."""
+    clock, age = SystemClock(), settings.cache_max_age_seconds
+    defaults = Defaults(
+        threshold=settings.cache_threshold,
+        ttl=settings.cache_ttl_seconds * SECOND,
+        max_age=None if age is None else age * SECOND,
+        shadow=settings.cache_shadow_share,
+        enabled=settings.cache,
+    )
+    cache = Cache(store.cache, embedder, clock, room=settings.cache_memory_mb << 20)
+    return Reuse(cache, Coalescer(), clock, defaults)
 
 
 def _observe(runtime: Runtime, store: Store, observers: Fanout) -> Observatory:
@@ -201,7 +245,9 @@ async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tup
     from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
 
     opens = postgres.open_readonly if readonly else postgres.open_store
-    opened = await opens(url, connections=settings.database_max_connections)
+    opened = await opens(
+        url, connections=settings.database_max_connections, span=settings.database_lease_seconds
+    )
     return opened, opened.place
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from stratarouter_runtime.builder.annotations import Label, hints_of, type_of
 from stratarouter_runtime.builder.conversion import Decode, decoder, encode
@@ -21,6 +21,9 @@ from stratarouter_runtime.tcfp.types import JSON, record
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _DEFINITION: Final = "__strata_agent__"
+Isolated: TypeAlias = Literal["inline", "process"]
+"""Whether a function runs in the process of the server, or in one of its own."""
+
 _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -41,7 +44,8 @@ class AgentError(Exception):
 class AgentDefinition:
     """A function as an agent. `version` is the author's: another behaviour, another version.
 
-    `defaults` are values of parameters that a call in a flow may leave out.
+    `defaults` are values of parameters that a call in a flow may leave out. `isolation` is where the
+    function runs, which is no part of what it is.
     """
 
     name: AgentName
@@ -50,6 +54,7 @@ class AgentDefinition:
     function: Callable[..., Any]
     defaults: Mapping[str, Any]
     decoders: tuple[tuple[str, Decode], ...]
+    isolation: Isolated = "inline"
 
     @property
     def is_async(self) -> bool:
@@ -101,6 +106,7 @@ def agent(
     cost: Cost = ...,
     time: Span | None = None,
     on_crash: OnCrash | None = None,
+    isolation: Isolated = "inline",
 ) -> Callable[[_Function], _Function]: ...
 
 
@@ -122,6 +128,7 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     cost: Cost = Cost(),  # noqa: B008 - frozen
     time: Span | None = None,
     on_crash: OnCrash | None = None,
+    isolation: Isolated = "inline",
 ) -> _Function | Callable[[_Function], _Function]:
     """Make a function an agent; its parameters are the fields of `in`, its return annotation is `out`.
 
@@ -151,7 +158,8 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
             time=None if time is None else micros(time),
             on_crash=on_crash,
         )
-        setattr(function, _DEFINITION, _define(function, name or function.__name__, version, signature))
+        defined = _define(function, name or function.__name__, version, signature)
+        setattr(function, _DEFINITION, replace(defined, isolation=isolation))
         return function
 
     return decorate if function is None else decorate(function)

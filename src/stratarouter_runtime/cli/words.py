@@ -60,10 +60,10 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return f"started on plan {plan[:12]} with seed {seed}"
         case events.Dispatched(attempt=attempt):
             return f"calls{nth(attempt)}"
-        case events.Returned(attempt=attempt, usage=usage):
-            return f"done{nth(attempt)}{spent(usage)}"
-        case events.Failed(failure=failure, attempt=attempt, usage=usage):
-            return f"failed{nth(attempt)}: {reason(failure)}{spent(usage)}"
+        case events.Returned(attempt=attempt, usage=usage, isolation=isolation):
+            return f"done{nth(attempt)}{spent(usage)}{walls(isolation)}"
+        case events.Failed(failure=failure, attempt=attempt, usage=usage, isolation=isolation):
+            return f"failed{nth(attempt)}: {reason(failure)}{spent(usage)}{walls(isolation)}"
         case events.Interrupted(attempt=attempt):
             return f"interrupted{nth(attempt)}: whether it took effect is not known"
         case events.Scored(scores=scores, why=why):
@@ -101,6 +101,11 @@ def step_of(event: Event) -> str | None:
 def nth(attempt: int) -> str:
     """`` for the first attempt, then ` (attempt 2)`."""
     return f" (attempt {attempt})" if attempt > 1 else ""
+
+
+def walls(isolation: str) -> str:
+    """The level at which a call ran, where it is not that of the server itself: `, isolated: sandbox`."""
+    return f", isolated: {isolation}" if isolation else ""
 
 
 def reason(failure: Failure) -> str:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.canonical import MAX_INTEGER
 from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
-from stratarouter_runtime.ports import AgentCall, Agents, Clock, Flows, Reuse, Scorer
+from stratarouter_runtime.ports import AgentCall, Agents, Asked, Clock, Compared, Flows, Reuse, Scorer, Switch
 from stratarouter_runtime.routing.choose import settle
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
@@ -41,6 +41,8 @@ class Shell(Struct, frozen=True):
     clock: Clock
     reuse: Reuse | None = None
     """Where answers come from that need not be made anew; None makes every one."""
+    switch: Switch | None = None
+    """What decides for whom queries are; None goes by the scorer alone."""
 
 
 async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
@@ -102,11 +104,11 @@ def idempotency_key(execution: str, step: StepPath) -> Digest:
 
 
 def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
-    usage = reply.usage or NO_USAGE
+    usage = NO_USAGE if reply.usage is None else reply.usage.plain()
     if reply.failure is not None:
         # An agent does not know which step called it, and a flow that was called names its own.
         failure = replace(reply.failure, step=command.step)
-        return Failed(command.step, command.input_digest, failure, command.attempt, usage)
+        return Failed(command.step, command.given, failure, command.attempt, usage, isolation=reply.isolation)
     checker = command.agent.output
     try:
         output = to_json(checker.type, checker.project(reply.output))
@@ -117,12 +119,12 @@ def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
             None,
             command.step,
         )
-        return Failed(command.step, command.input_digest, failure, command.attempt, usage)
-    return Returned(command.step, command.input_digest, output, command.attempt, usage)
+        return Failed(command.step, command.given, failure, command.attempt, usage, isolation=reply.isolation)
+    return Returned(command.step, command.given, output, command.attempt, usage, isolation=reply.isolation)
 
 
 def _failed(command: CallAgent, failure: Failure) -> Failed:
-    return Failed(command.step, command.input_digest, failure, command.attempt)
+    return Failed(command.step, command.given, failure, command.attempt)
 
 
 def _missing(command: CallAgent, agent: Agent | None) -> Failure:
@@ -137,15 +139,32 @@ def _missing(command: CallAgent, agent: Agent | None) -> Failure:
     return Failure("agent.unavailable", message, None, command.step)
 
 
-async def score(shell: Shell, command: ScoreRoutes) -> Event:
-    """Compare the query with what the candidates are about; or say why that cannot be done."""
-    texts = [agent.signature.about for agent in command.candidates]
+async def score(shell: Shell, started: Started, command: ScoreRoutes) -> Event:
+    """Find for whom of the candidates the query is; or say why that cannot be done."""
     try:
-        scores = _settled(await shell.scorer.score(command.query, texts), len(texts))
+        found = await _compared(shell, started, command)
+        compared = bool(found.scores) or found.why is None
+        scores = _settled(found.scores, len(command.candidates)) if compared else ()
     except Exception as error:  # noqa: BLE001 - whatever an encoder raises, the execution goes on
         failure = _broken("the router", command.step, error)
         return Failed(command.step, command.query_digest, failure, command.attempt)
-    return Scored(command.step, command.query_digest, scores, command.attempt)
+    return Scored(command.step, command.query_digest, scores, command.attempt, found.why)
+
+
+async def _compared(shell: Shell, started: Started, command: ScoreRoutes) -> Compared:
+    candidates = tuple((agent.name, agent.signature.about) for agent in command.candidates)
+    if shell.switch is None:
+        return Compared(await shell.scorer.score(command.query, [about for _, about in candidates]))
+    asked = Asked(
+        started.tenant,
+        command.query,
+        candidates,
+        command.router,
+        command.labels,
+        command.input,
+        command.given,
+    )
+    return await shell.switch.compare(asked)
 
 
 def _settled(scores: Sequence[float], texts: int) -> tuple[float, ...]:

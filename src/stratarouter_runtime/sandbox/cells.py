@@ -117,7 +117,7 @@ class BoxedCells(Cells):
     async def _reply(self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...]) -> AgentReply:
         housed = self._take((call.tenant, cell.digest))
         seconds = self._seconds(cell, call)
-        room = Room(round(cell.cpu * 1000), 0 if housed else cell.memory + cell.disk)
+        room = Room(round(cell.cpu * 1000), 0 if housed else _held(cell))
         try:
             await self._governed().reserve(call.tenant, room, seconds=seconds, patience=seconds)
         except BaseException as error:
@@ -157,7 +157,7 @@ class BoxedCells(Cells):
         return _answered(told, milliseconds, cpu)
 
     async def _make(self, cell: Cell, tenant: str, missing: tuple[Feature, ...]) -> _Housed | Failure:
-        room = Room(0, cell.memory + cell.disk)
+        room = Room(0, _held(cell))
         try:
             process = await self._zygotes.worker(cell.program, _walls(cell, missing))
         except (OSError, TimeoutError) as error:
@@ -271,6 +271,11 @@ def _walls(cell: Cell, missing: tuple[Feature, ...]) -> Walls:
         programs=cell.programs,
         without=missing,
     )
+
+
+def _held(cell: Cell) -> int:
+    """Bytes of memory that a worker may fill: its own, and the files it keeps there."""
+    return cell.memory if cell.level == "process" else cell.memory + cell.disk
 
 
 def _refused(error: Refused) -> Failure:

@@ -40,6 +40,9 @@ class Program(Protocol):
 SPENT: Final = "strata_spent"
 """An attribute of an answer: this worker answers once."""
 
+READY: Final = "ready"
+"""A method of an answer that prepares for the next call, while nobody waits."""
+
 _KINDS: Final[Mapping[int, str]] = {
     ENONET: "sandbox.network",
     errno.ECHILD: "sandbox.process",
@@ -63,8 +66,11 @@ def serve(program: Program, read_from: int, write_to: int) -> None:
     decode = msgspec.json.Decoder(wire.Ask).decode
     answer, told = _started(program, msgspec.json.decode(first))
     wire.write(write_to, msgspec.json.encode(told))
+    ready = getattr(answer, READY, None)
     while answer is not None and (document := following()) is not None:
         wire.write(write_to, msgspec.json.encode(_answered(answer, decode(document))))
+        if ready is not None:
+            ready()
 
 
 def _started(program: Program, setup: Any) -> tuple[Answer | None, wire.Tell]:

@@ -12,12 +12,16 @@ from typing import Final
 
 _SYSTEM: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 
+_LIBRARIES: Final = ("site-packages", "dist-packages")
+
 
 @cache
 def interpreter_paths() -> tuple[str, ...]:
     """Folders and files, without those that lie below another of them."""
     package = Path(__file__).resolve().parent.parent
-    wanted = {Path(each) for each in (sys.base_prefix, sys.prefix, *_SYSTEM) if Path(each).exists()} | {
-        package
+    libraries = [each for each in sys.path if Path(each).name in _LIBRARIES]
+    wanted = {
+        Path(each) for each in (sys.base_prefix, sys.prefix, *libraries, *_SYSTEM) if Path(each).exists()
     }
+    wanted.add(package)
     return tuple(sorted(str(each) for each in wanted if not any(above in wanted for above in each.parents)))

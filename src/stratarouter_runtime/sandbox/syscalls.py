@@ -129,7 +129,7 @@ PROCESSES: Final = _names(
 KILLED: Final = _names(
     """
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd
-    pidfd_open pidfd_send_signal kcmp unshare setns mount umount2 pivot_root chroot move_mount
+    pidfd_send_signal kcmp unshare setns mount umount2 pivot_root chroot move_mount
     open_tree fsopen fsconfig fsmount fspick mount_setattr io_uring_setup io_uring_enter
     io_uring_register bpf perf_event_open keyctl add_key request_key init_module finit_module
     delete_module kexec_load kexec_file_load reboot swapon swapoff userfaultfd iopl ioperm

@@ -5,9 +5,11 @@ Must never know: how a kernel is told of it.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
+
+from stratarouter_runtime.errors import InvalidSetting
 
 MIB: Final = 1024 * 1024
 
@@ -20,6 +22,16 @@ BOXED: Final[tuple[Feature, ...]] = ("namespaces", "landlock", "seccomp", "uid-d
 """Needed by every level that claims isolation."""
 CONTAINED: Final[tuple[Feature, ...]] = ("uid-drop", "pidfd")
 """Needed by `process`, which stops accidents and no attacks."""
+
+
+def waived(names: str) -> frozenset[Feature]:
+    """The features of a list separated by commas. Raises `InvalidSetting` for what is none."""
+    said = [name.strip() for name in names.split(",") if name.strip()]
+    known: dict[str, Feature] = {name: name for name in get_args(Feature)}
+    if strange := [name for name in said if name not in known]:
+        hint = f"features are {', '.join(known)}"
+        raise InvalidSetting(f"sandbox.without names {', '.join(strange)}, which is no feature", hint=hint)
+    return frozenset(known[name] for name in said)
 
 
 class Walls(Struct, frozen=True):

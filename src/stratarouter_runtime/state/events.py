@@ -20,8 +20,19 @@ from stratarouter_runtime.ids import AgentName, Digest, StepPath, Tenant
 VERSION: Final = 1
 """Of this union; kept with every execution."""
 
+BRIEF: Final = 16
+"""Hex digits of a digest that a fact keeps of what was given: 64 bits tell any two inputs apart.
+
+Facts of earlier versions have all 64 digits.
+"""
+
 Value: TypeAlias = Any
 """A value in its JSON form (bytes as base64 text)."""
+
+
+def brief(digest: Digest) -> Digest:
+    """As much of a digest as a fact keeps: enough to see that a replay gives the same."""
+    return Digest(digest[:BRIEF])
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
@@ -40,6 +51,10 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     tokens_in: int = 0
     tokens_out: int = 0
     ms: float = 0.0
+
+    def plain(self) -> Usage:
+        """The same, where each zero is the default itself: only that is left out when it is written."""
+        return Usage(self.usd or NO_USAGE.usd, self.tokens_in, self.tokens_out, self.ms or NO_USAGE.ms)
 
 
 NO_USAGE: Final = Usage()
@@ -119,7 +134,8 @@ class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defa
 class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults=True):
     """An agent answered, or would have: `reused` says where else the answer comes from.
 
-    `input` is the digest of what it was given.
+    `input` is the `brief` digest of what it was given. `isolation` is the level that was in force, with what
+    it had to do without; empty says `inline`.
     """
 
     step: StepPath
@@ -128,16 +144,18 @@ class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults
     attempt: int = 1
     usage: Usage = NO_USAGE
     reused: Reused | None = None
+    isolation: str = ""
 
 
 class Failed(Struct, frozen=True, tag_field="t", tag="failed", omit_defaults=True):
-    """One attempt to call an agent failed."""
+    """One attempt to call an agent failed; `isolation` as in `Returned`."""
 
     step: StepPath
     input: Digest
     failure: Failure
     attempt: int = 1
     usage: Usage = NO_USAGE
+    isolation: str = ""
 
 
 class Interrupted(Struct, frozen=True, tag_field="t", tag="interrupted", omit_defaults=True):

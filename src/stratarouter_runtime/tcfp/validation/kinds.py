@@ -28,6 +28,13 @@ AGENT: Final[Kinds] = frozenset(
         "agent.rate_limited",
         "policy",
         "sandbox",
+        "sandbox.network",
+        "sandbox.process",
+        "limit.cpu",
+        "limit.memory",
+        "limit.time",
+        "limit.output",
+        "limit.disk",
     }
 )
 NO_ROUTE: Final[Kinds] = frozenset({"no_route"})
@@ -44,7 +51,7 @@ BUILT_IN: Final[Kinds] = (
     | TOO_MANY
     | {"limit.usd", "limit.tokens", "limit.time", "limit.steps", CANCELLED}
 )
-FAMILIES: Final[Kinds] = frozenset({"agent", "limit"})
+FAMILIES: Final[Kinds] = frozenset({"agent", "limit", "sandbox"})
 """Prefixes that no own kind may extend."""
 
 

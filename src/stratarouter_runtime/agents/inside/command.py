@@ -1,0 +1,71 @@
+"""One program, started once with a list of arguments; what it prints is the answer.
+
+Must never know: which walls stand around, or that it is started behind them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any, Final
+
+import orjson
+
+from stratarouter_runtime.agents.inside import Answer, Ask
+from stratarouter_runtime.builder.agents import AgentError
+
+_SAID: Final = 300
+
+
+def load() -> None:
+    """Nothing takes long."""
+
+
+def start(setup: Any) -> Answer:
+    """Make ready to start `setup.program` with `setup.arguments`."""
+
+    def answer(ask: Ask) -> Any:
+        done = _run(setup["program"], [_filled(each, ask.input) for each in setup["arguments"]], ask)
+        if len(done.stdout) > setup["output"]:
+            raise AgentError("limit.output", f"it printed {len(done.stdout):,} bytes")
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip()[-_SAID:]
+            raise AgentError("agent.unavailable", f"it ended with code {done.returncode}: {said}")
+        if setup["prints"] == "text":
+            return done.stdout.decode(errors="replace")
+        try:
+            return orjson.loads(done.stdout)
+        except orjson.JSONDecodeError as error:
+            raise AgentError("agent.invalid_output", f"what it printed is no JSON: {error}") from None
+
+    return answer
+
+
+def _run(program: str, arguments: list[str], ask: Ask) -> subprocess.CompletedProcess[bytes]:
+    with open("stdout", "w+b") as out, open("stderr", "w+b") as err:  # noqa: PTH123 - in the folder it has
+        with open("stdin", "w+b") as given:  # noqa: PTH123 - likewise
+            given.write(orjson.dumps(ask.input))
+            given.seek(0)
+            # Its own environment is empty, and where it works is in memory and goes with it.
+            done = subprocess.run(  # noqa: S603 - the operator lists it
+                arguments,
+                executable=program,
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                env={"LANG": "C.UTF-8"},
+                check=False,
+            )
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(arguments, done.returncode, out.read(), err.read(65_536))
+
+
+def _filled(argument: str, given: Any) -> str:
+    """The argument; where it is `{field}` as a whole, that field of the input as text."""
+    if not (argument.startswith("{") and argument.endswith("}")):
+        return argument
+    value = given.get(argument[1:-1])
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    if text.startswith("-"):
+        raise AgentError("agent.refused", f"the value of {argument} begins with '-' and would be an option")
+    return text
