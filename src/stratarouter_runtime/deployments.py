@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest, FlowId, Tenant
-    from stratarouter_runtime.ports import Catalog, Clock, Scorer
+    from stratarouter_runtime.ports import Catalog, Clock, Scorer, Switch
     from stratarouter_runtime.tcfp.diagnostics import Diagnostic
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
@@ -41,14 +41,22 @@ class Deployments:
     """The flows of this process. Plans made here are linked to the agents and flows at hand."""
 
     def __init__(
-        self, catalog: Catalog, plans: Plans, registry: Registry, scorer: Scorer, clock: Clock
+        self,
+        catalog: Catalog,
+        plans: Plans,
+        registry: Registry,
+        scorer: Scorer,
+        clock: Clock,
+        switch: Switch | None = None,
     ) -> None:
+        self._switch = switch
         self._catalog = catalog
         self._plans = plans
         self._registry = registry
         self._scorer = scorer
         self._clock = clock
         self._offered: dict[Tenant, dict[str, LinkableAgent]] = {}
+        self._pins: dict[Tenant, str] = {}
 
     def compile(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Plan:
         """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
@@ -59,7 +67,7 @@ class Deployments:
         if loaded.flow is None:
             raise InvalidFlow("the document is no flow", diagnostics=loaded.diagnostics)
         linkable = self._linkable(tenant)
-        return self._compile(validate(loaded.flow, linkable), linkable)
+        return self._compile(validate(loaded.flow, linkable), linkable, tenant)
 
     def examine(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Examined:
         """Everything that can be said of a flow as text, and its plan where it has one.
@@ -73,10 +81,13 @@ class Deployments:
         checked = validate(loaded.flow, linkable)
         found = {*loaded.diagnostics, *checked.diagnostics}
         ordered = tuple(sorted(found, key=lambda one: (one.line, one.column, one.code)))
-        return Examined(self._compile(checked, linkable) if checked.ok else None, ordered)
+        return Examined(self._compile(checked, linkable, tenant) if checked.ok else None, ordered)
 
-    def _compile(self, checked: Checked, linkable: Mapping[str, LinkableAgent]) -> Plan:
-        return compile_flow(checked, linkable, self._scorer.identity if checked.routes else "")
+    def _compile(self, checked: Checked, linkable: Mapping[str, LinkableAgent], tenant: Tenant) -> Plan:
+        return compile_flow(checked, linkable, self._router(tenant) if checked.routes else "")
+
+    def _router(self, tenant: Tenant) -> str:
+        return self._scorer.identity + self._pins.get(tenant, "")
 
     def _linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
         return self._registry.linkable() | self._offered.get(tenant, {})
@@ -118,7 +129,12 @@ class Deployments:
         self._offered.setdefault(tenant, {})[agent.name] = agent
 
     async def offer_deployed(self, tenant: Tenant = LOCAL) -> None:
-        """Let flows of a tenant call what is deployed for it, by whatever process."""
+        """Let flows of a tenant call what is deployed for it, by whatever process.
+
+        From now on they are compiled to route by the table that is promoted now.
+        """
+        if self._switch is not None:
+            self._pins[tenant] = await self._switch.pin(tenant)
         for deployed in await self._catalog.flows(tenant):
             known = self._offered.get(tenant, {}).get(deployed.flow)
             if known is None or known.digest != deployed.plan:
@@ -130,6 +146,10 @@ class Deployments:
         if deployed is None:
             raise _unknown(flow)
         return deployed, await self._plans.get(deployed.plan)
+
+    def names(self, tenant: Tenant) -> list[str]:
+        """The agents and flows that flows of a tenant can name, sorted."""
+        return sorted(self._linkable(tenant))
 
     async def all(self, tenant: Tenant) -> list[Deployed]:
         """What is deployed for a tenant, by name."""

@@ -9,17 +9,22 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
+from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.controls import Controls
 from stratarouter_runtime.deployments import Deployments
-from stratarouter_runtime.errors import Conflict, InvalidState, NotFound
+from stratarouter_runtime.errors import Conflict, InvalidState, LeaseLost, NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
@@ -29,15 +34,29 @@ from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tena
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
+from stratarouter_runtime.reuse import Verdict, encode_output
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.state.events import Given, Started
 from stratarouter_runtime.traces import NOWHERE, own_trace, parse
+from stratarouter_runtime.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.cache.policy import Wishes
+    from stratarouter_runtime.cache.recall import Looked
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
+    from stratarouter_runtime.reuse import Reuse
+    from stratarouter_runtime.routers import Routers
     from stratarouter_runtime.tcfp.plan import Plan
+
+
+FIRST: Final = 0.02
+LONGEST: Final = 0.5
+"""Seconds between looks at an execution that another process drives."""
+
+DRIVEN: Final = frozenset({"queued", "running"})
+"""Statuses of what moves on by itself."""
 
 
 class StartExecution(Struct, frozen=True):
@@ -60,6 +79,10 @@ class StartExecution(Struct, frozen=True):
     trace: str = ""
     span: str = ""
     sampled: bool | None = None
+    routing: Given | None = None
+    """A decision of StrataRouter-Core, for the first route of the flow."""
+    scope: str = ""
+    fresh: bool = False
 
 
 def _never(_trace: str) -> bool:
@@ -72,7 +95,7 @@ class Runtime(Flows):
     `sampler` decides by its id whether a trace is recorded, where nobody has decided it before.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every seam once
         self,
         *,
         store: Store,
@@ -82,15 +105,24 @@ class Runtime(Flows):
         clock: Clock,
         entropy: Entropy,
         sampler: Callable[[str], bool] = _never,
+        reuse: Reuse | None = None,
+        routers: Routers | None = None,
     ) -> None:
         self._store = store
         self._sampler = sampler
+        self.reuse = reuse
+        self.routers = routers
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
-        self.flows = Deployments(store, self._plans, registry, scorer, clock)
+        self.flows = Deployments(store, self._plans, registry, scorer, clock, routers)
         self.feed = Feed()
-        self.driver = Driver(Shell(registry, self, scorer, clock), store, Fanout(observer, self.feed))
+        self.driver = Driver(
+            Shell(registry, self, scorer, clock, reuse, routers),
+            store,
+            store.leases,
+            Fanout(observer, self.feed),
+        )
         self.history = History(store, self._plans, self.feed)
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
 
@@ -121,6 +153,8 @@ class Runtime(Flows):
             trace=trace.id,
             span=trace.span,
             sampled=trace.sampled,
+            scope=call.scope,
+            fresh=call.fresh,
         )
         try:
             await self.start(request)
@@ -149,8 +183,12 @@ class Runtime(Flows):
     async def _start(self, request: StartExecution) -> ExecutionId:
         await self._plans.keep(request.plan)
         execution = self._id(request)
+        started = self._started(execution, request)
         try:
-            await self.driver.start(request.plan, request.flow, self._started(execution, request))
+            try:
+                await self.driver.start(request.plan, request.flow, started)
+            except LeaseLost:  # nothing was written: under a lease of now it will be
+                await self.driver.start(request.plan, request.flow, started)
         except Conflict:
             await self._attach(execution, request)
         return execution
@@ -178,13 +216,20 @@ class Runtime(Flows):
             trace=request.trace or (own_trace(execution) if sampled else ""),
             span=request.span,
             sampled=sampled,
+            routing=request.routing,
+            scope=request.scope,
+            fresh=request.fresh,
         )
 
     async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:
         """The id is taken: by this very request, sent again, or by another."""
         started = decode((await self._store.read(execution))[0].body)
         assert isinstance(started, Started)
-        if started.plan != request.plan.digest or started.input != request.input:
+        if (started.plan, started.input, started.routing) != (
+            request.plan.digest,
+            request.input,
+            request.routing,
+        ):
             raise Conflict(
                 f"the key '{request.key}' was used for another request: {execution}",
                 hint="use a new key for another flow or input",
@@ -197,23 +242,109 @@ class Runtime(Flows):
 
         After `patience` seconds it is returned as it stands.
         """
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                await self.driver.settled(execution)
-        except TimeoutError:
-            pass
+                await self._settled(execution)
         return await self.history.find(execution)
+
+    async def _settled(self, execution: ExecutionId) -> None:
+        """Returns once it has stopped, or only an answer from outside can move it on, wherever it is driven."""
+        for pause in _pauses():
+            if execution in self.driver.active:
+                with suppress(LeaseLost):
+                    await self.driver.settled(execution)
+                    return
+            row = await self.history.find(execution)
+            if row.status not in DRIVEN or self.driver.draining:
+                return
+            try:
+                resumed = await resume(execution, self._store, self._plans, self.driver)
+            except StoreError:
+                raise
+            except StrataError:  # it cannot go on: as it stands
+                return
+            if not resumed:
+                await asyncio.sleep(pause)
 
     async def execute(self, request: StartExecution, patience: float | None = None) -> Execution:
         """Start and wait."""
         return await self.wait(await self.start(request), patience)
 
+    async def answer(
+        self, request: StartExecution, wishes: Wishes = NO_WISHES, patience: float | None = None
+    ) -> tuple[Execution, Verdict]:
+        """Like `execute`, but from what is known where the flow and the request allow it.
+
+        Then nothing is started, and the execution told is the one that the answer comes from. Raises
+        `InvalidInput` and as `start`.
+        """
+        request = replace(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
+        question = "off" if self.reuse is None else self.reuse.of_request(request, wishes)
+        if self.reuse is None or isinstance(question, str):
+            return await self.execute(request, patience), Verdict(why=str(question))
+        if not question.policy.read or request.key is not None:
+            row = await self.execute(request, patience)
+            await self.reuse.keep_row(self.reuse.cache.ask(question), row)
+            return row, Verdict(why="key" if request.key is not None else "request")
+        looked = self.reuse.cache.at_hand(question) or await self.reuse.cache.look(question)
+        if looked.found is not None:
+            self.reuse.sample(looked, partial(self._anew, request))
+            return self.reuse.row(looked, request), self.reuse.verdict(looked)
+        return await self._together(request, looked, patience)
+
+    async def _together(
+        self, request: StartExecution, looked: Looked, patience: float | None
+    ) -> tuple[Execution, Verdict]:
+        """Start an execution, or attend one of the same question that is under way."""
+        assert self.reuse is not None
+        reuse, asked = self.reuse, looked.asked
+
+        async def end(execution: ExecutionId) -> None:
+            await self._settled(execution)
+            await reuse.keep_row(asked, await self.history.find(execution))
+
+        for elections in count():
+            shared = await reuse.flights.attend(
+                asked.key, partial(self.start, request), end, until=reuse.until(request.timeout)
+            )
+            row = await self.wait(shared.value, patience)
+            # Whoever began it may have had it cancelled, or too little time: that is not for the others.
+            if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
+                return row, reuse.verdict(looked, None if shared.led else row.id)
+        raise AssertionError("unreachable")
+
+    async def _anew(self, request: StartExecution) -> bytes | None:
+        """Work an answer out beside one that was reused, to compare them."""
+        row = await self.execute(replace(request, fresh=True, id=None, key=None))
+        return encode_output(row.output) if row.status == "completed" else None
+
     async def recover(self) -> Recovery:
-        """Set all unfinished executions to work again."""
+        """Set all to work again that stands still."""
         return await recover(self._store, self._plans, self.driver)
+
+    def upkeep(self, *, claiming: bool) -> Upkeep:
+        """What keeps the executions of this process at work; `claiming`, those that others left too."""
+        return Upkeep(self._store, self._plans, self.driver, self.controls, claiming=claiming)
 
     async def _ended(self, execution: ExecutionId) -> Execution:
         """The execution once it has ended, or stopped because this process does."""
-        await resume(execution, self._store, self._plans, self.driver)
-        await self.driver.ended(execution)
-        return await self.history.find(execution)
+        for pause in _pauses():
+            row = await self.history.find(execution)
+            if row.status in ENDED or self.driver.draining:
+                return row
+            if row.status != "paused":
+                await resume(execution, self._store, self._plans, self.driver)
+            if execution in self.driver.active:
+                with suppress(LeaseLost):
+                    await self.driver.ended(execution)
+            else:
+                await asyncio.sleep(pause)
+        raise AssertionError("pauses do not end")
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between looks at what another process drives: ever longer, without end."""
+    pause = FIRST
+    while True:
+        yield pause
+        pause = min(1.5 * pause, LONGEST)

@@ -29,6 +29,7 @@ from stratarouter_runtime.observability.process import Process
 from stratarouter_runtime.observability.tracing import Sampler
 from stratarouter_runtime.ports import Operation
 from stratarouter_runtime.reuse import Reuse
+from stratarouter_runtime.routers import Routers
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
 from stratarouter_runtime.settings import load, variables
@@ -133,14 +134,17 @@ async def application(
         sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
         reuse = _reuse(settings, opened, embedder)
         closing.push_async_callback(reuse.close)
+        scorer = LazyScorer(lambda: _open_scorer(embedder))
+        routers = Routers(opened.shelf, scorer, embedder, SystemClock())
         runtime = Runtime(
             store=opened,
             registry=registry,
-            scorer=LazyScorer(lambda: _open_scorer(embedder)),
+            scorer=scorer,
             observer=observers,
             clock=SystemClock(),
             entropy=SystemEntropy(),
             sampler=sampler,
+            routers=routers,
             reuse=reuse,
         )
         observatory = _observe(runtime, opened, observers)

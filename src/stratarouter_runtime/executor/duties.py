@@ -51,7 +51,7 @@ class Duties:
             case CallAgent():
                 self._spawn(command.step, partial(call, self._shell, self._started, command))
             case ScoreRoutes():
-                self._spawn(command.step, partial(score, self._shell, command))
+                self._spawn(command.step, partial(score, self._shell, self._started, command))
             case SetTimer():
                 self._arm(command)
             case Withdraw():

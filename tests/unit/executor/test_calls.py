@@ -11,10 +11,10 @@ from tests.unit.executor.test_driver import CHAIN, NoScorer, rig
 from typing_extensions import override
 
 from stratarouter_runtime.executor.calls import Shell, score
-from stratarouter_runtime.ids import Digest, StepPath
+from stratarouter_runtime.ids import LOCAL, Digest, StepPath
 from stratarouter_runtime.ports import AgentReply
 from stratarouter_runtime.state.commands import ScoreRoutes
-from stratarouter_runtime.state.events import Event, Failed, Failure, Scored, Usage
+from stratarouter_runtime.state.events import Event, Failed, Failure, Scored, Started, Usage
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,8 @@ class Saying(NoScorer):
 async def said(*scores: float) -> Event:
     async with rig(CHAIN) as it:
         shell = Shell(it.runtime.flows._registry, it.runtime, Saying(*scores), it.runtime._clock)
-        return await score(shell, ScoreRoutes(StepPath("0"), 2, "q", Digest("d"), it.plan.agents[:2]))
+        started = Started("exec_1", it.plan.digest, {}, "0", LOCAL)
+        return await score(shell, started, ScoreRoutes(StepPath("0"), 2, "q", Digest("d"), it.plan.agents[:2]))
 
 
 async def test_scores_are_journaled_as_they_are_compared() -> None:
