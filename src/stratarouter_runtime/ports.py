@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
+    from stratarouter_runtime.quotas import Quotas
     from stratarouter_runtime.sharing import Lease, Leases, Mail
     from stratarouter_runtime.state.events import Failure, Given, Record, Reused, Usage, Why
     from stratarouter_runtime.tcfp.ir import Signature
@@ -487,6 +488,7 @@ class Store(Journal, Catalog, Protocol):
     shelf: Shelf
     cache: CacheStore
     audit: Audit
+    quotas: Quotas
 
     async def probe(self) -> None:
         """Commit what changes nothing, synced as any commit. Raises `errors.StoreError` where that fails."""

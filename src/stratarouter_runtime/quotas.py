@@ -5,28 +5,35 @@ Must never know: an implementation, or what is done when a limit is reached.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stratarouter_runtime.ids import FlowId, Tenant
+    from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.sharing import Lease
+    from stratarouter_runtime.state.events import Record
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class Tier(Struct, frozen=True):
     """What a tenant may use; None is without limit.
 
-    Executions under way and started on one day of UTC, workflows deployed, steps and microseconds of
-    one execution, requests in any minute.
+    Executions under way, and started on one day of UTC; workflows deployed; steps and seconds of one
+    execution; requests in any minute.
     """
 
     name: str
-    concurrent: int | None = None
-    daily: int | None = None
-    workflows: int | None = None
-    steps: int | None = None
-    time: int | None = None
-    requests: int | None = None
+    concurrent: Count | None = None
+    daily: Count | None = None
+    workflows: Count | None = None
+    steps: Count | None = None
+    seconds: Count | None = None
+    requests: Count | None = None
 
 
 class Admission(Struct, frozen=True):
@@ -61,6 +68,16 @@ class Quotas(Protocol):
 
     Raises `errors.StoreError` like a journal.
     """
+
+    async def create(
+        self, execution: Execution, records: Sequence[Record], lease: Lease, admission: Admission
+    ) -> bool:
+        """Begin an execution like `Journal.create`, if its tenant may have one more now and on this day.
+
+        Counted in the transaction that begins it; one whose id exists already is not. Raises
+        `errors.QuotaExceeded` where it may not: then nothing is written.
+        """
+        ...
 
     async def spend(self, tenant: Tenant, limit: int, now: int) -> Spent:
         """Count a request, unless there were `limit` within the last minute."""

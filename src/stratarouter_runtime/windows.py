@@ -42,6 +42,14 @@ def next_day(now: int) -> int:
     return (day_of(now) + 1) * DAY
 
 
+def started_on(day: int, started: int, today: int) -> tuple[int, int]:
+    """The day to count on and what was started on it, after what was counted on an earlier day.
+
+    A clock that steps back counts as standing still.
+    """
+    return (day, started) if today <= day else (today, 0)
+
+
 def check_daily(tenant: Tenant, started: int, limit: int | None, now: int) -> None:
     """Refuse one execution more than the limit of a day. Raises `QuotaExceeded`."""
     if limit is not None and started >= limit:

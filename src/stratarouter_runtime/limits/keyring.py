@@ -1,7 +1,7 @@
 """The keys of all tenants: made, listed, rotated, revoked, and asked for at every request.
 
-They are kept on the shelf of the operator, by name, and trusted for half a second once read: a key that
-any process revokes is refused by all within a second. Must never know: requests.
+They are kept on the shelf of the operator, by name; one that any process revokes is refused by all
+within a second. Must never know: requests.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.errors import InvalidInput, InvalidState, NotFound
 from stratarouter_runtime.ids import OPERATOR, Tenant
 from stratarouter_runtime.limits.credentials import Key, hashed, opens, read, valid, written
+from stratarouter_runtime.limits.recent import Recent
 from stratarouter_runtime.ports import Caller, Clock, Door, Entropy, Scope, Shelf
 
 if TYPE_CHECKING:
@@ -24,20 +24,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "key"
 
-FRESH: Final = 500_000
-"""Microseconds for which a key that was read is trusted."""
-
-REMEMBERED: Final = 10_000
-"""Names of keys, known or not, that are remembered at once."""
-
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-
-class Read(Struct, frozen=True):
-    """A key as it was read, or that there was none; and when."""
-
-    key: Key | None
-    at: int
 
 
 class Keyring(Door):
@@ -48,7 +35,7 @@ class Keyring(Door):
         self._pepper = pepper
         self._clock = clock
         self._entropy = entropy
-        self._read: dict[str, Read] = {}
+        self._recent = Recent(self._read, clock)
 
     # Asking.
 
@@ -58,17 +45,11 @@ class Keyring(Door):
         if found is None:
             return None
         name, secret = found
-        now = self._clock.now()
-        return opens(await self._known(name, now), secret, self._pepper(), now)
+        return opens(await self._recent.get(name), secret, self._pepper(), self._clock.now())
 
-    async def _known(self, name: str, now: int) -> Key | None:
-        known = self._read.get(name)
-        if known is None or not 0 <= now - known.at < FRESH:
-            if len(self._read) >= REMEMBERED:
-                self._read.clear()
-            kept = await self._shelf.get(OPERATOR, KIND, name)
-            known = self._read[name] = Read(None if kept is None else _key(kept.body), now)
-        return known.key
+    async def _read(self, name: str) -> Key | None:
+        kept = await self._shelf.get(OPERATOR, KIND, name)
+        return None if kept is None else _key(kept.body)
 
     async def any(self) -> bool:
         """Whether a key was ever made here: from then on there is always one to be asked for."""
@@ -132,7 +113,7 @@ class Keyring(Door):
     async def _keep(self, key: Key, version: int, now: int, by: str) -> None:
         body = msgspec.json.encode(key)
         await self._shelf.put(OPERATOR, KIND, key.id, body, at=now, by=by, expected=version)
-        self._read.pop(key.id, None)
+        self._recent.forget(key.id)
 
 
 def check_tenant(tenant: Tenant) -> None:

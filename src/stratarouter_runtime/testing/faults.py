@@ -82,6 +82,7 @@ class FaultyStore(Store):
         self.shelf = kept.shelf
         self.cache = kept.cache
         self.audit = kept.audit
+        self.quotas = kept.quotas
         self.snapshots = kept.snapshots
         self._weather = weather
         self._draw = chance.random

@@ -338,3 +338,47 @@ DELETE FROM strata.snapshots WHERE execution = $1
 
 -- name: mail_discard
 DELETE FROM strata.mail WHERE letter = $1
+
+-- name: tenant
+INSERT INTO strata.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
+
+-- name: tenant_lock
+SELECT day, started, requests FROM strata.tenants WHERE tenant = $1 FOR UPDATE
+
+-- name: used
+SELECT day, started FROM strata.tenants WHERE tenant = $1
+
+-- name: exists
+SELECT EXISTS (SELECT FROM strata.executions WHERE id = $1)
+
+-- name: active
+SELECT count(*) FROM strata.executions
+WHERE tenant = $1 AND limited AND status IN ('queued', 'running', 'waiting', 'paused')
+
+-- name: lease_holds
+SELECT process FROM strata.processes WHERE process = $1 FOR KEY SHARE
+
+-- name: create_limited
+INSERT INTO strata.executions
+    (execution, id, tenant, flow, plan, status, created, updated, version, output, failure, usage, owner, limited)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, true)
+ON CONFLICT (id) DO NOTHING
+RETURNING execution
+
+-- name: record
+INSERT INTO strata.records (execution, batch, at, seq, body, link) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: count_started
+UPDATE strata.tenants SET day = $2, started = $3 WHERE tenant = $1
+
+-- name: count_requests
+UPDATE strata.tenants SET requests = $2 WHERE tenant = $1
+
+-- name: totals
+SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
+    count(*) FILTER (WHERE status IN ('failed', 'timed_out', 'cancelled')),
+    coalesce(sum((usage::jsonb ->> 'usd')::float8), 0),
+    coalesce(sum((usage::jsonb ->> 'tokens_in')::bigint), 0)::bigint,
+    coalesce(sum((usage::jsonb ->> 'tokens_out')::bigint), 0)::bigint,
+    coalesce(sum((usage::jsonb ->> 'ms')::float8), 0)
+FROM strata.executions WHERE tenant = $1 AND created >= $2 AND ($3::text IS NULL OR flow = $3)

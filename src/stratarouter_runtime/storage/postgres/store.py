@@ -26,6 +26,7 @@ from stratarouter_runtime.storage.postgres.lane import Lane
 from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
 from stratarouter_runtime.storage.postgres.numbers import Numbers
 from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
+from stratarouter_runtime.storage.postgres.quotas import PostgresQuotas
 from stratarouter_runtime.storage.postgres.sharing import SPAN, PostgresLeases, PostgresMail
 from stratarouter_runtime.storage.postgres.shelf import PostgresAudit, PostgresShelf
 from stratarouter_runtime.storage.postgres.snapshots import PostgresSnapshots
@@ -76,6 +77,7 @@ class PostgresStore(Store):
         self.cache = PostgresCache(pool, self._writing)
         self.snapshots = PostgresSnapshots(pool, self._writing)
         self.audit = PostgresAudit(pool)
+        self.quotas = PostgresQuotas(pool, numbers, self._writing)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
@@ -234,13 +236,18 @@ async def open_store(
 
 
 async def open_readonly(
-    url: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE, opening: float = OPENING
+    url: str,
+    *,
+    connections: int = CONNECTIONS,
+    patience: float = PATIENCE,
+    opening: float = OPENING,
+    span: float = SPAN,
 ) -> PostgresStore:
     """Read a store, changing nothing; raises like `open_store`."""
     address = parse(url)
     await _prepare(address, opening, readonly=True)
     pool = Pool(address, connections, patience, readonly=True)
-    return PostgresStore(address, pool, Numbers(pool.number))
+    return PostgresStore(address, pool, Numbers(pool.number), leases=PostgresLeases(pool, span=span))
 
 
 async def _prepare(address: Address, opening: float, *, readonly: bool) -> None:

@@ -220,3 +220,28 @@ DELETE FROM snapshots WHERE execution = :execution
 
 -- name: mail_discard
 DELETE FROM mail WHERE letter = :letter
+
+-- name: limit_execution
+UPDATE executions SET limited = 1 WHERE execution = :execution
+
+-- name: active
+SELECT count(*) FROM executions
+WHERE tenant = :tenant AND limited = 1 AND status IN ('queued', 'running', 'waiting', 'paused')
+
+-- name: used
+SELECT day, started, requests FROM tenants WHERE tenant = :tenant
+
+-- name: count_started
+INSERT INTO tenants (tenant, day, started) VALUES (:tenant, :day, :started)
+ON CONFLICT (tenant) DO UPDATE SET day = excluded.day, started = excluded.started
+
+-- name: count_requests
+INSERT INTO tenants (tenant, requests) VALUES (:tenant, :requests)
+ON CONFLICT (tenant) DO UPDATE SET requests = excluded.requests
+
+-- name: totals
+SELECT count(*), coalesce(sum(status = 'completed'), 0),
+    coalesce(sum(status IN ('failed', 'timed_out', 'cancelled')), 0),
+    coalesce(sum(json_extract(usage, '$.usd')), 0.0), coalesce(sum(json_extract(usage, '$.tokens_in')), 0),
+    coalesce(sum(json_extract(usage, '$.tokens_out')), 0), coalesce(sum(json_extract(usage, '$.ms')), 0.0)
+FROM executions WHERE tenant = :tenant AND created >= :since AND (:flow IS NULL OR flow = :flow)

@@ -25,6 +25,7 @@ from stratarouter_runtime.storage.sqlite.cache import SqliteCache
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.faults import NO_ROOM, full, read_only
 from stratarouter_runtime.storage.sqlite.lock import Ownership
+from stratarouter_runtime.storage.sqlite.quotas import SqliteQuotas
 from stratarouter_runtime.storage.sqlite.reader import Reader
 from stratarouter_runtime.storage.sqlite.sharing import SqliteLeases, SqliteMail
 from stratarouter_runtime.storage.sqlite.shelf import SqliteAudit, SqliteShelf
@@ -58,6 +59,7 @@ class SqliteStore(Store):
         self.cache = SqliteCache(reader, self._write)
         self.snapshots = SqliteSnapshots(reader, self._write)
         self.audit = SqliteAudit(reader)
+        self.quotas = SqliteQuotas(reader, self._write)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
