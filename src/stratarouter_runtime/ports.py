@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, FlowId, Tenant
-    from stratarouter_runtime.quotas import Quotas
+    from stratarouter_runtime.quotas import Admission, Spent, Totals
     from stratarouter_runtime.sharing import Lease, Leases, Mail
     from stratarouter_runtime.state.events import Failure, Given, Record, Reused, Usage, Why
     from stratarouter_runtime.tcfp.ir import Signature
@@ -476,6 +476,39 @@ class Snapshots(Protocol):
 
     async def drop(self, execution: ExecutionId) -> None:
         """Keep none any more."""
+        ...
+
+
+class Quotas(Protocol):
+    """What tenants have used of their limits; durable, and true for all processes at once.
+
+    Raises `errors.StoreError` like a journal.
+    """
+
+    async def create(
+        self, execution: Execution, records: Sequence[Record], lease: Lease, admission: Admission
+    ) -> bool:
+        """Begin an execution like `Journal.create`, if its tenant may have one more now and on this day.
+
+        Counted in the transaction that begins it; one whose id exists already is not. Raises
+        `errors.QuotaExceeded` where it may not: then nothing is written.
+        """
+        ...
+
+    async def spend(self, tenant: Tenant, limit: int, now: int) -> Spent:
+        """Count a request, unless there were `limit` within the last minute."""
+        ...
+
+    async def started(self, tenant: Tenant, now: int) -> int:
+        """Executions under a limit that began on this day of UTC."""
+        ...
+
+    async def active(self, tenant: Tenant) -> int:
+        """Executions under a limit that have not ended."""
+        ...
+
+    async def totals(self, tenant: Tenant, flow: FlowId | None = None, since: int = 0) -> Totals:
+        """What the executions created since then came to, of all flows or of one."""
         ...
 
 

@@ -1,21 +1,13 @@
-"""What tenants may use, and where it is counted.
+"""What tenants may use, and what they have used, as records.
 
-Must never know: an implementation, or what is done when a limit is reached.
+Must never know: where it is counted, or what is done when a limit is reached.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stratarouter_runtime.ids import FlowId, Tenant
-    from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.sharing import Lease
-    from stratarouter_runtime.state.events import Record
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
@@ -61,36 +53,3 @@ class Totals(Struct, frozen=True):
     tokens_in: int = 0
     tokens_out: int = 0
     agent_ms: float = 0.0
-
-
-class Quotas(Protocol):
-    """What tenants have used of their limits; durable, and true for all processes at once.
-
-    Raises `errors.StoreError` like a journal.
-    """
-
-    async def create(
-        self, execution: Execution, records: Sequence[Record], lease: Lease, admission: Admission
-    ) -> bool:
-        """Begin an execution like `Journal.create`, if its tenant may have one more now and on this day.
-
-        Counted in the transaction that begins it; one whose id exists already is not. Raises
-        `errors.QuotaExceeded` where it may not: then nothing is written.
-        """
-        ...
-
-    async def spend(self, tenant: Tenant, limit: int, now: int) -> Spent:
-        """Count a request, unless there were `limit` within the last minute."""
-        ...
-
-    async def started(self, tenant: Tenant, now: int) -> int:
-        """Executions under a limit that began on this day of UTC."""
-        ...
-
-    async def active(self, tenant: Tenant) -> int:
-        """Executions under a limit that have not ended."""
-        ...
-
-    async def totals(self, tenant: Tenant, flow: FlowId | None = None, since: int = 0) -> Totals:
-        """What the executions created since then came to, of all flows or of one."""
-        ...

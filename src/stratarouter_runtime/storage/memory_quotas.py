@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from stratarouter_runtime.ports import ENDED, Journal
-from stratarouter_runtime.quotas import Quotas, Spent, Totals
+from stratarouter_runtime.ports import ENDED, Journal, Quotas
+from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.state.events import NO_USAGE
 from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on
 

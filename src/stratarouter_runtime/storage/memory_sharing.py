@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from stratarouter_runtime.errors import LeaseLost
 from stratarouter_runtime.sharing import NOBODY, Lease, Leases, Letter, Mail
-from stratarouter_runtime.storage.rules import DRIVEN, UNFINISHED, taken
+from stratarouter_runtime.storage.rules import DRIVEN, UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ class MemoryLeases(Leases):
     def check(self, lease: Lease) -> None:
         """Raise `LeaseLost` for a lease that was taken. One that has only run out still holds."""
         if lease != NOBODY and lease not in self._ends:
-            raise taken()
+            raise LeaseLost
 
     def notice_end(self, lease: Lease) -> None:
         """The process of this lease is known to have ended."""
@@ -138,8 +139,12 @@ class MemoryMail(Mail):
 
     @override
     async def withdraw(self, letter: int) -> bool:
-        if letter in self._seen and letter not in self._outcomes:
+        if letter in self._seen:
             return False
+        await self.discard(letter)
+        return True
+
+    @override
+    async def discard(self, letter: int) -> None:
         for kept in (self._letters, self._seen, self._outcomes):
             kept.pop(letter, None)
-        return True

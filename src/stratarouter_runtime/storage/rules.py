@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, LeaseLost, LimitExceeded, NotFound
+from stratarouter_runtime.errors import Conflict, LimitExceeded, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,14 +50,6 @@ def check_size(execution: ExecutionId, records: Sequence[Record]) -> None:
                 f"above the limit of {MAX_BODY}",
                 hint="let the agent return less, or a file instead of its content",
             )
-
-
-def taken() -> LeaseLost:
-    """The error for a write under a lease that is held no more."""
-    return LeaseLost(
-        "this process was given up for lost, and another one goes on with its work",
-        hint="ask again: what was acknowledged is kept, and goes on",
-    )
 
 
 def unknown(execution: ExecutionId) -> NotFound:

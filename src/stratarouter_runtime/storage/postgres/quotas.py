@@ -14,7 +14,8 @@ import msgspec
 from typing_extensions import override
 
 from stratarouter_runtime.errors import LeaseLost, StrataError
-from stratarouter_runtime.quotas import Quotas, Spent, Totals
+from stratarouter_runtime.ports import Quotas
+from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.postgres.batch import check_range

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from stratarouter_runtime.quotas import Quotas, Spent, Totals
+from stratarouter_runtime.ports import Quotas
+from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.storage.rules import check_size
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.sql import statement
