@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +22,9 @@ from stratarouter_runtime.cache.gates import Refusal
 from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
 from stratarouter_runtime.cache.recall import Asked, Found, Looked, Question
 from stratarouter_runtime.canonical import canonical, digest_bytes
-from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
-from stratarouter_runtime.ports import AgentCall, AgentReply
+from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+from stratarouter_runtime.ports import AgentCall, AgentReply, Execution
 from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage
 from stratarouter_runtime.tcfp.digests import cache_policy, call_key, type_form
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
@@ -41,6 +42,36 @@ AGENT: Final = "agent:"
 
 RUNS: Final = 10_000
 """Answers remembered for the executions they were given in."""
+
+
+class Request(Protocol):
+    """What reuse has to know of a request for a flow."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is to be executed."""
+        ...
+
+    @property
+    def input(self) -> Any:
+        """On what, not yet checked."""
+        ...
+
+    @property
+    def flow(self) -> FlowId:
+        """Under which name."""
+        ...
+
+    @property
+    def tenant(self) -> Tenant:
+        """For whom."""
+        ...
+
+    @property
+    def seed(self) -> str | None:
+        """From which seed, where the caller chose one."""
+        ...
+
 
 Make: TypeAlias = Callable[[AgentCall], Awaitable[AgentReply]]
 
@@ -68,29 +99,67 @@ class Reuse(ports.Reuse):
         self.defaults = defaults
         self._clock = clock
         self._runs: OrderedDict[str, bytes] = OrderedDict()
-        self._shadows: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     # Whole flows.
 
-    def of_flow(
-        self, plan: Plan, flow: str, tenant: Tenant, given: Any, seed: str | None, wishes: Wishes
-    ) -> Question | str:
+    def of_request(self, request: Request, wishes: Wishes) -> Question | str:
         """The question that a request for a flow is, or why nothing is reused.
 
-        Raises `values.Misfit` where the input does not fit.
+        Raises `InvalidInput` where the input does not fit.
         """
+        plan = request.plan
         policy = settle(plan.signature, self.defaults, wishes)
         if isinstance(policy, str):
             return policy
-        type_ = plan.input.type
-        value = plan.input.project(given)
-        form = canonical_value(type_, value)
-        space = FLOW + flow
-        call = call_key(plan.digest, form, seed)
+        try:
+            form = canonical_value(plan.input.type, plan.input.project(request.input))
+        except Misfit as misfit:
+            message = f"the input does not fit {plan.name}: {misfit}"
+            raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
+        space, call = FLOW + request.flow, call_key(plan.digest, form, request.seed)
         if not policy.semantic:
-            return Question(tenant, space, policy, call, plan.digest)
+            return Question(request.tenant, space, policy, call, plan.digest)
         rest, texts = _apart(form, policy.semantic)
-        return Question(tenant, space, policy, call, plan.digest, {"in": rest, "seed": seed}, texts)
+        rest = {"in": rest, "seed": request.seed}
+        return Question(request.tenant, space, policy, call, plan.digest, rest, texts)
+
+    def row(self, looked: Looked, request: Request) -> Execution:
+        """A reused answer as an execution that took no time; its id is that of the one it comes from."""
+        assert looked.found is not None
+        held, now = looked.found.held, self._clock.now()
+        return Execution(
+            id=held.source,
+            tenant=request.tenant,
+            flow=request.flow,
+            plan=request.plan.digest,
+            status="completed",
+            created=now,
+            updated=now,
+            records=0,
+            output=msgspec.json.decode(held.answer.output),
+        )
+
+    def verdict(self, looked: Looked, attended: ExecutionId | None = None) -> Verdict:
+        """What reuse had to do with an answer; `attended` is the execution of another caller it comes from."""
+        asked = looked.asked
+        if looked.found is not None:
+            return Verdict("hit", "", _reused(looked.found), asked.key, looked.refused)
+        if attended is None:
+            return Verdict("miss", "", None, asked.key, looked.refused)
+        self.cache.ledger.count(asked.question.tenant, asked.question.space, "coalesced")
+        reused = Reused("coalesced", attended, asked.key)
+        return Verdict("miss", "", reused, asked.key, looked.refused, coalesced=True)
+
+    async def keep_row(self, asked: Asked, row: Execution) -> None:
+        """Keep the answer of an execution that has completed; of no other."""
+        if row.status == "completed" and asked.question.policy.keep:
+            answer = _answer(encode_output(row.output), row.usage or NO_USAGE)
+            await self.cache.keep(asked, answer, row.id)
+
+    def until(self, timeout: int | None) -> float | None:
+        """The moment of the loop at which so many microseconds are over."""
+        return None if timeout is None else asyncio.get_running_loop().time() + timeout / 1_000_000
 
     # Calls of agents.
 
@@ -190,21 +259,23 @@ class Reuse(ports.Reuse):
             if output is not None:
                 self.cache.compared(question, equal=output == found.held.answer.output)
 
-        task = asyncio.get_running_loop().create_task(compare(), name="shadow")
-        self._shadows.add(task)
-        task.add_done_callback(self._shadows.discard)
+        self._behind(compare())
+
+    def _behind(self, work: Coroutine[Any, Any, object]) -> None:
+        """Have something done that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work, name="reuse")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop samples, and let what is kept arrive in the store."""
-        for task in self._shadows:
-            task.cancel()
-        await asyncio.gather(*self._shadows, return_exceptions=True)
+        """Let what is under way end, and what is kept arrive in the store."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.cache.close()
 
     def _loop_time(self, deadline: int | None) -> float | None:
         if deadline is None:
             return None
-        return asyncio.get_running_loop().time() + max(0, deadline - self._clock.now()) / 1_000_000
+        return self.until(max(0, deadline - self._clock.now()))
 
 
 def _question(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy) -> Question:
@@ -237,9 +308,14 @@ def _output(agent: LinkedAgent, reply: AgentReply) -> bytes | None:
     if reply.failure is not None or not reply.whole:
         return None
     try:
-        return msgspec.json.encode(to_json(agent.output.type, agent.output.project(reply.output)))
-    except (Misfit, TypeError, ValueError):
+        return encode_output(to_json(agent.output.type, agent.output.project(reply.output)))
+    except (Misfit, InvalidInput, TypeError, ValueError):
         return None
+
+
+def encode_output(output: Any) -> bytes:
+    """An output in its JSON form as bytes: equal outputs, equal bytes."""
+    return canonical(output)
 
 
 def _answer(output: bytes, usage: Usage) -> Answer:

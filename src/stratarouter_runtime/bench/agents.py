@@ -1,4 +1,4 @@
-"""The agent of the benchmarks: an ordinary decorated function that does next to nothing."""
+"""The agent of the benchmarks: an ordinary decorated function that does next to nothing, every time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Number(TypedDict):
     n: int
 
 
-@agent(effect="pure", stable=True)
+@agent(effect="pure", stable=True, cache="never")
 async def increment(n: int) -> Number:
     """One more."""
     return {"n": n + 1}

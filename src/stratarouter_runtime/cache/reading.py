@@ -28,7 +28,7 @@ _ORDINAL: Final = re.compile(r"^(\d+)(?:st|nd|rd|th)$")
 _GROUPED: Final = re.compile(r"^\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _MIXED: Final = re.compile(r"^(?=\w*\d)(?=\w*[^\W\d])\w+$")
 _MEASURED: Final = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*)([^\W\d_]+)(?!\w)")
-_CLOCK: Final = re.compile(r"\b(\d{1,2})[:.](\d{2})(?=\s*(?:am|pm|h\b|o'clock|\b))", re.IGNORECASE)
+_CLOCK: Final = re.compile(r"\b(\d{1,2})(?::(?=\d\d\b)|\.(?=\d\d\s*(?:am|pm|h\b|o'clock)))(\d\d)")
 
 _CONTRACTED: Final = (
     ("can't", "can not"),

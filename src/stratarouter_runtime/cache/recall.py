@@ -103,13 +103,17 @@ class Cache:
 
     # Looking.
 
-    def ask(self, question: Question, identity: str = "") -> Asked:
-        """The question with its keys, as of now."""
-        epoch = self._epochs.get((question.tenant, question.space), (0, 0))[0]
+    def ask(self, question: Question, identity: str | None = None) -> Asked:
+        """The question with its keys, as of now; without an `identity` it is looked for as it stands only."""
+        epoch = self._epoch(question)
         partition = Partition(question.tenant, question.space, question.policy.scope, epoch)
         key = exact_key(partition, question.call)
-        group = group_key(partition, question.of, question.rest, identity) if question.texts else ""
+        by_meaning = identity is not None and question.texts
+        group = group_key(partition, question.of, question.rest, identity or "") if by_meaning else ""
         return Asked(question, epoch, key, group)
+
+    def _epoch(self, question: Question) -> int:
+        return self._epochs.get((question.tenant, question.space), (0, 0))[0]
 
     def at_hand(self, question: Question) -> Looked | None:
         """The answer to the very same question, if it lies in memory. Waits for nothing."""
@@ -266,7 +270,7 @@ class Cache:
         It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
         """
         question = asked.question
-        if self.ask(question).epoch != asked.epoch or len(answer.output) > LARGEST:
+        if self._epoch(question) != asked.epoch or len(answer.output) > LARGEST:
             return False
         if question.texts:
             try:
