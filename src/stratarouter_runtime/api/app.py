@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from stratarouter_runtime.api import executions, health, listing, streaming, workflows
+from stratarouter_runtime.api import executions, health, listing, reference, streaming, workflows
 from stratarouter_runtime.api.access import Callers, check_scope, required
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import (
@@ -25,6 +25,7 @@ from stratarouter_runtime.api.exchange import (
     respond,
 )
 from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
+from stratarouter_runtime.api.openapi import document as openapi
 from stratarouter_runtime.api.traffic import ROUTE, Counted
 
 ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
@@ -49,6 +50,8 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/livez", {"GET": health.live}),
     ("/readyz", {"GET": health.ready}),
     ("/problems/{code}", {"GET": health.problem}),
+    ("/openapi.json", {"GET": reference.document}),
+    ("/reference", {"GET": reference.page}),
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
@@ -89,6 +92,7 @@ async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 def create_app(service: Service) -> App:
     """The application that serves this runtime. It answers `http` scopes only: no lifespan."""
+    service.reference = lambda: openapi(ROUTES, service.version)
     routes = [Route(path, Resource(path, handlers, service)) for path, handlers in ROUTES]
     app: App = Router(routes, redirect_slashes=False, default=_nowhere)
     for middleware in reversed(MIDDLEWARE):

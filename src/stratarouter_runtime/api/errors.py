@@ -36,6 +36,7 @@ KINDS: Final = {
     # Codes of `stratarouter_runtime.errors`.
     "conflict": Kind(409, "The request contradicts one accepted before"),
     "internal": Kind(500, "A defect of the runtime"),
+    "invalid-agent": Kind(422, "The agent has mistakes"),
     "invalid-flow": Kind(422, "The flow has mistakes"),
     "invalid-input": Kind(422, "The input does not fit"),
     "invalid-setting": Kind(500, "The server is not set up for this"),

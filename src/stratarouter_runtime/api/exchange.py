@@ -63,6 +63,8 @@ class Service:
     isolation: Mapping[str, str] = field(default_factory=dict)
     """What keeps each kind of code apart that runs here, as far as it is known."""
     began: float = field(default_factory=monotonic)
+    reference: Callable[[], dict[str, Any]] = dict
+    """The OpenAPI document of the application that serves it."""
 
     def __post_init__(self) -> None:
         self.observatory.metrics.add("http", self.traffic.stats)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from stratarouter_runtime.api import views
 from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, refused_at
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
@@ -19,8 +20,10 @@ from stratarouter_runtime.api.models import (
     CancelRequest,
     DifferenceAnswer,
     ExecuteRequest,
+    ExecutionAnswer,
     ForkRequest,
     Options,
+    ProofAnswer,
 )
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
@@ -52,6 +55,19 @@ class Manner(Struct, frozen=True):
     applied: str = ""
 
 
+@operation(
+    {200: ExecutionAnswer, 202: ExecutionAnswer},
+    takes=ExecuteRequest,
+    headers=("Idempotency-Key", "Prefer", "traceparent"),
+    refuses=(
+        "not-found",
+        "in-flight",
+        "idempotency-key-reused",
+        "invalid-input",
+        "not-supported",
+        "link-error",
+    ),
+)
 async def execute(service: Service, request: Request) -> Reply:
     """`POST /api/v1/workflows/execute`: 200 when finished within the wait, 202 otherwise.
 
@@ -72,6 +88,7 @@ async def execute(service: Service, request: Request) -> Reply:
     return await _outcome(service, request, row, plan, manner)
 
 
+@operation({200: ExecutionAnswer}, headers=("Prefer",))
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}`: the execution with its steps; `Prefer: wait` waits for its end first."""
     row = await _own(service, request)
@@ -84,6 +101,7 @@ async def read(service: Service, request: Request) -> Reply:
     return Reply(views.journaled(found, plan, request.trace_id), 200, applied)
 
 
+@operation({202: ExecutionAnswer}, takes=CancelRequest, optional=True, refuses=("invalid-state",))
 async def cancel(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/cancel`: 202 once the wish is durable; undoing takes its time."""
     body = await read_json(request, CancelRequest, optional=True)
@@ -92,6 +110,7 @@ async def cancel(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, row.id)
 
 
+@operation({202: ExecutionAnswer}, takes=AnswerRequest, refuses=("invalid-state", "invalid-input"))
 async def answer(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/answer`: 202 once the answer is durable."""
     body = await read_json(request, AnswerRequest)
@@ -104,6 +123,7 @@ async def answer(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, row.id)
 
 
+@operation({202: ExecutionAnswer}, refuses=("invalid-state", "draining"))
 async def pause(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/pause`: 202 once calls under way have answered and it stands still."""
     row = await _own(service, request)
@@ -111,6 +131,7 @@ async def pause(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, row.id)
 
 
+@operation({202: ExecutionAnswer}, refuses=("invalid-state", "draining"))
 async def resume(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/resume`: 202 once it is at work again."""
     row = await _own(service, request)
@@ -118,6 +139,9 @@ async def resume(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, row.id)
 
 
+@operation(
+    {202: ExecutionAnswer}, takes=ForkRequest, optional=True, refuses=("invalid-state", "invalid-input")
+)
 async def fork(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/fork`: 202 with the new execution, which is at work."""
     body = await read_json(request, ForkRequest, optional=True)
@@ -129,6 +153,7 @@ async def fork(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, forked)
 
 
+@operation({200: DifferenceAnswer})
 async def difference(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}/difference/{other}`: the steps that came to something else."""
     row = await _own(service, request)
@@ -137,6 +162,7 @@ async def difference(service: Service, request: Request) -> Reply:
     return Reply(DifferenceAnswer(row.id, other.id, tuple(steps)))
 
 
+@operation({200: ProofAnswer}, refuses=("journal-mismatch",))
 async def replay(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/replay`: whether every decision can be derived again."""
     row = await _own(service, request)

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from stratarouter_runtime.api.contract import TEXT, operation
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.models import HealthAnswer, Misplaced, PartAnswer, StateAnswer, StatusAnswer
+from stratarouter_runtime.api.models import (
+    HealthAnswer,
+    Misplaced,
+    PartAnswer,
+    ProblemKind,
+    StateAnswer,
+    StatusAnswer,
+)
 from stratarouter_runtime.observability.exposition import CONTENT_TYPE
 from stratarouter_runtime.tally import Distribution
 
@@ -24,6 +32,7 @@ _LONG: Final = frozenset({"facts", "http"})
 """Figures that grow with the names there are: `/metrics` has them, the status has not."""
 
 
+@operation({200: HealthAnswer}, refuses=("store-unavailable",))
 async def health(service: Service, _request: Request) -> Reply:
     """`GET /api/v1/health`: 200 with every part while all work, also while the server shuts down.
 
@@ -35,11 +44,13 @@ async def health(service: Service, _request: Request) -> Reply:
     return Reply(HealthAnswer(_state(service), service.version, answers))
 
 
+@operation({200: StateAnswer})
 async def live(service: Service, _request: Request) -> Reply:
     """`GET /livez`: the loop ticks, or nobody would answer."""
     return Reply(StateAnswer(_state(service), service.version))
 
 
+@operation({200: StateAnswer}, refuses=("draining", "store-unavailable"))
 async def ready(service: Service, _request: Request) -> Reply:
     """`GET /readyz`: 200 where new work is welcome; a problem of 503 otherwise."""
     if service.draining:
@@ -48,6 +59,7 @@ async def ready(service: Service, _request: Request) -> Reply:
     return Reply(StateAnswer(_state(service), service.version))
 
 
+@operation({200: StatusAnswer})
 async def status(service: Service, _request: Request) -> Reply:
     """`GET /api/v1/status`: what runs here, and how each part stands."""
     figures = service.observatory.metrics.snapshot()
@@ -66,19 +78,21 @@ async def status(service: Service, _request: Request) -> Reply:
     )
 
 
+@operation({200: TEXT})
 async def metrics(service: Service, _request: Request) -> Reply:
     """`GET /metrics`: all figures, as Prometheus reads them."""
     text = await service.observatory.metrics.scrape()
     return Reply(text, headers=((b"content-type", CONTENT_TYPE),))
 
 
+@operation({200: ProblemKind})
 async def problem(_service: Service, request: Request) -> Reply:
     """`GET /problems/{code}`: what the `type` of a problem document means."""
     code = request.param("code")
     kind = KINDS.get(code)
     if kind is None:
         raise Refused("not-found", f"there is no problem '{code}'", hint="docs/api.md lists all of them")
-    return Reply({"code": code, "title": kind.title, "status": kind.status, "retry": kind.retry})
+    return Reply(ProblemKind(code, kind.title, kind.status, kind.retry))
 
 
 def _check(parts: Mapping[str, Part]) -> None:

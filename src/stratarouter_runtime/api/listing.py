@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from msgspec import UNSET, Meta, Struct
 
+from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
     Error,
@@ -51,17 +52,20 @@ class SearchQuery(ExecutionsQuery, frozen=True, forbid_unknown_fields=True):
     workflow_id: str | None = None
 
 
+@operation({200: ExecutionList}, query=SearchQuery)
 async def search(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions`: those of the tenant, by workflow and status."""
     query = read_query(request, SearchQuery)
     return await _executions(service, request, query, query.workflow_id)
 
 
+@operation({200: ExecutionList}, query=ExecutionsQuery)
 async def of_workflow(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}/executions`: also of a workflow that is deployed no more."""
     return await _executions(service, request, read_query(request, ExecutionsQuery), request.param("id"))
 
 
+@operation({200: WorkflowList}, query=Page)
 async def workflows(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows`: what is deployed, by name."""
     query = read_query(request, Page)

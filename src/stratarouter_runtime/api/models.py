@@ -294,6 +294,15 @@ class StatusAnswer(Struct, frozen=True):
     parts: dict[str, Any]
 
 
+class ProblemKind(Struct, frozen=True):
+    """What the `type` of a problem means; `retry`: the same request may succeed later."""
+
+    code: str
+    title: str
+    status: int
+    retry: bool
+
+
 class Misplaced(Struct, frozen=True, omit_defaults=True):
     """One mistake in what was sent: a JSON Pointer into it, and for flows line and column."""
 

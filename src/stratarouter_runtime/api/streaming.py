@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from stratarouter_runtime.api.contract import EVENTS, operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Request, Service, Streamed
 from stratarouter_runtime.ids import ExecutionId
@@ -21,8 +22,9 @@ HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent."""
 
 
+@operation({200: EVENTS}, headers=("Last-Event-ID",))
 async def events(service: Service, request: Request) -> Streamed:
-    """All facts from the start, or after `Last-Event-ID`, until the execution has ended."""
+    """`GET /api/v1/executions/{id}/events`: all facts from the start, or after `Last-Event-ID`, to the end."""
     row = await service.runtime.history.find(ExecutionId(request.param("id")), request.tenant)
     redaction = Redaction(await service.runtime.flows.plan(row.plan))
     frames = _frames(service.runtime.history.watch(row.id, _after(request)), redaction)

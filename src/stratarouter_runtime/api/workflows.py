@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.api.bodies import media_type
+from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, place_of
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import ValidationAnswer, WorkflowAnswer, Worst
@@ -43,6 +44,12 @@ def id_fault(name: str) -> str:
     return "" if _ID.fullmatch(name) else f"{name[:140]!r} cannot be the id of a workflow"
 
 
+@operation(
+    {200: WorkflowAnswer, 201: WorkflowAnswer},
+    texts=tuple(KINDS),
+    headers=("If-Match", "If-None-Match"),
+    refuses=("invalid-flow", "link-error", "precondition-failed", "workflow-quota"),
+)
 async def deploy(service: Service, request: Request) -> Reply:
     """`PUT /api/v1/workflows/{id}`: 201 for a new workflow, 200 for a new version of one.
 
@@ -63,6 +70,7 @@ async def deploy(service: Service, request: Request) -> Reply:
     return _reply(deployed, plan, 201 if before is None else 200)
 
 
+@operation({200: ValidationAnswer}, texts=tuple(KINDS), refuses=("link-error",))
 async def validate(service: Service, request: Request) -> Reply:
     """`POST /api/v1/workflows/validate`: all that the checker says of the flow in the body; keeps nothing."""
     kind = _kind(request)
@@ -87,6 +95,7 @@ async def validate(service: Service, request: Request) -> Reply:
     )
 
 
+@operation({200: WorkflowAnswer, 304: None}, headers=("If-None-Match",))
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}`: the version that runs now, with its text."""
     deployed, plan = await service.runtime.flows.deployed(request.tenant, FlowId(request.param("id")))
