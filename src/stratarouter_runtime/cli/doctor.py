@@ -30,8 +30,16 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     hint: str = ""
 
 
-def doctor(*, store: Store = None, json: Json = False) -> int:
-    """Say what this machine offers: versions, cores, memory, disk, encoder."""
+def doctor(*, store: Store = None, attack: bool = False, json: Json = False) -> int:
+    """Say what this machine offers: versions, cores, memory, disk, encoder, walls around agents.
+
+    Parameters
+    ----------
+    attack
+        Attack the walls around agents from inside instead, and tell how each attempt ended.
+    """
+    if attack:
+        return _attacked(json=json)
     found = examine(settings.load(), store)
     sys.stdout.write((msgspec.json.encode(found).decode() if json else report(found)) + "\n")
     return Exit.UNAVAILABLE if any(each.needed and not each.ok for each in found) else Exit.OK
@@ -48,8 +56,25 @@ def examine(configured: settings.Settings, store: Path | None = None) -> tuple[F
         if store is None and configured.database_url
         else disk(store or configured.store),
         encoder(configured),
+        sandbox(),
         Finding("server", f"http://{configured.host}:{configured.port}, log level {configured.log_level}"),
     )
+
+
+def _attacked(*, json: bool) -> int:
+    from stratarouter_runtime.cli import walls  # noqa: PLC0415 - start-up: only this question needs it
+
+    attempts = asyncio.run(walls.assault())
+    sys.stdout.write((msgspec.json.encode(attempts).decode() if json else walls.table(attempts)) + "\n")
+    return Exit.OK if all(each.held for each in attempts) else Exit.FAILED
+
+
+def sandbox() -> Finding:
+    """What walls around agents can be built of here; without them agents that need them are refused."""
+    from stratarouter_runtime.cli import walls  # noqa: PLC0415 - start-up: only this command tries them
+
+    says, ok, hint = walls.sandbox()
+    return Finding("sandbox", says, ok=ok, hint=hint)
 
 
 def sqlite() -> Finding:

@@ -95,7 +95,8 @@ def _limit(walls: Walls) -> None:
     if walls.has("namespaces"):  # counted in the namespace of users, so that boxes do not count together
         limits[RLIMIT_NPROC] = walls.threads
     for which, most in limits.items():
-        setrlimit(which, (most, most))
+        # Of CPU time the first limit is told by a signal of its own, and only the second kills.
+        setrlimit(which, (most, most + 1) if which == RLIMIT_CPU else (most, most))
 
 
 def _keep_to(walls: Walls, work: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from itertools import count
+from math import ceil
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -264,13 +265,19 @@ def _walls(cell: Cell, missing: tuple[Feature, ...]) -> Walls:
         boxed=boxed,
         spawning=cell.spawning,
         memory=cell.memory,
-        cpu=max(1, round(cell.cpu_seconds * min(cell.calls, 1_000) + START_SECONDS)),
+        cpu=_cpu_of_a_life(cell),
         disk=cell.disk,
         descriptors=64 if boxed else 1_024,
         reads=(*interpreter_paths(), *cell.reads) if boxed else (),
         programs=cell.programs,
         without=missing,
     )
+
+
+def _cpu_of_a_life(cell: Cell) -> int:
+    """Seconds that a worker, and each process it starts, may compute; calls are bounded one by one beside it."""
+    started = START_SECONDS if cell.calls > 1 else 0.0
+    return max(1, ceil(cell.cpu_seconds * cell.calls + started))
 
 
 def _held(cell: Cell) -> int:

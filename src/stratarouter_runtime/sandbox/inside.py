@@ -46,6 +46,7 @@ READY: Final = "ready"
 _KINDS: Final[Mapping[int, str]] = {
     ENONET: "sandbox.network",
     errno.ECHILD: "sandbox.process",
+    errno.EAGAIN: "sandbox.process",
     errno.EPERM: "sandbox",
     errno.EACCES: "sandbox",
     errno.ENOSPC: "limit.disk",

@@ -5,6 +5,7 @@ Must never know: which walls stand around, or that it is started behind them.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from typing import Any, Final
 
@@ -14,6 +15,12 @@ from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
 
 _SAID: Final = 300
+_ENDED: Final = {
+    -signal.SIGSYS: ("sandbox", "it was ended for a system call that nothing which computes needs"),
+    -signal.SIGXCPU: ("limit.cpu", "it used up the CPU time it was given"),
+    -signal.SIGKILL: ("limit.cpu", "it used up the CPU time it was given, and did not stop"),
+    -signal.SIGXFSZ: ("limit.disk", "it wrote a file larger than it may"),
+}
 
 
 def load() -> None:
@@ -27,6 +34,8 @@ def start(setup: Any) -> Answer:
         done = _run(setup["program"], [_filled(each, ask.input) for each in setup["arguments"]], ask)
         if len(done.stdout) > setup["output"]:
             raise AgentError("limit.output", f"it printed {len(done.stdout):,} bytes")
+        if done.returncode in _ENDED:
+            raise AgentError(*_ENDED[done.returncode])
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip()[-_SAID:]
             raise AgentError("agent.unavailable", f"it ended with code {done.returncode}: {said}")

@@ -1,0 +1,144 @@
+"""Attacks every level that claims isolation, from inside, and tells what became of each attempt.
+
+Must never know: how walls are built, or what stopped a probe.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
+from stratarouter_runtime.ports import AgentCall, Cell
+from stratarouter_runtime.sandbox.probes import PROBES, WORKING
+from stratarouter_runtime.sandbox.walls import MIB
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Cells
+
+_PROBES: Final = "stratarouter_runtime.sandbox.probes"
+_PROGRAM: Final = "stratarouter_runtime.agents.inside.command"
+_VARIABLE: Final = "STRATA_ATTACK_SECRET"
+_LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
+
+ACCIDENTS: Final = frozenset({"secret_in_environment", "memory_bomb", "cpu_spin", "threads", "imports"})
+"""What `process` stops, which is made for accidents: the others are told, and held against nobody."""
+
+
+class Attempt(Struct, frozen=True):
+    """One probe at one level. `held` says whether the walls did what they promise there.
+
+    `how` is the failure that was recorded, or what the probe got.
+    """
+
+    level: str
+    probe: str
+    held: bool
+    promised: bool
+    how: str
+
+
+class Target(Struct, frozen=True):
+    """A level under attack."""
+
+    name: str
+    cell: Cell
+
+
+def targets() -> tuple[Target, ...]:
+    """Every kind of wall there is. What runs on monty and what is started stand behind the same one."""
+    boxed = Cell(
+        "sandbox", _PROBES, Digest("attack"), b"{}", seconds=5, cpu_seconds=0.5, calls=1, disk=32 * MIB
+    )
+    python = str(Path(sys.executable).resolve())
+    script = str(Path(__file__).with_name("probes.py").resolve())
+    setup = (
+        f'{{"program":"{python}","arguments":["{python}","-I","{script}"],"prints":"json","output":{MIB}}}'
+    ).encode()
+    command = replace(
+        boxed, level="command", program=_PROGRAM, setup=setup, programs=(python, *_LOADERS), spawning=True
+    )
+    return (
+        Target("process", replace(boxed, level="process")),
+        Target("sandbox", boxed),
+        Target("sandbox, monty", replace(boxed, spawning=True)),
+        Target("wasm", replace(boxed, level="wasm")),
+        Target("command", command),
+    )
+
+
+async def attack(cells: Cells) -> AsyncIterator[Attempt]:
+    """Every probe at every level that can be had here; one line for a level that cannot."""
+    with _prey() as facts:
+        for target in targets():
+            try:
+                cells.admit(target.name, target.cell)
+            except Exception as error:  # noqa: BLE001 - a level that is refused has been told, and is no worse
+                yield Attempt(target.name, "(none)", held=True, promised=True, how=str(error))
+                continue
+            for number, probe in enumerate(PROBES):
+                yield await _attempt(cells, target, probe, facts, number)
+
+
+async def _attempt(cells: Cells, target: Target, probe: str, facts: dict[str, Any], number: int) -> Attempt:
+    # A worker of its own for each: what one leaves behind is no help to the next.
+    cell = replace(target.cell, digest=Digest(f"{target.name} {probe}"))
+    given = {"probe": probe, "facts": facts}
+    call = AgentCall(
+        ExecutionId("attack"), Tenant("attack"), Digest(f"{number}"), seed="0", attempt=1, input=given
+    )
+    reply = await cells.call(cell, call)
+    promised = target.cell.level != "process" or probe in ACCIDENTS
+    if reply.failure is not None:
+        how = f"{reply.failure.kind}: {reply.failure.message.splitlines()[-1]}"
+        return Attempt(
+            target.name, probe, held=probe not in WORKING or not promised, promised=promised, how=how
+        )
+    worked = probe in WORKING and reply.output == repr(WORKING[probe])
+    return Attempt(
+        target.name,
+        probe,
+        held=worked or not promised,
+        promised=promised,
+        how=f"got {str(reply.output)[:60]}",
+    )
+
+
+@contextmanager
+def _prey() -> Iterator[dict[str, Any]]:
+    """What there is to get: a store, a folder, listeners, a variable, and this process."""
+    with ExitStack() as held:
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="strata-attack-")))
+        folder.chmod(0o755)
+        store, outside = folder / "store.db", folder / "outside"
+        store.write_text("a secret of the server", encoding="utf-8")
+        store.chmod(0o600)
+        outside.mkdir()
+        outside.chmod(0o777)
+        listening = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        datagrams = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        datagrams.bind(("127.0.0.1", 0))
+        named = held.enter_context(socket.socket(socket.AF_UNIX))
+        name = f"strata-attack-{os.getpid()}"
+        named.bind("\0" + name)
+        named.listen()
+        os.putenv(_VARIABLE, "a secret of the server")
+        yield {
+            "server": os.getpid(),
+            "store": str(store),
+            "outside": str(outside),
+            "variable": _VARIABLE,
+            "tcp": listening.getsockname()[1],
+            "udp": datagrams.getsockname()[1],
+            "abstract": name,
+        }
+        os.unsetenv(_VARIABLE)
