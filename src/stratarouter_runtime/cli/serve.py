@@ -28,7 +28,7 @@ from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rej
 from stratarouter_runtime.errors import InvalidFlow, NotFound, StoreError
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.observability.logs import Log, capture, open_log
-from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import (
     PATIENCE,
     Application,
@@ -169,6 +169,6 @@ def _open_log(chosen: settings.Settings) -> Log:
     form = chosen.log_format
     if form == "auto":
         form = "text" if terminal else "json"
-    log = open_log(sys.stderr.buffer, chosen.log_level, form, colours=terminal)
+    log = open_log(sys.stderr.buffer, SystemClock(), chosen.log_level, form, colours=terminal)
     capture(log, chosen.log_level)
     return log

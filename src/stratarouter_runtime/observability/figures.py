@@ -36,6 +36,7 @@ class Figures(Struct, frozen=True):
     tokens: Mapping[tuple[str, str], int]
     cost: Mapping[str, float]
     routes: Mapping[str, int]
+    taken_up: int
     facts: int
 
 
@@ -80,6 +81,7 @@ class Counters:
         self.steps: Counter[str] = Counter()
         self.routes: Counter[str] = Counter()
         self.retries = 0
+        self.taken_up = 0
         self.facts = 0
         self._workflows: dict[str, OfWorkflow] = {}
         self._agents: dict[str, OfAgent] = {}
@@ -114,6 +116,7 @@ class Counters:
             tokens=_tokens(self._agents),
             cost={name: each.cost for name, each in agents},
             routes=dict(self.routes),
+            taken_up=self.taken_up,
             facts=self.facts,
         )
 

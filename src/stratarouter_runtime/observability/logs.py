@@ -7,16 +7,24 @@ like secrets are hidden all the same. Must never know: who writes lines.
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
+from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Protocol, TypeAlias
 
 import orjson
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
+
+    from stratarouter_runtime.ports import Clock
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Form: TypeAlias = Literal["json", "text"]
+Processor: TypeAlias = "Callable[[Any, str, Any], Any]"
+"""A step of structlog's on the way from fields to bytes."""
+
+LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
 
 HIDDEN: Final = "[redacted]"
 SECRET: Final = ("password", "secret", "authorization", "api_key", "cookie", "credential", "token")
@@ -71,26 +79,16 @@ class Handed(Log):
             self._logger.log(level, "%s %s", event, told, exc_info=raised)
 
 
-def open_log(stream: BinaryIO, level: Level, form: Form, *, colours: bool = False) -> Log:
+def open_log(stream: BinaryIO, clock: Clock, level: Level, form: Form, *, colours: bool = False) -> Log:
     """A log that writes to `stream`, one line an event, each at once."""
     import structlog  # noqa: PLC0415 - start-up: only who logs loads it
 
-    rendering: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+    rendering: list[Processor] = (
+        [structlog.processors.format_exc_info, _json]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24), _encode]
+        else [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, timestamp_key="at"), _encode]
     )
-    log: Log = structlog.wrap_logger(
-        structlog.BytesLogger(stream),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            hide,
-            *rendering,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    ).bind()
-    return log
+    return _Lean(structlog.BytesLogger(stream).msg, [_Stamp(clock), hide, *rendering], level)
 
 
 def capture(log: Log, level: Level) -> None:
@@ -104,10 +102,68 @@ def capture(log: Log, level: Level) -> None:
 
 def hide(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Put a mark in place of what is named like a secret."""
-    for name in fields:
-        if name.lower().endswith(SECRET):
-            fields[name] = HIDDEN
+    for name in _secrets(tuple(fields)):
+        fields[name] = HIDDEN
     return fields
+
+
+@lru_cache(maxsize=256)
+def _secrets(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name.lower().endswith(SECRET))
+
+
+class _Lean(Log):
+    """Sends lines through structlog's processors, without the context that it carries for each logger.
+
+    Binding and copying that context takes 6 of the 10 us of a line, and nobody here binds anything.
+    """
+
+    def __init__(self, write: Callable[[bytes], Any], processors: Sequence[Processor], level: Level) -> None:
+        self._write = write
+        self._processors = processors
+        self._least = LEVELS.index(level)
+
+    @override
+    def debug(self, event: str, **fields: Any) -> None:
+        self._line("debug", event, fields)
+
+    @override
+    def info(self, event: str, **fields: Any) -> None:
+        self._line("info", event, fields)
+
+    @override
+    def warning(self, event: str, **fields: Any) -> None:
+        self._line("warning", event, fields)
+
+    @override
+    def error(self, event: str, **fields: Any) -> None:
+        self._line("error", event, fields)
+
+    def _line(self, level: Level, event: str, fields: dict[str, Any]) -> None:
+        if LEVELS.index(level) >= self._least:
+            line: Any = {"at": "", "level": level, "event": event, **fields}
+            for process in self._processors:
+                line = process(None, level, line)
+            self._write(line)
+
+
+class _Stamp:
+    """Puts the time on a line, RFC 3339 in UTC; a second is written out once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._second = -1
+        self._text = ""
+
+    def __call__(
+        self, _logger: object, _method: str, fields: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """The line with its time."""
+        second, micros = divmod(self._clock.now(), 1_000_000)
+        if second != self._second:
+            self._second, self._text = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        fields["at"] = f"{self._text}.{micros:06d}Z"
+        return fields
 
 
 class _Bridge(logging.Handler):
@@ -126,7 +182,7 @@ class _Bridge(logging.Handler):
         write(record.getMessage(), source=record.name, **more)
 
 
-def _json(fields: Any, **_: Any) -> bytes:
+def _json(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
     return orjson.dumps(fields, default=str)
 
 

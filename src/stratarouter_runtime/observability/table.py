@@ -60,16 +60,7 @@ METRICS: Final = (
         "workflow",
     ),
     _gauge("executions_active", "Executions at work in this process.", "driver.active"),
-    _counter(
-        "executions_recovered_total",
-        "Executions taken up where an earlier process left them.",
-        "recovery.resumed",
-    ),
-    _counter(
-        "executions_left_total",
-        "Times an execution could not be taken up, and was left as it is.",
-        "recovery.left",
-    ),
+    _counter("executions_taken_up_total", "Executions that another process began.", "facts.taken_up"),
     _counter("steps_total", "Steps that came to their end, by what they did.", "facts.steps", "kind"),
     _counter("retries_total", "Attempts made because an earlier one failed.", "facts.retries"),
     _counter("agent_calls_total", "Calls of agents that ended, by how.", "facts.calls", "agent", "outcome"),

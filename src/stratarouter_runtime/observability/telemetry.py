@@ -22,6 +22,7 @@ from stratarouter_runtime.state.events import (
     Chosen,
     Failed,
     Finished,
+    Interrupted,
     Returned,
     Started,
     TimerFired,
@@ -41,6 +42,9 @@ TIMEOUT: Final = "agent.timeout"
 
 REMEMBERED: Final = 100_000
 """Executions under way; the oldest is forgotten, and told as not heard from its start."""
+
+INTERRUPTED: Final = "interrupted"
+"""The kind of a call that a crash interrupted, of which nobody knows what became."""
 
 PLANS: Final = 1_000
 """Plans whose agents are kept at hand."""
@@ -109,7 +113,7 @@ class Telemetry(Observer):
                 progress.steps = sum(isinstance(event, Returned | Answered) for event in events)
                 events = ()
         else:
-            progress = self._under_way.get(execution.id) or self._remember(execution.id, _Progress())
+            progress = self._under_way.get(execution.id) or self._take_up(execution.id)
         for event in events:
             self._count(execution, progress, event)
         if isinstance(last, Finished):
@@ -118,6 +122,10 @@ class Telemetry(Observer):
     def _begin(self, execution: Execution, started: Started) -> _Progress:
         self._counters.workflow(execution.flow).started += 1
         return self._remember(execution.id, _Progress(started))
+
+    def _take_up(self, execution: ExecutionId) -> _Progress:
+        self._counters.taken_up += 1
+        return self._remember(execution, _Progress())
 
     def _remember(self, execution: ExecutionId, progress: _Progress) -> _Progress:
         self._under_way[execution] = progress
@@ -141,6 +149,8 @@ class Telemetry(Observer):
             case Chosen():
                 self._counters.routes[event.by] += 1
                 progress.chosen[event.step] = self._counters.agent(event.agent)
+            case Interrupted():
+                self._callee(execution, progress, event.step).failures[INTERRUPTED] += 1
             case Answered():
                 progress.steps += 1
                 self._counters.steps["ask"] += 1
