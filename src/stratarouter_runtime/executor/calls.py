@@ -108,7 +108,7 @@ def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
     if reply.failure is not None:
         # An agent does not know which step called it, and a flow that was called names its own.
         failure = replace(reply.failure, step=command.step)
-        return Failed(command.step, command.given, failure, command.attempt, usage, isolation=reply.isolation)
+        return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
     checker = command.agent.output
     try:
         output = to_json(checker.type, checker.project(reply.output))
@@ -119,12 +119,12 @@ def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
             None,
             command.step,
         )
-        return Failed(command.step, command.given, failure, command.attempt, usage, isolation=reply.isolation)
-    return Returned(command.step, command.given, output, command.attempt, usage, isolation=reply.isolation)
+        return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
+    return Returned(command.step, command.brief, output, command.attempt, usage, isolation=reply.isolation)
 
 
 def _failed(command: CallAgent, failure: Failure) -> Failed:
-    return Failed(command.step, command.given, failure, command.attempt)
+    return Failed(command.step, command.brief, failure, command.attempt)
 
 
 def _missing(command: CallAgent, agent: Agent | None) -> Failure:
@@ -147,8 +147,8 @@ async def score(shell: Shell, started: Started, command: ScoreRoutes) -> Event:
         scores = _settled(found.scores, len(command.candidates)) if compared else ()
     except Exception as error:  # noqa: BLE001 - whatever an encoder raises, the execution goes on
         failure = _broken("the router", command.step, error)
-        return Failed(command.step, command.query_digest, failure, command.attempt)
-    return Scored(command.step, command.query_digest, scores, command.attempt, found.why)
+        return Failed(command.step, command.brief, failure, command.attempt)
+    return Scored(command.step, command.brief, scores, command.attempt, found.why)
 
 
 async def _compared(shell: Shell, started: Started, command: ScoreRoutes) -> Compared:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.ids import Digest, StepPath
-from stratarouter_runtime.state.events import Event, Given
+from stratarouter_runtime.state.events import Event, Given, brief
 from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
 
 
@@ -29,6 +29,11 @@ class CallAgent(Struct, frozen=True):
     input_digest: Digest
     deadline: int | None
     guarded: bool
+
+    @property
+    def brief(self) -> Digest:
+        """What the fact that answers says of the input."""
+        return brief(self.input_digest)
 
 
 class ScoreRoutes(Struct, frozen=True):
@@ -48,6 +53,11 @@ class ScoreRoutes(Struct, frozen=True):
     labels: tuple[str, ...] = ()
     input: Value = None
     given: Given | None = None
+
+    @property
+    def brief(self) -> Digest:
+        """What the fact that answers says of the query."""
+        return brief(self.query_digest)
 
 
 class SetTimer(Struct, frozen=True):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state import interruption, leaves, routes
 from stratarouter_runtime.state.events import (
+    BRIEF,
     Answered,
     Asked,
     CancelRequested,
@@ -171,7 +172,7 @@ def _unfit_interruption(frame: Frame) -> str | None:
 
 
 def _other(what: str, name: str, here: str, there: str) -> str | None:
-    if here == there:
+    if len(there) >= BRIEF and here.startswith(there):
         return None
     return f"{name} has another {what}: {here[:12]}… by the plan, {there[:12]}… by the fact"
 

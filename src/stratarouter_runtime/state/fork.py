@@ -28,6 +28,7 @@ from stratarouter_runtime.state.events import (
     Scored,
     Started,
     TimerFired,
+    brief,
 )
 from stratarouter_runtime.state.leaves import Flight
 from stratarouter_runtime.state.ledger import Ledger
@@ -147,7 +148,7 @@ class _Fork:
             case Answered() if isinstance(frame.memory, Flight) and not frame.memory.doubtful:
                 if not event.value["happened"]:
                     return
-                event = Returned(event.step, frame.memory.digest, event.value["output"], frame.attempt)
+                event = Returned(event.step, brief(frame.memory.digest), event.value["output"], frame.attempt)
             case Answered():
                 pass
             case _:

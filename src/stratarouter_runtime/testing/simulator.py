@@ -211,7 +211,7 @@ class Simulator:
         reply = said if isinstance(said, Reply) else _reply(said)
         if reply.takes is None:
             return
-        step, given, attempt = command.step, command.input_digest, command.attempt
+        step, given, attempt = command.step, command.brief, command.attempt
         event: Event
         if reply.failure is None:
             event = Returned(step, given, reply.value, attempt, reply.usage)
@@ -223,7 +223,7 @@ class Simulator:
         assert self._scores is not None, "this plan routes by meaning: give the simulator scores"
         abouts = [agent.signature.about for agent in command.candidates]
         scores = tuple(self._scores(command.query, abouts))
-        event = Scored(command.step, command.query_digest, scores, command.attempt)
+        event = Scored(command.step, command.brief, scores, command.attempt)
         self._later(MILLISECOND, command.step, event)
 
     def _later(self, delay: int, step: str, event: Event) -> None:
