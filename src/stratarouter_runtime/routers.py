@@ -19,13 +19,14 @@ from typing_extensions import override
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, NotFound
 from stratarouter_runtime.ports import Asked, Clock, Compared, Embedder, Scorer, Shelf, Switch
 from stratarouter_runtime.routing import rules as ruling
+from stratarouter_runtime.routing.explained import MAX_QUERY, Decision, check_query
 from stratarouter_runtime.routing.tables import Table, check
 from stratarouter_runtime.state.events import Given, Why
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest, Tenant
     from stratarouter_runtime.ports import Kept
-    from stratarouter_runtime.routing.decisions import Decision, Router
+    from stratarouter_runtime.routing.decisions import Router
     from stratarouter_runtime.routing.fitting import Fitted
 
 TABLES: Final = "routing-table"
@@ -111,8 +112,6 @@ class Routers(Switch):
         return Compared(scores, Why("about", note=note) if note else None)
 
     async def _by_table(self, query: str, names: Sequence[str], router: Router, note: str) -> Compared:
-        from stratarouter_runtime.routing.decisions import MAX_QUERY  # noqa: PLC0415 - start-up cost
-
         text = query[:MAX_QUERY]
         (vector,) = await self._embedder.embed([text])
         decision = router.decide(text, vector, self._embedder.identity, names)
@@ -138,9 +137,7 @@ class Routers(Switch):
 
         Raises `NotFound` without such a table, `InvalidInput`, `InvalidState`.
         """
-        from stratarouter_runtime.routing import decisions  # noqa: PLC0415 - start-up cost
-
-        decisions.check_query(asked.query)
+        check_query(asked.query)
         promoted = (await self.pointer(tenant, name)).promoted
         if not promoted:
             raise NotFound(
@@ -150,11 +147,9 @@ class Routers(Switch):
         router = await self.router(tenant, name, promoted)
         found = (await self.rules(tenant)).compiled.first(asked)
         if found is not None:
-            return decisions.Decision(found.agent, "rule", rule=found.name, table=router.digest)
+            return Decision(found.agent, "rule", rule=found.name, table=router.digest)
         if given is not None and given.route_id in router.routes:
-            return decisions.Decision(
-                given.route_id, "core", confidence=_core(given).confidence, table=router.digest
-            )
+            return Decision(given.route_id, "core", confidence=_core(given).confidence, table=router.digest)
         (vector,) = await self._embedder.embed([asked.query])
         return router.decide(asked.query, vector, self._embedder.identity)
 
@@ -171,7 +166,7 @@ class Routers(Switch):
 
         check(table)
         known = fitting.examples(table)
-        vectors = _matrix(await self._embedder.embed([*known.texts, *table.none]))
+        vectors = fitting.matrix(await self._embedder.embed([*known.texts, *table.none]))
         count = len(known.texts)
         identity = self._embedder.identity
         return await asyncio.to_thread(
@@ -311,12 +306,6 @@ def _core(given: Given) -> Why:
         runner_up=runners[0][1] if runners else "",
         note="the confidence is StrataRouter-Core's own, and not calibrated",
     )
-
-
-def _matrix(vectors: Sequence[bytes]) -> Any:
-    import numpy as np  # noqa: PLC0415 - start-up cost
-
-    return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
 
 
 def read_given(data: Mapping[str, Any]) -> Given:

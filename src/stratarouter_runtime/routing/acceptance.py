@@ -5,11 +5,13 @@ Must never know: how features come about, or what happens to a query that is ref
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+
+from stratarouter_runtime.routing.explained import Method
 
 FEATURES: Final = (
     "log of the probability",
@@ -27,7 +29,6 @@ KEPT: Final = 0.965
 _RIDGE: Final = 0.01
 _STEPS: Final = 25
 
-Method: TypeAlias = Literal["calibrated", "cosine", "anything"]
 Features: TypeAlias = npt.NDArray[np.float64]
 
 

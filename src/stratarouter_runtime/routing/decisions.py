@@ -1,4 +1,4 @@
-"""One decision, explained: a rule, or what somebody else decided, or the best route if it is accepted.
+"""A fitted table that decides: the best route, if it is accepted.
 
 Must never know: where vectors, rules or the decisions of others come from.
 """
@@ -6,56 +6,23 @@ Must never know: where vectors, rules or the decisions of others come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
-from msgspec import Struct
 
-from stratarouter_runtime.errors import InvalidInput, InvalidState
+from stratarouter_runtime.errors import InvalidState
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.routing import fitting
-from stratarouter_runtime.routing.acceptance import Method
 from stratarouter_runtime.routing.choose import PLACES
+from stratarouter_runtime.routing.explained import Candidate, Decision, check_query
 from stratarouter_runtime.routing.fitting import Fitted
 from stratarouter_runtime.routing.model import Weighed
 
-MAX_QUERY: Final = 65_536
-"""Characters of a query. More is refused: no encoder looks at it, and somebody is mistaken."""
-
-By: TypeAlias = Literal["rule", "core", "table", "none"]
-
-
-class Candidate(Struct, frozen=True, omit_defaults=True):
-    """A route as it was weighed: its score, cosine to its nearest example, and lexical score."""
-
-    route: str
-    score: float
-    nearest: float = 0.0
-    lexical: float = 0.0
-
-
-class Decision(Struct, frozen=True, omit_defaults=True):
-    """Which route, and why.
-
-    `route` is None where nothing was good enough; `best` is then what came nearest. `by` says who
-    decided: a rule (`rule` names it), StrataRouter-Core, the table, or `none`. `confidence` was
-    compared with `threshold` as `method` says: `calibrated` on examples of what belongs nowhere,
-    `cosine` alone where there are too few of these, `anything` where there are too few examples at
-    all. `margin` is how far the score of the runner-up is behind.
-    """
-
-    route: str | None
-    by: By
-    best: str = ""
-    rule: str = ""
-    confidence: float = 0.0
-    threshold: float = 0.0
-    method: Method | None = None
-    runner_up: str = ""
-    margin: float = 0.0
-    candidates: tuple[Candidate, ...] = ()
-    table: Digest | None = None
-    note: str = ""
+_NOTES: Final = {
+    "calibrated": "",
+    "cosine": "accepted by cosine alone: the table has too few examples of what belongs to no route",
+    "anything": "nothing is refused: the table has too few examples to say what is near",
+}
 
 
 class Router:
@@ -124,28 +91,3 @@ class Router:
             table=self.digest,
             note=_NOTES[self._accept.method],
         )
-
-
-_NOTES: Final = {
-    "calibrated": "",
-    "cosine": "accepted by cosine alone: the table has too few examples of what belongs to no route",
-    "anything": "nothing is refused: the table has too few examples to say what is near",
-}
-
-
-def check_query(query: object) -> None:
-    """Raise `InvalidInput` for what cannot be routed: no text, none at all, or far too much."""
-    if not isinstance(query, str):
-        raise InvalidInput(f"a query is a text, not a {type(query).__name__}", pointer="/query")
-    if not query.strip():
-        raise InvalidInput("the query is empty", pointer="/query", hint="send what has to be routed")
-    if len(query) > MAX_QUERY:
-        raise InvalidInput(
-            f"the query has {len(query)} characters; {MAX_QUERY} are possible",
-            pointer="/query",
-            hint="route a summary of it",
-        )
-    try:
-        query.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput("the query holds half a surrogate pair: it is no text", pointer="/query") from None

@@ -123,6 +123,11 @@ def fit(table: Table, vectors: Matrix, none: Matrix, encoder: str, *, quick: boo
     )
 
 
+def matrix(vectors: Sequence[bytes]) -> Matrix:
+    """Vectors as embedders give them, as rows."""
+    return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
+
+
 def encode(fitted: Fitted) -> bytes:
     """The bytes of a fitted table, by which it is known."""
     return msgspec.msgpack.encode(fitted)

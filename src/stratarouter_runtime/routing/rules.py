@@ -140,8 +140,12 @@ def _compile(rule: Rule, agents: Sequence[str] | None) -> tuple[Compiled | None,
     diagnostics = Diagnostics()
     scope, takes = _SCOPE, None
     if rule.input is not None:
-        takes = checker(_type(rule.input, diagnostics))
-        scope = scope.bind("input", takes.type, 0, 2)
+        type_ = _type(rule.input, diagnostics)
+        try:
+            takes = checker(type_)
+        except ValueError as unresolved:  # the name of a type that only a flow could declare
+            return None, [f"input: {unresolved}"]
+        scope = scope.bind("input", type_, 0, 2)
     code = compile_value(Expression(condition(rule)), scope, diagnostics, BOOL)
     told = [f"{found.message}{f' ({found.hint})' if found.hint else ''}" for found in diagnostics.sorted()]
     if not told and code.type != BOOL:
