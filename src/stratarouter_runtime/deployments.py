@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.agents.roster import Roster
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest, FlowId, Tenant
     from stratarouter_runtime.ports import Catalog, Clock, Scorer, Switch
@@ -48,7 +49,10 @@ class Deployments:
         scorer: Scorer,
         clock: Clock,
         switch: Switch | None = None,
+        roster: Roster | None = None,
     ) -> None:
+        self.project = registry
+        self._roster = roster
         self._switch = switch
         self._catalog = catalog
         self._plans = plans
@@ -56,6 +60,7 @@ class Deployments:
         self._scorer = scorer
         self._clock = clock
         self._offered: dict[Tenant, dict[str, LinkableAgent]] = {}
+        self._registered: dict[Tenant, dict[str, LinkableAgent]] = {}
         self._pins: dict[Tenant, str] = {}
 
     def compile(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Plan:
@@ -90,7 +95,8 @@ class Deployments:
         return self._scorer.identity + self._pins.get(tenant, "")
 
     def _linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
-        return self._registry.linkable() | self._offered.get(tenant, {})
+        guests = self._registered.get(tenant, {})
+        return guests | self._registry.linkable() | self._offered.get(tenant, {})
 
     async def deploy(
         self,
@@ -129,10 +135,12 @@ class Deployments:
         self._offered.setdefault(tenant, {})[agent.name] = agent
 
     async def offer_deployed(self, tenant: Tenant = LOCAL) -> None:
-        """Let flows of a tenant call what is deployed for it, by whatever process.
+        """Let flows of a tenant call what is deployed and registered for it, by whatever process.
 
         From now on they are compiled to route by the table that is promoted now.
         """
+        if self._roster is not None:
+            self._registered[tenant] = await self._roster.linkable(tenant)
         if self._switch is not None:
             self._pins[tenant] = await self._switch.pin(tenant)
         for deployed in await self._catalog.flows(tenant):

@@ -2,6 +2,7 @@
 
     StrataError
     ├── InvalidFlow          a flow document has diagnostics
+    │   └── InvalidAgent         a document that declares an agent has
     ├── InvalidInput         a value does not fit the type it is given for
     ├── InvalidSetting       a setting, flag or option cannot be used
     ├── InvalidState         what was asked does not fit what the execution is doing
@@ -72,6 +73,12 @@ class InvalidFlow(StrataError):
 
 
 class InvalidInput(StrataError):
+class InvalidAgent(InvalidFlow):
+    """A document that declares an agent has at least one diagnostic of severity error."""
+
+    code = "invalid-agent"
+
+
     """A value does not fit its declared type; `pointer` is the JSON Pointer of the misfit."""
 
     code = "invalid-input"

@@ -183,10 +183,10 @@ class Agents(Protocol):
 
 
 class Flows(Protocol):
-    """Flows as agents. A plan is kept for ever, so every version of a flow can be called."""
+    """Flows as agents, and agents that tenants registered: every version that was kept can be called."""
 
-    async def flow_agent(self, name: AgentName, digest: Digest, /) -> Agent | None:
-        """The flow whose plan has this digest."""
+    async def flow_agent(self, name: AgentName, digest: Digest, tenant: Tenant, /) -> Agent | None:
+        """The flow whose plan has this digest, or the agent that this tenant registered with it."""
         ...
 
 

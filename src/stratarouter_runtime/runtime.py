@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.cache.recall import Looked
     from stratarouter_runtime.ids import Digest
+    from stratarouter_runtime.agents.roster import Roster
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
     from stratarouter_runtime.reuse import Reuse
     from stratarouter_runtime.routers import Routers
@@ -115,12 +116,16 @@ class Runtime(Flows):
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
-        self.flows = Deployments(store, self._plans, registry, scorer, clock, routers)
+        roster: Roster | None = None,
+        gate: Gate | None = None,
+        self.flows = Deployments(store, self._plans, registry, scorer, clock, routers, roster)
         self.feed = Feed()
         self.driver = Driver(
             Shell(registry, self, scorer, clock, reuse, routers),
             store,
             store.leases,
+        self.roster = roster
+        self.feedback = Feedback(store.shelf, clock, self._wrong)
             Fanout(observer, self.feed),
         )
         self.history = History(store, self._plans, self.feed)
@@ -129,12 +134,12 @@ class Runtime(Flows):
     # Flows called by flows.
 
     @override
-    async def flow_agent(self, name: AgentName, digest: Digest) -> Agent | None:
-        """The flow of this plan as an agent: a call of it is an execution of its own."""
+    async def flow_agent(self, name: AgentName, digest: Digest, tenant: Tenant = LOCAL) -> Agent | None:
+        """The flow of this plan, of which a call is an execution of its own; or a registered agent."""
         try:
             plan = await self._plans.get(digest)
         except NotFound:
-            return None
+            return None if self.roster is None else await self.roster.version(tenant, name, digest)
         return FlowAgent(name, plan.signature, digest, partial(self._run_child, plan))
 
     async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:

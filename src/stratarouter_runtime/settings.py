@@ -65,6 +65,10 @@ class Settings(Struct, frozen=True):
     jwt_audience: str | None = None
     jwt_tenant: str = "tenant"
     """The claim that names the tenant."""
+    agent_hosts: str = ""
+    """What agents may connect to although it is not public: hosts, addresses, networks, separated by commas."""
+    agent_secrets: str = ""
+    """The references to secrets that registered agents may use, as patterns separated by commas."""
     sandbox_without: str = ""
     """Features that walls around agents may lack here, by name, separated by commas."""
     sandbox_commands: str = ""
@@ -118,6 +122,8 @@ SOURCES: Final = (
     Source("jwt_issuer", "jwt.issuer", "STRATA_JWT_ISSUER"),
     Source("jwt_audience", "jwt.audience", "STRATA_JWT_AUDIENCE"),
     Source("jwt_tenant", "jwt.tenant", "STRATA_JWT_TENANT"),
+    Source("agent_hosts", "agents.hosts", "STRATA_AGENT_HOSTS"),
+    Source("agent_secrets", "agents.secrets", "STRATA_AGENT_SECRETS"),
     Source("sandbox_without", "sandbox.without", "STRATA_SANDBOX_WITHOUT"),
     Source("sandbox_commands", "sandbox.commands", "STRATA_SANDBOX_COMMANDS"),
     Source("cache", "cache.enabled", "STRATA_CACHE"),

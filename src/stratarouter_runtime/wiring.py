@@ -15,12 +15,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.agents.roster import Roster
 from stratarouter_runtime.batch.coalescer import Coalescer
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
+from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.observability.fanout import Fanout
@@ -83,8 +86,8 @@ def open_module(name: str) -> Registry:
     return load_module(name, workshop())
 
 
-def workshop() -> Workshop:
-    """What agents need of this process."""
+def workshop(settings: Settings | None = None) -> Workshop:
+    """What agents of a project need of this process. Raises `InvalidSetting`."""
     from stratarouter_runtime.agents.secrets import Secrets  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.agents.web import Web  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
@@ -93,10 +96,33 @@ def workshop() -> Workshop:
     return Workshop(
         clock=SystemClock(),
         secrets=Secrets(variables()),
-        web=Web(),
+        web=Web(_hosts(settings)),
         cells=LazyCells(_open_cells),
-        commands=commands,
+        commands=_listed(settings.sandbox_commands),
     )
+
+
+def _guests(settings: Settings) -> Workshop:
+    """What agents that callers register get: no program of this machine, and only secrets they may use."""
+    own = workshop(settings)
+    secrets = own.secrets.limited(_listed(settings.agent_secrets))
+    return replace(own, secrets=secrets, commands=())
+
+
+def _hosts(settings: Settings) -> tuple[str, ...]:
+    from stratarouter_runtime.agents.reach import entry_fault  # noqa: PLC0415 - start-up cost
+
+    hosts = _listed(settings.agent_hosts)
+    faults = [fault for fault in map(entry_fault, hosts) if fault]
+    if faults:
+        hint = "write e.g. 127.0.0.1, localhost:8000, 10.0.0.0/8"
+        raise InvalidSetting(f"agents.hosts: {'; '.join(faults)}", hint=hint)
+    return hosts
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """The entries of a list that is separated by commas."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def _open_cells() -> BoxedCells:
@@ -135,7 +161,11 @@ async def application(
         reuse = _reuse(settings, opened, embedder)
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))
-        routers = Routers(opened.shelf, scorer, embedder, SystemClock())
+        routers = Routers(
+            opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant)
+        )
+        roster = Roster(opened.shelf, _guests(settings), registry)
+        closing.push_async_callback(roster.close)
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -146,6 +176,7 @@ async def application(
             sampler=sampler,
             routers=routers,
             reuse=reuse,
+            roster=roster,
         )
         observatory = _observe(runtime, opened, observers)
         if settings.trace_endpoint is not None:

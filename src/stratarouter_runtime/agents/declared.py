@@ -1,9 +1,9 @@
 """Agents declared in a document: of which kind each is, and their signatures.
 
-A document has `agents:`, written as in a flow with `kind:` and the keys of that kind added, and
+A document has `agents:`, written as in a flow with `kind:` and the keys of that kind added,
 `types:` for the names that signatures use, and `hosts:` for what its agents may connect to
-although it is not public. All its mistakes are reported at once. Must
-never know: what any kind needs, how an agent is called, or which flows call it.
+although it is not public. All its mistakes are reported at once. Must never know: what any kind
+needs, how an agent is called, or which flows call it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.agents.kinds import KINDS, Blueprint, Declaration, kind_of
+from stratarouter_runtime.agents.kinds import KINDS, LOCAL, Blueprint, Declaration, kind_of
 from stratarouter_runtime.agents.reach import entry_fault
 from stratarouter_runtime.agents.secrets import Secrets
-from stratarouter_runtime.errors import LinkError
+from stratarouter_runtime.errors import InvalidAgent, LinkError
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp import text
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic, Diagnostics
@@ -30,8 +30,8 @@ _COMMON: Final = ("kind", "version")
 """The keys that every kind has beside those of a signature."""
 
 
-def read_declared(path: Path, secrets: Secrets) -> list[Blueprint]:
-    """The agents of the document at `path`; `secrets` tell whether references can be resolved.
+def read_declared(path: Path, secrets: Secrets | None) -> list[Blueprint]:
+    """The agents of the document at `path`; `secrets`, where given, tell whether references can be resolved.
 
     Raises `LinkError` that names every mistake with its line.
     """
@@ -49,6 +49,25 @@ def read_declared(path: Path, secrets: Secrets) -> list[Blueprint]:
     return found
 
 
+def read_one(
+    source: str, notation: text.Kind, name: AgentName, secrets: Secrets | None
+) -> tuple[str, Blueprint]:
+    """The kind and the blueprint of one agent, from a document that a caller sent.
+
+    The document is what stands below a name in a project's, with `types:` beside it. It permits
+    nothing beyond what is public, and names nothing of this machine. Raises `InvalidAgent` with
+    every mistake.
+    """
+    document = text.read_text(source, kind=notation)
+    diagnostics = Diagnostics()
+    reader = _Reader(diagnostics, secrets)
+    found = None if document.root is None else reader.read_one(document.root, name)
+    mistakes = (*document.diagnostics, *diagnostics.sorted())
+    if found is None or any(mistake.severity == "error" for mistake in mistakes):
+        raise InvalidAgent("the document is no agent that can be used", diagnostics=mistakes)
+    return found
+
+
 def _line(path: Path, mistake: Diagnostic) -> str:
     hint = f"  [hint: {mistake.hint}]" if mistake.hint else ""
     return f"{path}:{mistake.line}:{mistake.column} {mistake.code}: {mistake.message}{hint}"
@@ -57,7 +76,7 @@ def _line(path: Path, mistake: Diagnostic) -> str:
 class _Reader:
     """Reads one document."""
 
-    def __init__(self, diagnostics: Diagnostics, secrets: Secrets) -> None:
+    def __init__(self, diagnostics: Diagnostics, secrets: Secrets | None) -> None:
         self._diagnostics = diagnostics
         self._secrets = secrets
         self._aliases = Aliases({}, diagnostics)
@@ -67,31 +86,52 @@ class _Reader:
         fields = open_fields(root, "a document of agents", ("types", "hosts", "agents"), self._diagnostics)
         if fields is None:
             return []
-        types = fields.mapping("types")
+        self._name_types(fields.mapping("types"))
+        self._hosts = self._permitted(fields)
+        node = fields.need("agents", "write agents: {name: {kind: http, url: …, in: …, out: …}}")
+        agents = None if node is None else mapping_of(node, self._diagnostics)
+        found = [self._entry(entry) for entry in (agents.entries if agents else ())]
+        return [agent for agent in found if agent is not None]
+
+    def read_one(self, root: text.Node, name: AgentName) -> tuple[str, Blueprint] | None:
+        """The one agent that the document is; its own `types:` name types."""
+        node = mapping_of(root, self._diagnostics)
+        if node is None:
+            return None
+        whole = Fields(node, "an agent", self._diagnostics)
+        self._name_types(whole.mapping("types"))
+        rest = tuple(entry for entry in node.entries if entry.key != "types")
+        fields = Fields(text.Mapping(rest, node.at), "an agent", self._diagnostics)
+        for key in LOCAL.get(fields.text("kind") or "", ()):
+            if key in fields.entries:
+                hint = "declare it in the agents of the project"
+                self._diagnostics.add(
+                    "E134", fields.entries[key].at, f"'{key}' is for the operator to write", hint
+                )
+        blueprint = self._agent(name, fields)
+        return None if blueprint is None else (fields.text("kind") or "", blueprint)
+
+    def _name_types(self, types: text.Mapping | None) -> None:
         entries = () if types is None else types.entries
         named = {entry.key: read_type(entry.value, self._diagnostics) for entry in entries}
         self._aliases = Aliases(named, self._diagnostics)
         self._aliases.resolve_all()
-        self._hosts = self._permitted(fields)
-        node = fields.need("agents", "write agents: {name: {kind: http, url: …, in: …, out: …}}")
-        agents = None if node is None else mapping_of(node, self._diagnostics)
-        found = [self._agent(entry) for entry in (agents.entries if agents else ())]
-        return [agent for agent in found if agent is not None]
 
-    def _agent(self, entry: text.Entry) -> Blueprint | None:
+    def _entry(self, entry: text.Entry) -> Blueprint | None:
         node = mapping_of(entry.value, self._diagnostics)
         if node is None:
             return None
-        fields = Fields(node, "an agent", self._diagnostics)
+        return self._agent(AgentName(entry.key), Fields(node, "an agent", self._diagnostics))
+
+    def _agent(self, name: AgentName, fields: Fields) -> Blueprint | None:
         fields.need("kind", f"write kind: {' or '.join(KINDS)}")
         word = fields.word("kind", KINDS)
-        signature = self._signature(node)
+        signature = self._signature(fields)
         if word not in KINDS or signature is None:
             return None
         kind = kind_of(word)
         fields.known((*_COMMON, *kind.FIELDS, *SIGNATURE))
         version = fields.text("version") or ""
-        name = AgentName(entry.key)
         return kind.read(Declaration(name, signature, version, fields, self._secrets, self._hosts))
 
     def _permitted(self, fields: Fields) -> tuple[str, ...]:
@@ -105,9 +145,9 @@ class _Reader:
                 )
         return fields.texts("hosts") or ()
 
-    def _signature(self, node: text.Mapping) -> Signature | None:
-        stated = tuple(part for part in node.entries if part.key in SIGNATURE)
-        signature = read_signature(text.Mapping(stated, node.at), self._diagnostics)
+    def _signature(self, fields: Fields) -> Signature | None:
+        stated = tuple(part for key, part in fields.entries.items() if key in SIGNATURE)
+        signature = read_signature(text.Mapping(stated, fields.at), self._diagnostics)
         if signature is None:
             return None
         return replace(

@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-def read_headers(fields: Fields, secrets: Secrets) -> dict[str, str]:
+def read_headers(fields: Fields, secrets: Secrets | None) -> dict[str, str]:
     """The entries of `headers:`, each with its references unresolved; mistakes are reported."""
     node = fields.mapping("headers")
     found = {}
@@ -31,9 +31,9 @@ def read_headers(fields: Fields, secrets: Secrets) -> dict[str, str]:
     return found
 
 
-def check_secrets(entry: Entry, value: str, fields: Fields, secrets: Secrets) -> str:
+def check_secrets(entry: Entry, value: str, fields: Fields, secrets: Secrets | None) -> str:
     """The text as it is; a reference in it that cannot be resolved is reported."""
-    problem = secrets.problem(value)
+    problem = "" if secrets is None else secrets.problem(value)
     if problem:
         fields.diagnostics.add("E111", entry.value.at, problem, "set it where the runtime is started")
     return value

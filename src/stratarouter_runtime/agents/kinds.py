@@ -33,6 +33,14 @@ KINDS: Final[dict[str, str]] = {
 """What documents write after `kind:` -> the module of the kind."""
 
 
+LOCAL: Final[dict[str, tuple[str, ...]]] = {
+    "command": ("command",),
+    "mcp": ("command", "env"),
+    "wasm": ("file",),
+}
+"""The keys that name something of this machine: for an operator to write, and nobody else."""
+
+
 @runtime_checkable
 class Using(Protocol):
     """A blueprint of an agent that calls others at hand: these are built before it."""
@@ -65,7 +73,7 @@ class Blueprint(Protocol):
 class Declaration:
     """What a kind reads: its own keys and `version`, with the signature read already.
 
-    Mistakes go to `fields.diagnostics`. `secrets` tell whether a reference can be resolved,
+    Mistakes go to `fields.diagnostics`. `secrets`, where given, tell whether a reference can be resolved,
     `hosts` is what may be connected to although it is not public.
     """
 
@@ -73,7 +81,7 @@ class Declaration:
     signature: Signature
     version: str
     fields: Fields
-    secrets: Secrets
+    secrets: Secrets | None
     hosts: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from stratarouter_runtime.api import executions, health, listing, reference, streaming, workflows
+from stratarouter_runtime.api import agents, executions, health, listing, reference, streaming, workflows
 from stratarouter_runtime.api.access import Callers, check_scope, required
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import (
@@ -44,6 +44,8 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows/validate", {"POST": workflows.validate}),
     ("/api/v1/workflows/{id}/executions", {"GET": listing.of_workflow}),
     ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
+    ("/api/v1/agents", {"GET": agents.listed, "POST": agents.create}),
+    ("/api/v1/agents/{name}", {"GET": agents.read, "PUT": agents.put, "DELETE": agents.delete}),
     ("/api/v1/health", {"GET": health.health}),
     ("/api/v1/status", {"GET": health.status}),
     ("/metrics", {"GET": health.metrics}),

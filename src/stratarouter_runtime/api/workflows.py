@@ -10,23 +10,26 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
-from stratarouter_runtime.api.bodies import media_type
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, place_of
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import ValidationAnswer, WorkflowAnswer, Worst
+from stratarouter_runtime.api.notations import (
+    KINDS,
+    check_conditions,
+    names_tag,
+    notation_of,
+    tagged,
+    text_of,
+)
 from stratarouter_runtime.api.views import usd
-from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import FlowId, Tenant
-from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Deployed
     from stratarouter_runtime.tcfp.plan import Plan
-    from stratarouter_runtime.tcfp.text import Kind
-
-KINDS: Final[dict[str, Kind]] = {"application/yaml": "yaml", "application/json": "json"}
 
 RESERVED: Final = frozenset({"execute", "validate"})
 """Paths below `/api/v1/workflows/` that are no workflow."""
@@ -59,11 +62,11 @@ async def deploy(service: Service, request: Request) -> Reply:
     flow = FlowId(request.param("id"))
     if fault := id_fault(flow):
         raise Refused("invalid-request", fault, hint=ID_HINT)
-    kind = _kind(request)
-    source = _text(await request.body(), kind)
+    kind = notation_of(request)
+    source = text_of(await request.body(), kind)
     async with service.deploying:
         before = await _current(service, request.tenant, flow)
-        _check_conditions(request, before)
+        check_conditions(request, None if before is None else before.plan, "it is deployed")
         deployed, plan = await service.runtime.flows.deploy(
             request.tenant, flow, source, kind=kind, by=request.caller.by
         )
@@ -73,8 +76,8 @@ async def deploy(service: Service, request: Request) -> Reply:
 @operation({200: ValidationAnswer}, texts=tuple(KINDS), refuses=("link-error",))
 async def validate(service: Service, request: Request) -> Reply:
     """`POST /api/v1/workflows/validate`: all that the checker says of the flow in the body; keeps nothing."""
-    kind = _kind(request)
-    source = _text(await request.body(), kind)
+    kind = notation_of(request)
+    source = text_of(await request.body(), kind)
     flows = service.runtime.flows
     await flows.offer_deployed(request.tenant)
     examined = await asyncio.to_thread(flows.examine, source, kind=kind, tenant=request.tenant)
@@ -100,8 +103,8 @@ async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}`: the version that runs now, with its text."""
     deployed, plan = await service.runtime.flows.deployed(request.tenant, FlowId(request.param("id")))
     wanted = request.header(b"if-none-match")
-    if wanted is not None and _names(wanted, deployed, weak=True):
-        return Reply(None, 304, (_tag(deployed),))
+    if wanted is not None and names_tag(wanted, deployed.plan, weak=True):
+        return Reply(None, 304, (tagged(deployed.plan),))
     return _reply(deployed, plan, 200)
 
 
@@ -113,54 +116,9 @@ async def _current(service: Service, tenant: Tenant, flow: FlowId) -> Deployed |
     return deployed
 
 
-def _kind(request: Request) -> Kind:
-    kind = media_type(request)
-    if kind not in KINDS:
-        raise Refused(
-            "unsupported-media-type",
-            f"the body is {kind or 'of no stated type'}, expected is {' or '.join(KINDS)}",
-            hint="send the header Content-Type: application/yaml",
-        )
-    return KINDS[kind]
-
-
-def _text(body: bytes, kind: Kind) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        # The loader names the very byte.
-        diagnostics = load(body, kind=kind).diagnostics
-        raise InvalidFlow("the document is not in UTF-8", diagnostics=diagnostics) from None
-
-
-def _check_conditions(request: Request, before: Deployed | None) -> None:
-    """Hold the caller's conditions (RFC 9110) against what is deployed. Raises `Refused`."""
-    wanted, unwanted = request.header(b"if-match"), request.header(b"if-none-match")
-    if wanted is not None and not _names(wanted, before, weak=False):
-        found = "it is not deployed" if before is None else f"it is {before.plan}"
-        hint = "read it again, and decide whether to overwrite it"
-        raise Refused("precondition-failed", f"If-Match does not hold: {found}", hint=hint)
-    if unwanted is not None and _names(unwanted, before, weak=True):
-        raise Refused("precondition-failed", "If-None-Match does not hold: it is deployed already")
-
-
-def _names(header: str, deployed: Deployed | None, *, weak: bool) -> bool:
-    """Whether a list of entity tags names what is deployed; `weak` tags count where told so."""
-    if deployed is None:
-        return False
-    tags = [tag.strip() for tag in header.split(",")]
-    return any(
-        tag == "*" or (tag.removeprefix("W/") if weak else tag) == f'"{deployed.plan}"' for tag in tags
-    )
-
-
-def _tag(deployed: Deployed) -> tuple[bytes, bytes]:
-    return (b"etag", f'"{deployed.plan}"'.encode())
-
-
 def _reply(deployed: Deployed, plan: Plan, status: int) -> Reply:
     location = ((b"location", f"/api/v1/workflows/{deployed.flow}".encode()),) if status == 201 else ()
-    return Reply(_answer(deployed, plan), status, (_tag(deployed), *location))
+    return Reply(_answer(deployed, plan), status, (tagged(deployed.plan), *location))
 
 
 def _answer(deployed: Deployed, plan: Plan) -> WorkflowAnswer:

@@ -28,6 +28,7 @@ class Exit(IntEnum):
 BY_CODE: Final = {
     "conflict": Exit.BAD_INPUT,
     "internal": Exit.UNAVAILABLE,
+    "invalid-agent": Exit.BAD_INPUT,
     "invalid-flow": Exit.BAD_INPUT,
     "invalid-input": Exit.BAD_INPUT,
     "invalid-setting": Exit.BAD_INPUT,

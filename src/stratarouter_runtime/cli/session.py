@@ -144,13 +144,14 @@ async def runnable(app: Application, execution: ExecutionId) -> Plan:
 
     Without this the execution would go on, and fail at the first agent that is missing.
     """
-    plan = await app.runtime.flows.plan((await app.runtime.history.find(execution)).plan)
+    row = await app.runtime.history.find(execution)
+    plan = await app.runtime.flows.plan(row.plan)
     wrong = []
     for agent in plan.agents:
         found = app.registry.get(agent.name)
         if found is not None and found.digest == agent.digest:
             continue
-        if await app.runtime.flow_agent(agent.name, agent.digest) is None:
+        if await app.runtime.flow_agent(agent.name, agent.digest, row.tenant) is None:
             what = "is not at hand" if found is None else "has changed since the execution began"
             wrong.append(f"agent '{agent.name}' {what}")
     if wrong:

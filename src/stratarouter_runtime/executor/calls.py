@@ -53,7 +53,7 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
     name, digest = command.agent.name, command.agent.digest
     agent = shell.agents.get(name)
     if agent is None or agent.digest != digest:
-        flow = await shell.flows.flow_agent(name, digest)
+        flow = await shell.flows.flow_agent(name, digest, started.tenant)
         if flow is None:
             return _failed(command, _missing(command, agent))
         agent = flow

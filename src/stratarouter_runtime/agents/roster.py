@@ -1,0 +1,223 @@
+"""Agents that are registered while the runtime runs: kept as documents, one set for each tenant.
+
+A version is known by its digest and stays findable, so that an execution goes on with the agents
+it was compiled with, whatever is registered under the name since. Must never know: HTTP, or
+where documents are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stratarouter_runtime.agents.assembling import assemble
+from stratarouter_runtime.agents.declared import read_one
+from stratarouter_runtime.agents.kinds import Using
+from stratarouter_runtime.agents.registry import Closing
+from stratarouter_runtime.errors import Conflict, InvalidInput, LinkError, NotFound
+from stratarouter_runtime.ids import AgentName, Digest, Tenant
+from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.tcfp.registry import LinkableAgent
+from stratarouter_runtime.tcfp.text import Kind
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.agents.kinds import Blueprint
+    from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.agents.workshop import Workshop
+    from stratarouter_runtime.ports import Agent, Kept, Shelf
+
+KIND: Final = "agent"
+"""Documents in force, by name."""
+VERSIONS: Final = "agent-version"
+"""Every version there was, by name and digest."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_MOST_KEPT: Final = 1_000
+_PAGE: Final = 200
+
+_Key: TypeAlias = tuple[Tenant, AgentName, Digest]
+
+
+class Document(Struct, frozen=True):
+    """What is kept: the text as it was written, and the versions of the agents that it uses."""
+
+    source: str
+    notation: Kind
+    kind: str
+    digest: Digest
+    uses: dict[AgentName, Digest] = {}
+
+
+class Registered(Struct, frozen=True):
+    """An agent as it is registered. Times are microseconds since the epoch."""
+
+    name: AgentName
+    version: int
+    kind: str
+    digest: Digest
+    signature: Signature
+    source: str
+    created: int
+    updated: int
+
+
+class Roster:
+    """Belongs to one event loop. `workshop` is for guests: it permits what an operator lets callers use."""
+
+    def __init__(self, shelf: Shelf, workshop: Workshop, registry: Registry) -> None:
+        self._shelf = shelf
+        self._workshop = workshop
+        self._registry = registry
+        self._built: dict[_Key, Agent] = {}
+
+    async def register(
+        self,
+        tenant: Tenant,
+        name: AgentName,
+        source: str,
+        notation: Kind,
+        *,
+        by: str = "",
+        expected: int | None = None,
+    ) -> Registered:
+        """Make this document the version of the agent that flows are linked to from now on.
+
+        `expected` is the version it replaces, 0 for none. Raises `InvalidAgent` with every mistake,
+        `LinkError`, `Conflict`, `InvalidInput` for a name that cannot be one.
+        """
+        self._check_name(name)
+        kind, blueprint = read_one(source, notation, name, self._workshop.secrets)
+        uses = await self._current(tenant, blueprint)
+        agent = self._assembled(blueprint, uses)
+        document = Document(
+            source, notation, kind, agent.digest, {one: used.digest for one, used in uses.items()}
+        )
+        body = msgspec.json.encode(document)
+        now = self._workshop.clock.now()
+        # The version first: what is in force can always be found by its digest.
+        await self._shelf.put(tenant, VERSIONS, f"{name}@{agent.digest}", body, at=now, by=by)
+        await self._shelf.put(tenant, KIND, name, body, at=now, by=by, expected=expected)
+        self._remember((tenant, name, agent.digest), agent)
+        return await self.find(tenant, name)
+
+    async def find(self, tenant: Tenant, name: AgentName) -> Registered:
+        """The version in force. Raises `NotFound`."""
+        kept = await self._shelf.get(tenant, KIND, name)
+        if kept is None:
+            raise NotFound(f"no agent '{name}' is registered", hint=f"register it: PUT /api/v1/agents/{name}")
+        found = await self._registered(kept)
+        if found is None:
+            raise LinkError(f"the agent '{name}' can no longer be built", hint="register it again")
+        return found
+
+    async def all(self, tenant: Tenant) -> list[Registered]:
+        """All of a tenant that can be used, by name."""
+        found: list[Registered] = []
+        page = await self._shelf.all(tenant, KIND, limit=_PAGE)
+        while page:
+            found += [one for kept in page if (one := await self._registered(kept)) is not None]
+            page = await self._shelf.all(tenant, KIND, after=page[-1].name, limit=_PAGE)
+        return found
+
+    async def remove(
+        self, tenant: Tenant, name: AgentName, *, by: str = "", expected: int | None = None
+    ) -> None:
+        """Let no flow be linked to it any more; executions that are, go on. Raises `NotFound`, `Conflict`."""
+        now = self._workshop.clock.now()
+        if not await self._shelf.remove(tenant, KIND, name, at=now, by=by, expected=expected):
+            raise NotFound(f"no agent '{name}' is registered", hint="list them: GET /api/v1/agents")
+
+    async def linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
+        """What flows of a tenant can be linked to."""
+        return {
+            agent.name: LinkableAgent(agent.name, agent.signature, agent.digest)
+            for agent in await self.all(tenant)
+        }
+
+    async def version(self, tenant: Tenant, name: AgentName, digest: Digest) -> Agent | None:
+        """The agent of this name and digest, whether or not it is still in force."""
+        key = (tenant, name, digest)
+        agent = self._built.get(key)
+        if agent is None:
+            kept = await self._shelf.get(tenant, VERSIONS, f"{name}@{digest}")
+            agent = None if kept is None else await self._rebuilt(tenant, name, _document(kept))
+            if agent is not None:
+                self._remember(key, agent)
+        return agent
+
+    async def close(self) -> None:
+        """Let go of what agents hold."""
+        built, self._built = self._built, {}
+        for agent in built.values():
+            if isinstance(agent, Closing):
+                await agent.close()
+
+    def _check_name(self, name: AgentName) -> None:
+        if not _NAME.fullmatch(name):
+            hint = "1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first a letter or '_'"
+            raise InvalidInput(f"{name[:80]!r} cannot be the name of an agent", hint=hint)
+        if name in self._registry:
+            raise Conflict(
+                f"the agent '{name}' belongs to the project of this server", hint="choose another name"
+            )
+
+    async def _registered(self, kept: Kept) -> Registered | None:
+        """An agent in force; None where it can no longer be built."""
+        document, name = _document(kept), AgentName(kept.name)
+        agent = await self.version(kept.tenant, name, document.digest)
+        if agent is None:
+            return None
+        return Registered(
+            name=name,
+            version=kept.version,
+            kind=document.kind,
+            digest=document.digest,
+            signature=agent.signature,
+            source=document.source,
+            created=kept.created,
+            updated=kept.updated,
+        )
+
+    async def _rebuilt(self, tenant: Tenant, name: AgentName, document: Document) -> Agent | None:
+        """The agent as it was; None where what it uses is no longer what it was."""
+        uses = {}
+        for used, digest in document.uses.items():
+            agent = self._registry.get(used)
+            if agent is None or agent.digest != digest:
+                agent = await self.version(tenant, used, digest)
+            if agent is None:
+                return None
+            uses[used] = agent
+        # Whether secrets can be resolved is asked again when they are needed.
+        _, blueprint = read_one(document.source, document.notation, name, None)
+        agent = self._assembled(blueprint, uses)
+        return agent if agent.digest == document.digest else None
+
+    async def _current(self, tenant: Tenant, blueprint: Blueprint) -> dict[AgentName, Agent]:
+        """The agents that a new one uses, as they are in force; those that are missing are left out."""
+        found = {}
+        for name in blueprint.uses if isinstance(blueprint, Using) else ():
+            agent = self._registry.get(name)
+            kept = None if agent is not None else await self._shelf.get(tenant, KIND, name)
+            if kept is not None:
+                agent = await self.version(tenant, name, _document(kept).digest)
+            if agent is not None:
+                found[name] = agent
+        return found
+
+    def _assembled(self, blueprint: Blueprint, uses: dict[AgentName, Agent]) -> Agent:
+        (agent,) = assemble([], [blueprint], replace(self._workshop, colleagues=uses.get))
+        return agent
+
+    def _remember(self, key: _Key, agent: Agent) -> None:
+        if len(self._built) >= _MOST_KEPT:  # built again when needed; its connections end with it
+            self._built.pop(next(iter(self._built)))
+        self._built[key] = agent
+
+
+def _document(kept: Kept) -> Document:
+    return msgspec.json.decode(kept.body, type=Document)
