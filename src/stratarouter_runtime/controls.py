@@ -1,23 +1,45 @@
 """What can be done to an execution from outside: answer, cancel, pause, resume, fork.
 
-Must never know: HTTP, SQL, any back-end; how an execution was started.
+Where another process drives it, that one is asked by letter. Must never know: HTTP, SQL, any back-end; how an execution was started.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.errors import InvalidState
+from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.executor.recovery import resume
+from stratarouter_runtime.letters import (
+    Answer,
+    Asked,
+    Cancel,
+    Outcome,
+    Pause,
+    outcome_of,
+    read,
+    read_outcome,
+    recorded,
+    write,
+)
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.state.fork import Change, fork
 
 if TYPE_CHECKING:
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.executor.presence import Hold
     from stratarouter_runtime.history import History
     from stratarouter_runtime.ids import ExecutionId
-    from stratarouter_runtime.ports import Clock, Entropy, Journal
+    from stratarouter_runtime.ports import Clock, Entropy, Execution, Store
+    from stratarouter_runtime.sharing import Letter
+
+FIRST: Final = 0.05
+LONGEST: Final = 0.25
+"""Seconds between looks for the outcome of a letter."""
+
+PATIENCE: Final = 30.0
+"""Seconds after which a process counts as not answering."""
 
 
 class Controls:
@@ -26,14 +48,14 @@ class Controls:
     def __init__(
         self,
         driver: Driver,
-        journal: Journal,
+        store: Store,
         plans: Plans,
         history: History,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self.driver = driver
-        self._store = journal
+        self._store = store
         self._plans = plans
         self._history = history
         self._clock = clock
@@ -41,18 +63,15 @@ class Controls:
 
     async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
         """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""
-        await self._at_work(execution)
-        await self.driver.answer(execution, step, value, by)
+        await self._ask(execution, Answer(step, value, by))
 
     async def cancel(self, execution: ExecutionId, reason: str = "", by: str = "") -> None:
         """Have an execution end, undoing what it completed; returns once that is durable."""
-        await self._at_work(execution)
-        await self.driver.cancel(execution, reason, by)
+        await self._ask(execution, Cancel(reason, by))
 
     async def pause(self, execution: ExecutionId) -> None:
         """Stop an execution until it is resumed; returns once that is durable. Raises as `Driver.pause`."""
-        await self._at_work(execution)
-        await self.driver.pause(execution)
+        await self._ask(execution, Pause())
 
     async def resume(self, execution: ExecutionId) -> None:
         """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
@@ -70,10 +89,87 @@ class Controls:
         await self.driver.adopt(row.flow, forked)
         return new
 
-    async def _at_work(self, execution: ExecutionId) -> None:
-        if execution in self.driver.active:
+    async def serve(self, hold: Hold) -> None:
+        """Do what other processes ask about executions driven here. Raises `StoreError`."""
+        letters = await self._store.mail.collect(hold.number)
+        await asyncio.gather(*(self._serve(letter) for letter in letters))
+
+    async def _serve(self, letter: Letter) -> None:
+        asked, outcome = read(letter.body), Outcome()
+        try:
+            if not (letter.again and await self._done_before(letter.execution, asked)):
+                await self._do(letter.execution, asked)
+        except StrataError as error:
+            outcome = outcome_of(error)
+        await self._store.mail.settle(letter.number, write(outcome))
+
+    async def _done_before(self, execution: ExecutionId, asked: Asked) -> bool:
+        """Whether who had begun to serve this letter came to do it before it ended."""
+        if isinstance(asked, Pause):
+            return (await self._history.find(execution)).status == "paused"
+        return recorded(asked, (await self._history.journal(execution)).events)
+
+    async def _do(self, execution: ExecutionId, asked: Asked) -> None:
+        match asked:
+            case Answer(step, value, by):
+                await self.driver.answer(execution, step, value, by)
+            case Cancel(reason, by):
+                await self.driver.cancel(execution, reason, by)
+            case Pause():
+                await self.driver.pause(execution)
+
+    async def _ask(self, execution: ExecutionId, asked: Asked) -> None:
+        """Do it here, or have it done by the process that drives the execution."""
+        if await self._at_work(execution):
+            await self._do(execution, asked)
             return
-        row = await self._history.find(execution)
+        letter = await self._store.mail.post(execution, write(asked))
+        until, pause = asyncio.get_running_loop().time() + PATIENCE, FIRST
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST)
+            said = await self._store.mail.outcome(letter)
+            if said is not None:
+                await self._store.mail.discard(letter)
+                read_outcome(said).give()
+                return
+            late = asyncio.get_running_loop().time() > until
+            if (late or await self._reachable(execution)) and await self._store.mail.withdraw(letter):
+                break
+            if late:
+                await self._unsure(execution, asked)
+                return
+        if late:
+            raise StoreUnavailable(
+                f"the process that drives execution {execution} does not answer", hint="try again in a moment"
+            )
+        await self._ask(execution, asked)
+
+    async def _reachable(self, execution: ExecutionId) -> bool:
+        """Whether it can be decided here by now: the execution has ended, or its process has."""
+        if (await self._history.find(execution)).status in ENDED:
+            return True
+        return await self._at_work(execution)
+
+    async def _unsure(self, execution: ExecutionId, asked: Asked) -> None:
+        """Nobody says what came of a letter that somebody took: the journal knows, or nobody does."""
+        if not await self._done_before(execution, asked):
+            raise StoreUnavailable(
+                f"the process that drives execution {execution} does not answer: whether this was done "
+                "is not known",
+                hint=f"see its journal: strata show {execution}",
+            )
+
+    async def _at_work(self, execution: ExecutionId) -> bool:
+        """Whether it is at work here, now at the latest; False where another process drives it.
+
+        Raises `InvalidState` for one that has finished.
+        """
+        if execution in self.driver.active:
+            return True
+        row: Execution = await self._history.find(execution)
         if row.status in ENDED:
             raise InvalidState(f"execution {execution} has finished: {row.status}")
-        await resume(execution, self._store, self._plans, self.driver)
+        return await resume(execution, self._store, self._plans, self.driver) or (
+            execution in self.driver.active
+        )

@@ -10,6 +10,7 @@
     ├── Conflict             the same key with another body, or twice the same fact
     ├── LimitExceeded        a hard limit refused the request
     │   ├── QuotaExceeded        the tenant has used up what its tier allows for now
+    │   ├── ExceedsTier          it asks for more than the tenant's tier ever allows
     │   └── WorkflowQuota        the tenant has as many workflows as its tier allows
     ├── LinkError            the agents at hand do not fit what the flow requires
     ├── JournalMismatch      a journal does not belong to this plan, or was changed
@@ -72,13 +73,13 @@ class InvalidFlow(StrataError):
         self.diagnostics = diagnostics
 
 
-class InvalidInput(StrataError):
 class InvalidAgent(InvalidFlow):
     """A document that declares an agent has at least one diagnostic of severity error."""
 
     code = "invalid-agent"
 
 
+class InvalidInput(StrataError):
     """A value does not fit its declared type; `pointer` is the JSON Pointer of the misfit."""
 
     code = "invalid-input"
@@ -134,6 +135,13 @@ class QuotaExceeded(LimitExceeded):
         super().__init__(message, hint=hint)
         self.policy = policy
         self.retry_after = retry_after
+
+
+class ExceedsTier(LimitExceeded):
+    """What is asked for is more than the tenant's tier allows at any time; waiting does not help."""
+
+    code = "exceeds-tier"
+    retryable = False
 
 
 class WorkflowQuota(LimitExceeded):
@@ -196,6 +204,14 @@ class LeaseLost(StoreError):
 
     code = "lease-lost"
     retryable = True
+
+    def __init__(
+        self,
+        message: str = "this process was given up for lost, and another one goes on with its work",
+        *,
+        hint: str | None = "ask again: what was acknowledged is kept, and goes on",
+    ) -> None:
+        super().__init__(message, hint=hint)
 
 
 class StoreVersion(StoreError):

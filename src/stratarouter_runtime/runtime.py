@@ -29,23 +29,27 @@ from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
+from stratarouter_runtime.feedback import Feedback
 from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
+from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.reuse import Verdict, encode_output
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Given, Started
+from stratarouter_runtime.state.events import Given, Returned, Started
 from stratarouter_runtime.traces import NOWHERE, own_trace, parse
 from stratarouter_runtime.upkeep import Upkeep
+from stratarouter_runtime.windows import SECOND
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
+    from stratarouter_runtime.agents.roster import Roster
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.cache.recall import Looked
     from stratarouter_runtime.ids import Digest
-    from stratarouter_runtime.agents.roster import Roster
+    from stratarouter_runtime.limits.gate import Gate
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
     from stratarouter_runtime.reuse import Reuse
     from stratarouter_runtime.routers import Routers
@@ -63,6 +67,9 @@ DRIVEN: Final = frozenset({"queued", "running"})
 class StartExecution(Struct, frozen=True):
     """A request: which plan, on what, for whom, and within what. `timeout` is in microseconds.
 
+    `queue` is how many seconds it may wait for others of the tenant to end, where it may not begin
+    at once; None is as long as it takes.
+
     With a `key`, the same tenant and key always mean the same execution; an `id` is given
     where somebody else has derived it. `trace` and `span` are where in a distributed trace the
     request stands; whether that is recorded says `sampled`, or where it is None, the runtime.
@@ -76,6 +83,7 @@ class StartExecution(Struct, frozen=True):
     id: ExecutionId | None = None
     seed: str | None = None
     timeout: int | None = None
+    queue: float | None = 5.0
     parent: ExecutionId | None = None
     trace: str = ""
     span: str = ""
@@ -108,25 +116,28 @@ class Runtime(Flows):
         sampler: Callable[[str], bool] = _never,
         reuse: Reuse | None = None,
         routers: Routers | None = None,
+        roster: Roster | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._store = store
         self._sampler = sampler
+        self._gate = gate
         self.reuse = reuse
         self.routers = routers
+        self.roster = roster
+        self.feedback = Feedback(store.shelf, clock, self._wrong)
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
-        roster: Roster | None = None,
-        gate: Gate | None = None,
         self.flows = Deployments(store, self._plans, registry, scorer, clock, routers, roster)
         self.feed = Feed()
+        self.news = News()
         self.driver = Driver(
             Shell(registry, self, scorer, clock, reuse, routers),
             store,
             store.leases,
-        self.roster = roster
-        self.feedback = Feedback(store.shelf, clock, self._wrong)
-            Fanout(observer, self.feed),
+            Fanout(observer, self.feed, self.news, *([gate] if gate else [])),
+            gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
@@ -188,15 +199,28 @@ class Runtime(Flows):
     async def _start(self, request: StartExecution) -> ExecutionId:
         await self._plans.keep(request.plan)
         execution = self._id(request)
-        started = self._started(execution, request)
         try:
-            try:
-                await self.driver.start(request.plan, request.flow, started)
-            except LeaseLost:  # nothing was written: under a lease of now it will be
-                await self.driver.start(request.plan, request.flow, started)
+            await self._admitted(execution, request)
         except Conflict:
             await self._attach(execution, request)
         return execution
+
+    async def _admitted(self, execution: ExecutionId, request: StartExecution) -> None:
+        """Begin the execution as soon as the tier of its tenant lets it."""
+        if self._gate is None:
+            await self._begin(execution, request, None)
+            return
+        tier = await self._gate.tier(request.tenant)
+        self._gate.check_plan(tier, request.plan.bound.steps)
+        begin = partial(self._begin, execution, request, tier.seconds)
+        await (begin() if request.parent else self._gate.through(request.tenant, request.queue, begin))
+
+    async def _begin(self, execution: ExecutionId, request: StartExecution, seconds: int | None) -> None:
+        started = self._started(execution, request, seconds)
+        try:
+            await self.driver.start(request.plan, request.flow, started)
+        except LeaseLost:  # nothing was written: under a lease of now it will be
+            await self.driver.start(request.plan, request.flow, started)
 
     def _id(self, request: StartExecution) -> ExecutionId:
         if request.id is not None:
@@ -205,8 +229,11 @@ class Runtime(Flows):
             return self._entropy.execution_id()
         return derived_execution_id(request.tenant, request.key)
 
-    def _started(self, execution: ExecutionId, request: StartExecution) -> Started:
-        deadline = None if request.timeout is None else self._clock.now() + request.timeout
+    def _started(self, execution: ExecutionId, request: StartExecution, seconds: int | None) -> Started:
+        """The first fact. `seconds` is what the tier allows: an execution asks for more in vain."""
+        allowed = None if seconds is None else seconds * SECOND
+        times = [each for each in (request.timeout, allowed) if each is not None]
+        deadline = self._clock.now() + min(times) if times else None
         sampled = request.sampled
         if sampled is None:
             sampled = self._sampler(request.trace or own_trace(execution))
@@ -284,13 +311,15 @@ class Runtime(Flows):
         `InvalidInput` and as `start`.
         """
         request = replace(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
-        question = "off" if self.reuse is None else self.reuse.of_request(request, wishes)
-        if self.reuse is None or isinstance(question, str):
-            return await self.execute(request, patience), Verdict(why=str(question))
-        if not question.policy.read or request.key is not None:
+        if self.reuse is None or request.key is not None:
+            return await self.execute(request, patience), Verdict(why="off" if self.reuse is None else "key")
+        question = await self.reuse.of_request(request, wishes)
+        if isinstance(question, str):
+            return await self.execute(request, patience), Verdict(why=question)
+        if not question.policy.read:
             row = await self.execute(request, patience)
             await self.reuse.keep_row(self.reuse.cache.ask(question), row)
-            return row, Verdict(why="key" if request.key is not None else "request")
+            return row, Verdict(why="request")
         looked = self.reuse.cache.at_hand(question) or await self.reuse.cache.look(question)
         if looked.found is not None:
             self.reuse.sample(looked, partial(self._anew, request))
@@ -322,6 +351,15 @@ class Runtime(Flows):
         """Work an answer out beside one that was reused, to compare them."""
         row = await self.execute(replace(request, fresh=True, id=None, key=None))
         return encode_output(row.output) if row.status == "completed" else None
+
+    async def _wrong(self, tenant: Tenant, execution: ExecutionId) -> None:
+        """A reused answer was wrong: forget it, whether the execution gave it away or took it over."""
+        if self.reuse is None:
+            return
+        await self.reuse.wrong(tenant, source=execution)
+        for event in (await self.history.journal(execution, tenant)).events:
+            if isinstance(event, Returned) and event.reused is not None:
+                await self.reuse.wrong(tenant, key=event.reused.key)
 
     async def recover(self) -> Recovery:
         """Set all to work again that stands still."""

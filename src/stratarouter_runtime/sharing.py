@@ -89,5 +89,9 @@ class Mail(Protocol):
         ...
 
     async def withdraw(self, letter: int) -> bool:
-        """Take a letter back, or away once it is settled; False where somebody is about to serve it."""
+        """Take a letter back; False where somebody has seen it, and serves it or has."""
+        ...
+
+    async def discard(self, letter: int) -> None:
+        """Take a letter away, its outcome too."""
         ...

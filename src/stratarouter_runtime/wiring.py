@@ -7,7 +7,7 @@ of any kind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.executor.driver import Driver
-from stratarouter_runtime.ids import LOCAL
+from stratarouter_runtime.ids import LOCAL, Tenant
+from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.observatory import Observatory
 from stratarouter_runtime.observability.process import Process
@@ -67,6 +68,8 @@ class Application(Struct, frozen=True):
     """Where executions are kept, as people may see it."""
     observatory: Observatory
     """What is counted, written down and told of it."""
+    tenancy: Tenancy
+    """Who may call, and how much."""
 
 
 def open_project(folder: Path) -> Registry:
@@ -92,7 +95,7 @@ def workshop(settings: Settings | None = None) -> Workshop:
     from stratarouter_runtime.agents.web import Web  # noqa: PLC0415 - start-up cost
     from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
 
-    commands = tuple(each.strip() for each in load().sandbox_commands.split(",") if each.strip())
+    settings = settings or load()
     return Workshop(
         clock=SystemClock(),
         secrets=Secrets(variables()),
@@ -158,7 +161,7 @@ async def application(
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
         sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
-        reuse = _reuse(settings, opened, embedder)
+        reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenant))
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))
         routers = Routers(
@@ -166,6 +169,7 @@ async def application(
         )
         roster = Roster(opened.shelf, _guests(settings), registry)
         closing.push_async_callback(roster.close)
+        tenants = tenancy(settings, opened, SystemClock(), SystemEntropy())
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -177,6 +181,7 @@ async def application(
             routers=routers,
             reuse=reuse,
             roster=roster,
+            gate=tenants.gate,
         )
         observatory = _observe(runtime, opened, observers)
         if settings.trace_endpoint is not None:
@@ -186,10 +191,17 @@ async def application(
             upkeep = asyncio.create_task(runtime.upkeep(claiming=claiming).run(), name="upkeep")
             closing.callback(upkeep.cancel)
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
-        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place, observatory)
+        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place, observatory, tenants)
 
 
-def _reuse(settings: Settings, store: Store, embedder: Embedder) -> Reuse:
+async def _edition(routers: Routers, tenant: Tenant) -> int:
+    """Routing rules decide besides plans: answers given under others are not reused."""
+    return (await routers.rules(tenant)).version
+
+
+def _reuse(
+    settings: Settings, store: Store, embedder: Embedder, edition: Callable[[Tenant], Awaitable[int]]
+) -> Reuse:
     """What answers from what is known."""
     clock, age = SystemClock(), settings.cache_max_age_seconds
     defaults = Defaults(
@@ -200,7 +212,7 @@ def _reuse(settings: Settings, store: Store, embedder: Embedder) -> Reuse:
         enabled=settings.cache,
     )
     cache = Cache(store.cache, embedder, clock, room=settings.cache_memory_mb << 20)
-    return Reuse(cache, Coalescer(), clock, defaults)
+    return Reuse(cache, Coalescer(), clock, defaults, edition)
 
 
 def _observe(runtime: Runtime, store: Store, observers: Fanout) -> Observatory:
@@ -284,6 +296,12 @@ async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tup
         url, connections=settings.database_max_connections, span=settings.database_lease_seconds
     )
     return opened, opened.place
+
+
+async def _names(runtime: Runtime, tenant: Tenant) -> list[str]:
+    """The agents and flows of a tenant that a routing rule may name."""
+    await runtime.flows.offer_deployed(tenant)
+    return runtime.flows.names(tenant)
 
 
 def _open_embedder(settings: Settings) -> Embedder:

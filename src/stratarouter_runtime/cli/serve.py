@@ -19,14 +19,15 @@ from msgspec.structs import replace
 from stratarouter_runtime import settings
 from stratarouter_runtime.api.app import create_app
 from stratarouter_runtime.api.exchange import Service
-from stratarouter_runtime.api.server import bind, url
+from stratarouter_runtime.api.server import bind, is_loopback, url
 from stratarouter_runtime.api.server import serve as serve_http
 from stratarouter_runtime.api.workflows import ID_HINT, id_fault
 from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
-from stratarouter_runtime.errors import InvalidFlow, NotFound, StoreError
-from stratarouter_runtime.ids import LOCAL, FlowId
+from stratarouter_runtime.errors import InvalidFlow, InvalidSetting, NotFound
+from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
+from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import (
@@ -40,10 +41,8 @@ from stratarouter_runtime.wiring import (
 if TYPE_CHECKING:
     import socket
 
+    from stratarouter_runtime.ports import Door
     from stratarouter_runtime.runtime import Runtime
-
-RECOVER_EVERY: Final = 5.0
-"""Seconds between looks for executions that stopped although the process did not."""
 
 FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
 """Where the flows of a project stand; those at its root come first."""
@@ -56,6 +55,9 @@ def serve(
     port: Annotated[
         int | None, Parameter(help="By default what the settings say; 0 is any free one.")
     ] = None,
+    host: Annotated[str | None, Parameter(help="By default what the settings say.")] = None,
+    tenant: str = LOCAL,
+    dev: bool = False,
     store: Store = None,
 ) -> int:
     """Serve the flows and agents of a project over HTTP.
@@ -64,26 +66,44 @@ def serve(
     ----------
     project
         The folder with agents.py or agents.yaml, and flow.yaml or flows/*.yaml.
+    tenant
+        Whose the flows of the project are.
+    dev
+        Ask nobody for a key, and listen on this machine alone.
     """
     if not project.is_dir():
         raise NotFound(f"no folder {project}", hint="name the folder that holds agents.py and the flows")
     configured = settings.load()
-    chosen = configured if port is None else replace(configured, port=port)
+    chosen = replace(
+        configured,
+        port=configured.port if port is None else port,
+        host=configured.host if host is None else host,
+    )
     log = _open_log(chosen)
-    with bind(chosen.host, chosen.port) as listener:
-        _run(_session(chosen, project, listener, store, log))
+    owner = Tenant(tenant)
+    check_tenant(owner)
+    with bind(chosen.host, chosen.port, asking=not dev) as listener:
+        _run(_session(chosen, project, listener, store, log, owner, dev=dev))
     return Exit.OK
 
 
-async def _session(
-    chosen: settings.Settings, project: Path, listener: socket.socket, store: Path | None, log: Log
+async def _session(  # noqa: PLR0913 - what the command line says, once
+    chosen: settings.Settings,
+    project: Path,
+    listener: socket.socket,
+    store: Path | None,
+    log: Log,
+    tenant: Tenant,
+    *,
+    dev: bool,
 ) -> None:
     registry = open_project(project)
-    async with application(chosen, registry, store=store) as app:
+    async with application(chosen, registry, store=store, claiming=True) as app:
+        door = None if dev else await _door(app, listener)
         app.observatory.write_lines(log, steps=chosen.log_level == "debug")
-        await app.runtime.flows.offer_deployed()
+        await app.runtime.flows.offer_deployed(tenant)
         documents = in_calling_order(read(str(path)) for path in _flows(project))
-        flows = [await _deploy(app.runtime, document) for document in documents]
+        flows = [await _deploy(app.runtime, document, tenant) for document in documents]
         twice = sorted({flow for flow in flows if flows.count(flow) > 1})
         if twice:
             raise InvalidFlow(
@@ -96,10 +116,22 @@ async def _session(
             f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
             f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
         )
-        await _serve(app, listener, line)
+        await _serve(app, listener, line, door)
 
 
-async def _serve(app: Application, listener: socket.socket, line: str) -> None:
+async def _door(app: Application, listener: socket.socket) -> Door | None:
+    """Who asks callers for keys. Raises `InvalidSetting` where nobody does, and others can reach us."""
+    door = await app.tenancy.door()
+    address = str(listener.getsockname()[0])
+    if door is None and not is_loopback(address):
+        raise InvalidSetting(
+            f"the server does not bind to {address}: nobody has a key, and it would ask nobody for one",
+            hint="make one: strata keys create TENANT --scope execute --scope read",
+        )
+    return door
+
+
+async def _serve(app: Application, listener: socket.socket, line: str, door: Door | None) -> None:
     log = app.observatory.log
     service = Service(app.runtime, app.observatory, SystemEntropy(), installed_version(), app.place)
 
@@ -115,20 +147,9 @@ async def _serve(app: Application, listener: socket.socket, line: str) -> None:
     # What is there now stays: the collector need not look at it again and again while requests wait.
     gc.collect()
     gc.freeze()
-    tasks = [asyncio.create_task(_keep_recovering(app)), asyncio.create_task(app.observatory.loop.watch())]
+    watching = asyncio.create_task(app.observatory.loop.watch())
     await serve_http(create_app(service), listener, ready=ready, drain=drain)
-    for task in tasks:
-        task.cancel()
-
-
-async def _keep_recovering(app: Application) -> None:
-    """Take up again whatever stopped when its store failed, once the store works again."""
-    while True:
-        await asyncio.sleep(RECOVER_EVERY)
-        try:
-            await app.runtime.recover()
-        except StoreError as error:
-            app.observatory.log.warning("recovery waits", code=error.code, detail=error.message)
+    watching.cancel()
 
 
 def _flows(project: Path) -> Iterator[Path]:
@@ -136,23 +157,23 @@ def _flows(project: Path) -> Iterator[Path]:
         yield from sorted(path for path in project.glob(pattern) if path.is_file())
 
 
-async def _deploy(runtime: Runtime, document: Document) -> FlowId:
+async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowId:
     """Deploy a flow under its label; what is deployed already stays as it is."""
     try:
-        plan = runtime.flows.compile(document.source)
+        plan = runtime.flows.compile(document.source, tenant=tenant)
     except InvalidFlow as error:
         raise rejected(document, error) from error
     flow = FlowId(plan.name)
     if fault := id_fault(flow):
         raise InvalidFlow(f"{document.name}: {fault}", hint=ID_HINT)
     try:
-        deployed, _ = await runtime.flows.deployed(LOCAL, flow)
+        deployed, _ = await runtime.flows.deployed(tenant, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
-            await runtime.flows.offer(plan, flow)
+            await runtime.flows.offer(plan, flow, tenant)
             return flow
     except NotFound:
         pass
-    await runtime.flows.deploy(LOCAL, flow, document.text)
+    await runtime.flows.deploy(tenant, flow, document.text, by="serve")
     return flow
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import InvalidState, StrataError
+from stratarouter_runtime.errors import InvalidState, LeaseLost, StrataError
 from stratarouter_runtime.executor.duties import Duties
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution, Status
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.executor.presence import Hold
     from stratarouter_runtime.ports import Journal, Observer
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Finished, Record
@@ -37,11 +38,19 @@ class Drive:
     """One execution at work, from its first fact or from where a replay left it."""
 
     def __init__(
-        self, run: Run, ledger: Ledger, row: Execution, shell: Shell, journal: Journal, observer: Observer
+        self,
+        run: Run,
+        ledger: Ledger,
+        row: Execution,
+        hold: Hold,
+        shell: Shell,
+        journal: Journal,
+        observer: Observer,
     ) -> None:
         self._run = run
         self._ledger = ledger
         self.row = row
+        self.hold = hold
         self._journal = journal
         self._observer = observer
         self._clock = shell.clock
@@ -104,7 +113,7 @@ class Drive:
         where its journal ends, and can be recovered.
         """
         try:
-            self._act(owed)
+            await self._act(owed)
             while self._run.finished is None and not self._drained:
                 if self._parked:
                     self._settle(None)
@@ -127,6 +136,8 @@ class Drive:
         return self._run.waiting and not self._facts
 
     def _settle(self, error: BaseException | None) -> None:
+        if error is not None and self.hold.lost:
+            error = LeaseLost()
         for watcher in self._watchers:
             if watcher.done():
                 continue
@@ -154,7 +165,7 @@ class Drive:
             )
             raise
         _tell(facts, None)
-        self._act(commands)
+        await self._act(commands)
 
     async def _make_durable(self, facts: Sequence[Fact]) -> list[Command]:
         """Journal those facts that are expected, with what follows from them; what is to be done now."""
@@ -185,11 +196,16 @@ class Drive:
     async def _record(self, records: list[Record], events: list[Event]) -> None:
         row = restate(self.row, self._run)
         changed = row.status != self.row.status
-        await self._journal.append(ExecutionId(self._run.started.id), records, row if changed else None)
+        await self._journal.append(
+            ExecutionId(self._run.started.id), records, row if changed else None, self.hold.number
+        )
         self.row = row
         self._observer.recorded(row, records, events)
 
-    def _act(self, commands: Sequence[Command]) -> None:
+    async def _act(self, commands: Sequence[Command]) -> None:
+        """Begin what is to be done, unless somebody else may be about to do it as well."""
+        if commands:
+            await self.hold.confirm()
         for command in commands:
             if not (self._draining and _waits(command)):
                 self._duties.carry_out(command)

@@ -6,14 +6,16 @@ Must never know: how anything is decided; where plans, agents or journals come f
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState
+from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, LeaseLost, StoreError
 from stratarouter_runtime.executor.drive import Drive, restate
+from stratarouter_runtime.executor.presence import Hold, Presence
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.codec import decode
@@ -28,16 +30,21 @@ from stratarouter_runtime.tcfp.plan import Call, Route
 from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from typing import Any
 
     from stratarouter_runtime.executor.calls import Shell
     from stratarouter_runtime.ports import Journal, Observer
+    from stratarouter_runtime.sharing import Lease, Leases
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record, Started
     from stratarouter_runtime.state.fork import Forked
     from stratarouter_runtime.state.run import Frame, Run
     from stratarouter_runtime.tcfp.plan import Plan
+
+
+Create: TypeAlias = "Callable[[Execution, Sequence[Record], Lease], Awaitable[bool]]"
+"""`Journal.create`, or what stands before it."""
 
 
 class DriverStats(Struct, frozen=True):
@@ -47,15 +54,26 @@ class DriverStats(Struct, frozen=True):
 
 
 class Driver:
-    """Drives executions: one task each, all facts through one journal."""
+    """Drives executions: one task each, all facts through one journal, under the lease of this process."""
 
-    def __init__(self, shell: Shell, journal: Journal, observer: Observer) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        journal: Journal,
+        leases: Leases,
+        observer: Observer,
+        create: Create | None = None,
+    ) -> None:
+        """Executions begin by `create`, where something stands between them and the journal's own."""
         self._shell = shell
         self._journal = journal
+        self._create_in_journal = create or journal.create
         self._observer = observer
         self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
+        self._stopped: dict[ExecutionId, None] = {}  # as a set that keeps its order
         self._draining = False
+        self.presence = Presence(leases, self._forsake)
 
     def stats(self) -> DriverStats:
         """How many are at work."""
@@ -66,32 +84,55 @@ class Driver:
         """The executions at work here."""
         return list(self._drives)
 
+    @property
+    def stopped(self) -> list[ExecutionId]:
+        """Executions that this process should drive, and does not: their store failed."""
+        return list(self._stopped)
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process begins nothing new."""
+        return self._draining
+
+    async def hold(self) -> Hold:
+        """The lease that new work is done under. Raises `InvalidState` while draining, `StoreError`."""
+        if self._draining:
+            raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
+        return await self.presence.hold()
+
+    def stopped_here(self, executions: Iterable[ExecutionId]) -> None:
+        """Remember to take these up."""
+        self._stopped.update(dict.fromkeys(executions))
+
+    def forget(self, execution: ExecutionId) -> None:
+        """Take this one up no more."""
+        self._stopped.pop(execution, None)
+
     async def start(self, plan: Plan, flow: FlowId, started: Started) -> None:
         """Make the start of an execution durable, and set it to work.
 
         Raises `InvalidInput` where the input does not fit, `Conflict` where the id is taken,
         `InvalidState` while draining, `StoreError`.
         """
-        if self._draining:
-            raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
+        hold = await self.hold()
         ledger, at = Ledger(), self._shell.clock.now()
         run = _begin(plan, started, at)
         records, events = [_first(ledger, started, at)], [started]
         commands = decide(run)
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
-        await self._begin_work(flow, run, ledger, records, [*events, *derived], commands)
+        await self._begin_work(flow, hold, run, ledger, records, [*events, *derived], commands)
 
     async def adopt(self, flow: FlowId, forked: Forked) -> None:
         """Make a fork durable, with the facts it took over, and set it to work. Raises as `start`."""
-        if self._draining:
-            raise InvalidState("this process is shutting down", hint="start it again, or elsewhere")
+        hold = await self.hold()
         events = [decode(record.body) for record in forked.records]
-        await self._begin_work(flow, forked.run, forked.ledger, forked.records, events, forked.owed)
+        await self._begin_work(flow, hold, forked.run, forked.ledger, forked.records, events, forked.owed)
 
     async def _begin_work(
         self,
         flow: FlowId,
+        hold: Hold,
         run: Run,
         ledger: Ledger,
         records: Sequence[Record],
@@ -100,23 +141,36 @@ class Driver:
     ) -> None:
         row = restate(_row(run.plan, flow, run.started, records[0].at, len(records)), run)
         async with self.alone(row.id):
-            if not await self._journal.create(row, records):
+            if not await self._create(row, records, hold):
                 raise Conflict(f"execution {row.id} exists already")
             self._observer.recorded(row, records, events)
-            self._set_to_work(Drive(run, ledger, row, self._shell, self._journal, self._observer), commands)
+            self._set_to_work(
+                Drive(run, ledger, row, hold, self._shell, self._journal, self._observer), commands
+            )
+
+    async def _create(self, row: Execution, records: Sequence[Record], hold: Hold) -> bool:
+        try:
+            return await self._create_in_journal(row, records, hold.number)
+        except LeaseLost:
+            self.presence.lose(hold)
+            raise
+        except StoreError:
+            # Its answer may have got lost: what has begun must not stand still.
+            self._stopped[row.id] = None
+            raise
 
     def alone(self, execution: ExecutionId) -> asyncio.Lock:
         """Held by whoever brings an execution to work, so that it is not driven twice."""
         return self._locks.setdefault(execution, asyncio.Lock())
 
-    def resume(self, plan: Plan, row: Execution, records: Sequence[Record]) -> None:
+    def resume(self, plan: Plan, row: Execution, records: Sequence[Record], hold: Hold) -> None:
         """Take an execution up where its journal ends, and set it to work.
 
-        The caller is `alone` with it since before it read the journal. Raises
+        The caller is `alone` with it since before it read the journal, and took it before. Raises
         `JournalMismatch` where the journal does not follow from the plan.
         """
         replayed = replay(plan, records)
-        drive = Drive(replayed.run, replayed.ledger, row, self._shell, self._journal, self._observer)
+        drive = Drive(replayed.run, replayed.ledger, row, hold, self._shell, self._journal, self._observer)
         owed = []
         for command in replayed.owed:
             if isinstance(command, CallAgent) and self._unknown(command):
@@ -133,6 +187,10 @@ class Driver:
         if self._draining:
             # It was made durable while the drain began: it stops at once, and recovery finds it.
             drive.drain()
+        if drive.hold.lost:
+            # Likewise while its lease was lost: another process has it, or will.
+            self._stopped[drive.row.id] = None
+            return
         task = asyncio.get_running_loop().create_task(self._drive(drive, commands))
         self._drives[drive.row.id] = drive, task
         # A failure is told to those who wait; where nobody does, recovery meets it again.
@@ -141,8 +199,23 @@ class Driver:
     async def _drive(self, drive: Drive, commands: Sequence[Command]) -> None:
         try:
             await drive.drive(commands)
+        except LeaseLost:
+            self._stopped[drive.row.id] = None
+            self.presence.lose(drive.hold)
+            raise
+        except (StoreError, Conflict):
+            self._stopped[drive.row.id] = None
+            raise
         finally:
             del self._drives[drive.row.id]
+
+    def _forsake(self, hold: Hold) -> None:
+        """A lease was lost: drop what is driven under it, telling nobody that it has ended."""
+        for execution, (drive, task) in list(self._drives.items()):
+            if drive.hold is hold:
+                self._stopped[execution] = None
+                if task is not asyncio.current_task():
+                    task.cancel()
 
     async def settled(self, execution: ExecutionId) -> None:
         """Returns once an execution at work here has stopped, or waits for an answer from outside.
@@ -165,13 +238,14 @@ class Driver:
         Its time runs on: what became due meanwhile happens when it is resumed. Raises
         `InvalidState` where it is not at work here, or came to its end first.
         """
-        drive = self._at_work(execution)
-        drive.drain()
-        await self.ended(execution)
-        if drive.run.finished is not None:
-            raise InvalidState(f"execution {execution} has finished: {drive.row.status}")
         async with self.alone(execution):
-            await self._journal.append(execution, [], replace(drive.row, status="paused"))
+            drive = self._at_work(execution)
+            drive.drain()
+            await self.ended(execution)
+            if drive.run.finished is not None:
+                raise InvalidState(f"execution {execution} has finished: {drive.row.status}")
+            paused = replace(drive.row, status="paused")
+            await self._journal.append(execution, [], paused, drive.hold.number)
 
     async def cancel(self, execution: ExecutionId, reason: str, by: str) -> None:
         """Have an execution end; returns once that is durable."""
@@ -192,8 +266,15 @@ class Driver:
         return frame.path
 
     async def drain(self, patience: float) -> None:
-        """Begin nothing new, let calls under way answer for `patience` seconds, then stop."""
+        """Begin nothing new, let calls under way answer for `patience` seconds, then stop.
+
+        What has not ended by then is free for other processes at once.
+        """
         self._draining = True
+        await self._drain(patience)
+        await self.presence.leave()
+
+    async def _drain(self, patience: float) -> None:
         for drive, _ in self._drives.values():
             drive.drain()
         tasks = [task for _, task in self._drives.values()]

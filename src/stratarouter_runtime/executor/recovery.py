@@ -1,61 +1,113 @@
-"""At start: every execution that has not finished is taken up where its journal ends.
+"""Whatever no living process drives is taken up where its journal ends.
 
-One that cannot be taken up is reported and left as it is; the others go on. Must never
-know: how a journal is replayed, or what an execution does.
+Executions are claimed a few at a time, so that several processes share them. One that cannot
+be taken up is reported and left as it is; the others go on. Must never know: how a journal
+is replayed, or what an execution does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import NotFound, StrataError
+from stratarouter_runtime.errors import NotFound, StoreError, StrataError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
-    from stratarouter_runtime.ports import Journal
+    from stratarouter_runtime.ports import Store
+
+CHUNK: Final = 32
+"""Executions claimed at a time."""
 
 
 class Recovery(Struct, frozen=True):
     """What recovery found: executions at work again, and those left, with the reason."""
 
-    resumed: tuple[ExecutionId, ...]
-    left: tuple[tuple[ExecutionId, StrataError], ...]
+    resumed: tuple[ExecutionId, ...] = ()
+    left: tuple[tuple[ExecutionId, StrataError], ...] = ()
+
+    def __add__(self, other: Recovery) -> Recovery:
+        return Recovery(self.resumed + other.resumed, self.left + other.left)
 
 
-async def recover(journal: Journal, plans: Plans, driver: Driver) -> Recovery:
-    """Resume all that has not finished, is not paused, and is not at work here yet. Raises `StoreError`."""
+async def recover(store: Store, plans: Plans, driver: Driver) -> Recovery:
+    """Take up what stopped here, and claim what nobody drives and is not paused. Raises `StoreError`."""
+    return await restart(store, plans, driver) + await claim(store, plans, driver)
+
+
+async def restart(store: Store, plans: Plans, driver: Driver) -> Recovery:
+    """Take up again what stopped here because the store failed. Raises `StoreError`."""
+    return await _resume(driver.stopped, store, plans, driver)
+
+
+async def claim(store: Store, plans: Plans, driver: Driver) -> Recovery:
+    """Take up everything that nobody drives. Raises `StoreError`."""
+    recovery = Recovery()
+    while True:
+        hold = await driver.hold()
+        claimed = await store.leases.claim(hold.number, CHUNK)
+        if not claimed:
+            return recovery
+        driver.stopped_here(claimed)
+        recovery += await _resume(claimed, store, plans, driver)
+
+
+async def sweep(store: Store, plans: Plans, driver: Driver) -> Recovery:
+    """Take up what this process owns and does not drive. Raises `StoreError`.
+
+    A start whose answer got lost may come true after its client was told that it failed.
+    """
+    hold = await driver.hold()
+    active = set(driver.active)
+    held = await store.leases.held(hold.number)
+    return await _resume([each for each in held if each not in active], store, plans, driver)
+
+
+async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
     resumed, left = [], []
-    for row in await journal.unfinished():
-        if row.status == "paused":
-            continue
+    for execution in executions:
         try:
-            if await resume(row.id, journal, plans, driver):
-                resumed.append(row.id)
+            if await resume(execution, store, plans, driver):
+                resumed.append(execution)
+        except StoreError:
+            raise
         except StrataError as error:
-            left.append((row.id, error))
+            left.append((execution, error))
     return Recovery(tuple(resumed), tuple(left))
 
 
-async def resume(execution: ExecutionId, journal: Journal, plans: Plans, driver: Driver) -> bool:
-    """Resume one execution, paused or not; False where it is at work here, or has finished by now.
+async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Driver) -> bool:
+    """Resume one execution, paused or not.
 
-    Raises `NotFound`, `JournalMismatch`, `StoreError`.
+    False where it is at work, here or in another process, or has finished. Raises `NotFound`,
+    `JournalMismatch`, `InvalidState` while draining, `StoreError`.
     """
     async with driver.alone(execution):
-        row = await journal.find(execution)
+        if execution in driver.active:
+            return False
+        hold = await driver.hold()
+        # From here on nobody else writes this journal.
+        mine = await store.leases.take(hold.number, execution)
+        row = await store.find(execution)
+        driver.forget(execution)
         if row is None:
             raise NotFound(f"no execution {execution}")
-        if execution in driver.active or row.status in ENDED:
+        if not mine or row.status in ENDED:
             return False
-        plan, records = await plans.get(row.plan), await journal.read(execution)
-        if row.status == "paused":
-            row = replace(row, status="running")
-            await journal.append(execution, [], row)
-        driver.resume(plan, row, records)
+        try:
+            plan, records = await plans.get(row.plan), await store.read(execution)
+            if row.status == "paused":
+                row = replace(row, status="running")
+                await store.append(execution, [], row, hold.number)
+        except StoreError:
+            driver.stopped_here([execution])
+            raise
+        driver.resume(plan, row, records, hold)
         return True

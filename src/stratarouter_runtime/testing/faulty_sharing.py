@@ -97,3 +97,7 @@ class FaultyMail(Mail):
     @override
     async def withdraw(self, letter: int) -> bool:
         return bool(await self._write(partial(self._kept.withdraw, letter)))
+
+    @override
+    async def discard(self, letter: int) -> None:
+        await self._write(partial(self._kept.discard, letter))
