@@ -7,6 +7,7 @@ holds nothing up. Must never know: what spans stand for.
 from __future__ import annotations
 
 import logging
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from stratarouter_runtime.errors import InvalidSetting
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v1/traces"
 SERVICE: Final = "stratarouter-runtime"
-_PATIENCE: Final = 5_000
-"""Milliseconds that sending gets at the end."""
+_PATIENCE: Final = 2.0
+"""Seconds that one request may take with all its repetitions, and that sending gets at the end."""
 
 
 class Exporter:
@@ -40,7 +41,9 @@ class Exporter:
             ) from error
         self._resource = Resource.create({"service.name": SERVICE, "service.version": version})
         self._scope = InstrumentationScope(SERVICE, version)
-        self._processor: Any = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + PATH))
+        self._processor: Any = BatchSpanProcessor(
+            OTLPSpanExporter(endpoint.rstrip("/") + PATH, timeout=_PATIENCE)
+        )
         # What the library cannot send it says again and again, in a thread: once is a line of ours.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
@@ -50,9 +53,10 @@ class Exporter:
             self._processor.on_end(self._readable(trace, span))
 
     def close(self) -> None:
-        """Send what waits, for a few seconds at most. Blocks."""
-        self._processor.force_flush(_PATIENCE)
-        self._processor.shutdown()
+        """Send what waits, for a few seconds at most: what then still waits is lost. Blocks."""
+        sending = Thread(target=self._processor.shutdown, daemon=True)
+        sending.start()
+        sending.join(2 * _PATIENCE)
 
     def _readable(self, trace: str, span: Span) -> Any:
         from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415 - an extra
