@@ -150,8 +150,12 @@ class Routers(Switch):
             return Decision(found.agent, "rule", rule=found.name, table=router.digest)
         if given is not None and given.route_id in router.routes:
             return Decision(given.route_id, "core", confidence=_core(given).confidence, table=router.digest)
-        (vector,) = await self._embedder.embed([asked.query])
-        return router.decide(asked.query, vector, self._embedder.identity)
+        return await self.ask(router, asked.query)
+
+    async def ask(self, router: Router, query: str) -> Decision:
+        """What a version of a table makes of a query, whatever the rules say."""
+        (vector,) = await self._embedder.embed([query])
+        return router.decide(query, vector, self._embedder.identity)
 
     # Tables.
 

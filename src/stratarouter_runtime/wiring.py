@@ -191,7 +191,9 @@ async def application(
             upkeep = asyncio.create_task(runtime.upkeep(claiming=claiming).run(), name="upkeep")
             closing.callback(upkeep.cancel)
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
-        yield Application(runtime, runtime.driver, opened, registry, observers, embedder, place, observatory, tenants)
+        yield Application(
+            runtime, runtime.driver, opened, registry, observers, embedder, place, observatory, tenants
+        )
 
 
 async def _edition(routers: Routers, tenant: Tenant) -> int:

@@ -91,7 +91,7 @@ async def test_an_unknown_field_is_answered_with_the_nearest_known_one(quick: Cl
 
 @pytest.mark.parametrize("name", LATER)
 async def test_an_option_of_a_later_version_is_refused_by_name(quick: Client, name: str) -> None:
-    place: dict[str, Any] = {name: {}} if name == "routing" else {"options": {name: {}}}
+    place: dict[str, Any] = {"options": {name: {}}}
     found = check_problem(
         await quick.post(json.dumps({"workflow_id": "a"} | place).encode()), 422, "not-supported"
     )

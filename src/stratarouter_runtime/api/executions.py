@@ -25,9 +25,11 @@ from stratarouter_runtime.api.models import (
     Options,
     ProofAnswer,
 )
+from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
+from stratarouter_runtime.reuse import Verdict
 from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.fork import Change
 
@@ -43,6 +45,9 @@ GRACE: Final = 1.0
 
 SECOND: Final = 1_000_000
 """In microseconds."""
+
+_KEYED: Final = Verdict(why="key")
+"""A request with a key has an execution of its own."""
 
 _KEY: Final = re.compile(r"[ -~]{1,255}")
 _WAIT: Final = re.compile(r"wait=(\d{1,9})")
@@ -81,6 +86,10 @@ async def execute(service: Service, request: Request) -> Reply:
         message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
         raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
     plan = await _plan(service, request.tenant, body, known)
+    if key is None:
+        wanted, wishes = _wanted(request, body, plan, None), _wishes(body.options)
+        row, verdict = await service.runtime.answer(wanted, wishes, manner.patience)
+        return await _outcome(service, request, row, plan, manner, verdict)
     execution = await _start(service, request, body, plan, key)
     if known is not None and known.status not in ENDED:
         raise _in_flight(known)
@@ -215,28 +224,45 @@ async def _pinned(service: Service, tenant: Tenant, digest: Digest, flow: str) -
 
 
 async def _start(
-    service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str | None
+    service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str
 ) -> ExecutionId:
-    options = body.options
     try:
-        return await service.runtime.start(
-            StartExecution(
-                plan=plan,
-                input=body.input,
-                flow=FlowId(body.workflow_id),
-                tenant=request.tenant,
-                key=key,
-                seed=None if options.seed is None else str(options.seed),
-                timeout=None if options.timeout_seconds is None else int(options.timeout_seconds * SECOND),
-                trace=request.trace_id,
-                span="" if request.place is None else request.place.span,
-                sampled=None if request.place is None else request.place.sampled,
-            )
-        )
+        return await service.runtime.start(_wanted(request, body, plan, key))
     except Conflict as error:
-        if key is None:
-            raise
         raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
+
+
+def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None) -> StartExecution:
+    options, place = body.options, request.place
+    return StartExecution(
+        plan=plan,
+        input=body.input,
+        flow=FlowId(body.workflow_id),
+        tenant=request.tenant,
+        key=key,
+        seed=None if options.seed is None else str(options.seed),
+        timeout=None if options.timeout_seconds is None else int(options.timeout_seconds * SECOND),
+        trace=request.trace_id,
+        span="" if place is None else place.span,
+        sampled=None if place is None else place.sampled,
+        queue=None if options.mode == "async" else options.queue_seconds,
+        scope=options.cache.scope,
+        fresh=not (options.enable_cache and options.cache.read),
+        routing=body.routing,
+    )
+
+
+def _wishes(options: Options) -> Wishes:
+    """What of earlier answers the caller wants."""
+    cache = options.cache
+    return Wishes(
+        read=options.enable_cache and cache.read,
+        keep=options.enable_cache and cache.keep,
+        max_age=None if cache.max_age_seconds is None else cache.max_age_seconds * SECOND,
+        threshold=cache.threshold,
+        scope=cache.scope,
+        tags=cache.tags,
+    )
 
 
 def _in_flight(known: Execution) -> Refused:
@@ -248,9 +274,13 @@ def _in_flight(known: Execution) -> Refused:
     )
 
 
-async def _outcome(service: Service, request: Request, row: Execution, plan: Plan, manner: Manner) -> Reply:
-    routing = views.routing((await service.runtime.history.journal(row.id)).events) if plan.router else ()
-    answer = views.execution(row, request.trace_id, routing)
+async def _outcome(
+    service: Service, request: Request, row: Execution, plan: Plan, manner: Manner, verdict: Verdict = _KEYED
+) -> Reply:
+    decided = plan.router and verdict.outcome != "hit"
+    routing = views.routing((await service.runtime.history.journal(row.id)).events) if decided else ()
+    cache = views.cache(verdict)
+    answer = views.execution(row, request.trace_id, routing, reuse=cache, coalesced=verdict.coalesced)
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     if row.status in ENDED:
         return Reply(answer, 200, applied)

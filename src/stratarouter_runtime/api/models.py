@@ -13,32 +13,51 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from stratarouter_runtime.ports import Status
 from stratarouter_runtime.state.difference import Difference
-from stratarouter_runtime.state.events import Why
+from stratarouter_runtime.state.events import Given, Why
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3600)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Text: TypeAlias = Annotated[str, Meta(max_length=1000)]
+Tag: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Hash: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 # Requests. An unknown field is refused, so that a slip never passes silently.
 
 
+class CacheOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How earlier answers may be used: a request can only ask for less than the settings allow.
+
+    `scope` is the user it is made for: nothing is reused across scopes. `tags` mark what is kept;
+    only what carries all of them is read.
+    """
+
+    read: bool = True
+    keep: bool = True
+    max_age_seconds: Annotated[int, Meta(ge=0, le=31_536_000)] | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
+    scope: Annotated[str, Meta(max_length=200)] = ""
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
+
+
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to execute. `enable_cache` is accepted; while there is no cache the answer says `bypass`."""
+    """How to execute. Without `enable_cache` no earlier answer is used, and this one is not kept."""
 
     enable_cache: bool = True
+    cache: CacheOptions = CacheOptions()
     timeout_seconds: Seconds | None = None
     mode: Literal["wait", "async"] = "wait"
     seed: Annotated[str, Meta(min_length=1, max_length=64)] | int | None = None
     plan: Hash | None = None
+    queue_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
 
 
 class ExecuteRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /api/v1/workflows/execute`."""
+    """`POST /api/v1/workflows/execute`. `routing` is what StrataRouter-Core decided beforehand."""
 
     workflow_id: Name
     input: Any = field(default_factory=dict)
     options: Options = Options()
+    routing: Given | None = None
 
 
 class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,10 +111,23 @@ class Latency(Struct, frozen=True):
     engine_ms: float
 
 
+class RefusedGate(Struct, frozen=True):
+    """An answer was near, and this gate said no."""
+
+    gate: str
+    why: str
+
+
 class Cache(Struct, frozen=True):
-    """Whether the answer came from the cache."""
+    """Whether the answer came from the cache, and from which execution; or why none was looked for."""
 
     outcome: Literal["hit", "miss", "bypass"] = "bypass"
+    why: str | UnsetType = UNSET
+    kind: Literal["exact", "normalised", "semantic", "coalesced"] | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    similarity: float | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    refused: tuple[RefusedGate, ...] | UnsetType = UNSET
 
 
 class Error(Struct, frozen=True):
@@ -245,6 +277,15 @@ class ExecutionList(Struct, frozen=True):
     next_cursor: str | None
 
 
+class ChangeEvent(Struct, frozen=True):
+    """The data of an event about an execution: its status, and since when."""
+
+    execution_id: str
+    workflow_id: str
+    status: Status
+    at: str
+
+
 class ValidationAnswer(Struct, frozen=True):
     """What the checker says of a flow: mistakes and warnings, each with line and column."""
 
@@ -327,3 +368,4 @@ class Problem(Struct, frozen=True):
     trace_id: str
     errors: tuple[Misplaced, ...] = ()
     hint: str = ""
+    violated: tuple[str, ...] | UnsetType = field(default=UNSET, name="violated-policies")

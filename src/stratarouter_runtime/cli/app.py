@@ -51,6 +51,10 @@ COMMANDS: Final = (
         "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
     ),
     Command("ps", f"{_CLI}.executions:ps", "List executions, newest first."),
+    Command("agents", f"{_CLI}.agents:agents", "List the agents of a project, or call one alone."),
+    Command("mcp", f"{_CLI}.mcp:mcp", "Offer the flows of a project as tools of MCP."),
+    Command("route", f"{_CLI}.routing:route", "Say for whom a text is, and why."),
+    Command("routing", f"{_CLI}.routing:routing", "Make the next version of a routing table."),
     Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
     Command("bench", f"{_CLI}.bench:bench", "Measure the runtime on this machine."),
     Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, encoder."),

@@ -1,0 +1,211 @@
+"""`strata route` and `strata routing fit`: ask a table, and make the next version of one.
+
+Must never know: how anything is weighed or learnt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import Struct
+
+from stratarouter_runtime import settings
+from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.cli.arguments import Json, Store
+from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
+from stratarouter_runtime.feedback import learn
+from stratarouter_runtime.ids import LOCAL
+from stratarouter_runtime.routing.explained import Decision
+from stratarouter_runtime.routing.rules import Question
+from stratarouter_runtime.routing.tables import Table, read_table
+from stratarouter_runtime.tcfp.text import Broken, Mapping, Node, Scalar, Sequence, read_text
+from stratarouter_runtime.wiring import Application, application
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.feedback import Remark
+    from stratarouter_runtime.routers import Routers
+    from stratarouter_runtime.routing.fitting import Report
+
+T = TypeVar("T")
+
+Tables = Annotated[
+    str, Parameter(help="The name of a table that has a promoted version, or a YAML or JSON file.")
+]
+
+
+class Measured(Struct, frozen=True):
+    """A version of a table: what examples it had not seen came to, and the share of feedback held out."""
+
+    version: str
+    examples: Report
+    feedback: float | None
+
+
+class Fit(Struct, frozen=True):
+    """What `routing fit --json` prints; `before` is the version promoted until now."""
+
+    table: str
+    before: Measured | None
+    after: Measured
+    remarks: int
+    held_out: int
+    promoted: bool
+
+
+def route(text: str, /, *, table: Tables = "agents", store: Store = None, json: Json = False) -> int:
+    """Say for whom a text is, and why; nothing is run.
+
+    A table in a file is fitted first, and kept nowhere. The exit code says whether a route was found.
+
+    Parameters
+    ----------
+    text
+        What has to be routed.
+    """
+    file = Path(table)
+    if file.is_file():
+        decision = _with(":memory:", lambda app: _ask_file(app, text, _read(file)))
+    else:
+        decision = _with(store, lambda app: _routers(app).decide(LOCAL, table, Question(text)))
+    sys.stdout.write((msgspec.json.encode(decision).decode() if json else _told(decision)) + "\n")
+    return Exit.OK if decision.route is not None else Exit.FAILED
+
+
+def routing(
+    action: Literal["fit"],  # noqa: ARG001 - the word is all that it says
+    /,
+    *,
+    table: Tables = "agents",
+    promote: Annotated[bool, Parameter(help="Have flows that are deployed from now on go by it.")] = False,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Make a new version of a routing table, from its utterances and from feedback.
+
+    Prints how well the version before and the new one do on examples that they have not seen. Nothing
+    goes by the new one until it is promoted.
+
+    Parameters
+    ----------
+    action
+        `fit`.
+    """
+    file = Path(table)
+    written = _read(file) if file.is_file() else None
+    made = _with(store, lambda app: _fit(app, table, written, promote=promote))
+    sys.stdout.write((msgspec.json.encode(made).decode() if json else _fitted(made)) + "\n")
+    return Exit.OK
+
+
+async def _ask_file(app: Application, text: str, table: Table) -> Decision:
+    routers = _routers(app)
+    await routers.add(LOCAL, await routers.fit(table), promote=True)
+    return await routers.decide(LOCAL, table.name, Question(text))
+
+
+async def _fit(app: Application, name: str, written: Table | None, *, promote: bool) -> Fit:
+    routers = _routers(app)
+    name = name if written is None else written.name
+    pointer = await routers.pointer(LOCAL, name)
+    if written is None and not pointer.promoted:
+        raise NotFound(
+            f"no version of a routing table '{name}' is promoted, and there is no such file",
+            hint="begin with a file: strata routing fit --table FILE --promote",
+        )
+    base = written or (await routers.router(LOCAL, name, pointer.promoted)).fitted.table
+    remarks = await app.runtime.feedback.all(LOCAL)
+    table, held = learn(base, remarks)
+    digest = await routers.add(LOCAL, await routers.fit(table), promote=promote)
+    before = await _measured(routers, name, pointer.promoted, held) if pointer.promoted else None
+    return Fit(name, before, await _measured(routers, name, digest, held), len(remarks), len(held), promote)
+
+
+async def _measured(routers: Routers, name: str, version: str, held: list[Remark]) -> Measured:
+    router = await routers.router(LOCAL, name, version)
+    right = [
+        (decision.route or "none") == remark.belongs
+        for remark in held
+        for decision in [await routers.ask(router, remark.query)]
+    ]
+    return Measured(version, router.fitted.report, sum(right) / len(right) if right else None)
+
+
+def _routers(app: Application) -> Routers:
+    routers = app.runtime.routers
+    assert routers is not None
+    return routers
+
+
+def _with(store: Path | str | None, work: Callable[[Application], Awaitable[T]]) -> T:
+    async def worked() -> T:
+        async with application(settings.load(), Registry([]), store=store) as app:
+            return await work(app)
+
+    return asyncio.run(worked())
+
+
+def _read(file: Path) -> Table:
+    """The table in a file. Raises `InvalidInput` that names its faults."""
+    try:
+        document = read_text(file.read_bytes(), max_bytes=64 * 1024 * 1024)
+    except OSError as error:
+        raise InvalidSetting(f"{file} cannot be read: {error.strerror}") from None
+    if document.root is None or document.diagnostics:
+        told = "; ".join(str(each) for each in document.diagnostics[:5])
+        raise InvalidInput(f"{file} cannot be read: {told}")
+    return read_table(_data(document.root))
+
+
+def _data(node: Node) -> Any:
+    match node:
+        case Scalar():
+            return node.data
+        case Sequence():
+            return [_data(item) for item in node.items]
+        case Mapping():
+            return {entry.key: _data(entry.value) for entry in node.entries}
+        case Broken():
+            return None
+
+
+def _told(decision: Decision) -> str:
+    if decision.by == "rule":
+        return f"{decision.route}  by rule {decision.rule}"
+    lines = [f"{decision.route or 'none'}  {_why(decision)}"]
+    lines += [
+        f"  {each.route:<32} score {each.score:.6f}  nearest {each.nearest:.3f}  words {each.lexical:.3f}"
+        for each in decision.candidates
+    ]
+    return "\n".join([*lines, *([f"  {decision.note}"] if decision.note else [])])
+
+
+def _why(decision: Decision) -> str:
+    if decision.method == "anything":
+        return f"is nearest, at {decision.confidence:g}"
+    verb = "reaches" if decision.route is not None else f"(nearest: {decision.best}) is below"
+    return f"{decision.confidence:g} {verb} the threshold {decision.threshold:g} ({decision.method})"
+
+
+def _fitted(made: Fit) -> str:
+    head = (
+        f"{made.table}: version {made.after.version[:12]}, {made.remarks} remarks, {made.held_out} held out"
+    )
+    rows = [("before", made.before), ("after", made.after)]
+    lines = [f"  {name:<7} {_figures(found)}" for name, found in rows if found is not None]
+    done = "promoted" if made.promoted else "not promoted: strata routing fit --promote does"
+    return "\n".join([head, *lines, f"  {done}"])
+
+
+def _figures(found: Measured) -> str:
+    seen = found.examples
+    told = f"right {seen.right:.1%} of {seen.queries}, right and accepted {seen.accepted:.1%}"
+    refused = f", none refused {seen.refused:.1%} of {seen.none}" if seen.none else ""
+    feedback = f", feedback right {found.feedback:.1%}" if found.feedback is not None else ""
+    return told + refused + feedback
