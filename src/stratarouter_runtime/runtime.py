@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
 from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.batches import Batches, Job
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.controls import Controls
 from stratarouter_runtime.deployments import Deployments
@@ -140,6 +141,9 @@ class Runtime(Flows):
             gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
+        self.batches = Batches(
+            store.shelf, self._plans, clock, self._item, store.find, lambda id_: self.controls.cancel(id_)
+        )
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
 
     # Flows called by flows.
@@ -346,6 +350,18 @@ class Runtime(Flows):
             if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
                 return row, reuse.verdict(looked, None if shared.led else row.id)
         raise AssertionError("unreachable")
+
+    async def _item(self, job: Job) -> tuple[Execution, Verdict]:
+        """Execute one item of a batch."""
+        request = StartExecution(
+            plan=await self._plans.get(job.item.plan),
+            input=job.item.input,
+            flow=job.item.flow,
+            tenant=job.tenant,
+            id=job.id,
+            timeout=job.timeout,
+        )
+        return await self.answer(request, job.wishes)
 
     async def _anew(self, request: StartExecution) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import deque
 from typing import Any
 
 import pytest
-from tests.http.stage import ECHO, HOLD, Client, check_problem
+from tests.http.stage import ASKING, ECHO, HOLD, Client, check_problem
 
 from stratarouter_runtime.api import streaming
 from stratarouter_runtime.api.app import create_app
 from stratarouter_runtime.api.exchange import Message
-from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ids import ExecutionId, Tenant
 
 
 def frames(body: str) -> list[dict[str, str]]:
@@ -55,15 +57,15 @@ async def test_there_are_no_events_of_an_unknown_execution(quick: Client) -> Non
 class Listener:
     """A client that stays connected, and leaves when told."""
 
-    def __init__(self, client: Client, execution: str) -> None:
-        path = f"/api/v1/executions/{execution}/events"
+    def __init__(self, client: Client, execution: str | None = None, seen: bytes | None = None) -> None:
+        path = "/api/v1/events" if execution is None else f"/api/v1/executions/{execution}/events"
         scope = {
             "type": "http",
             "method": "GET",
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [(b"host", b"127.0.0.1")],
+            "headers": [(b"host", b"127.0.0.1"), *([(b"last-event-id", seen)] if seen else [])],
             "root_path": "",
         }
         self.leave = asyncio.Event()
@@ -127,3 +129,48 @@ async def test_many_listen_to_one_execution(quick: Client) -> None:
     for listener in listeners:
         assert [(await listener.hear())["event"] for _ in range(2)] == ["returned", "finished"]
         await asyncio.wait_for(listener.done, 2)
+
+
+def statuses(heard: list[dict[str, str]]) -> list[str]:
+    return [json.loads(each["data"])["status"] for each in heard]
+
+
+async def test_what_happens_at_all_is_told_from_now_on(quick: Client) -> None:
+    await executed(quick)
+    listener = Listener(quick)
+    await asyncio.sleep(0)
+    await quick.deploy("asking", ASKING)
+    waiting = (await quick.execute("asking")).json()["execution_id"]
+    await quick.http.post(f"/api/v1/executions/{waiting}/answer", json={"step": "approve", "value": True})
+    heard = [await listener.hear() for _ in range(3)]
+    assert statuses(heard) == ["running", "waiting", "completed"]
+    assert {each["event"] for each in heard} == {"execution"}
+    assert {json.loads(each["data"])["execution_id"] for each in heard} == {waiting}
+    again = Listener(quick, seen=heard[1]["id"].encode())
+    assert await again.hear() == heard[2]
+    for each in (listener, again):
+        each.leave.set()
+        await asyncio.wait_for(each.done, 2)
+
+
+async def test_who_falls_behind_is_told_how_much_was_missed(
+    quick: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick.app.runtime.news, "_changes", deque(maxlen=3))
+    for _ in range(3):
+        await executed(quick)
+    listener = Listener(quick, seen=b"1")
+    missed = await listener.hear()
+    assert (missed["event"], json.loads(missed["data"])) == ("lagged", {"missed": 2})
+    assert statuses([await listener.hear() for _ in range(3)]) == ["completed", "running", "completed"]
+    listener.leave.set()
+    await asyncio.wait_for(listener.done, 2)
+
+
+async def test_nobody_hears_of_another_tenant(quick: Client) -> None:
+    news = quick.app.runtime.news
+    await executed(quick)
+    mine = news.read(Tenant("another"), 0, 0.01)
+    assert await anext(mine) is None
+    await executed(quick)
+    assert await anext(mine) is None

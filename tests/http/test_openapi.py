@@ -17,7 +17,10 @@ from stratarouter_runtime.api.contract import CONTRACTS
 from stratarouter_runtime.api.errors import KINDS
 from stratarouter_runtime.api.openapi import document
 
-DOCUMENT = document(ROUTES, "1.2.3")
+SAID = tuple(
+    (path, {name: of for name, of in methods.items() if of in CONTRACTS}) for path, methods in ROUTES
+)
+DOCUMENT = document(SAID, "1.2.3")
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 
 
