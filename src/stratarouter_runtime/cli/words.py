@@ -53,7 +53,7 @@ class Names:
         return name if self._taken[name] == 1 else step
 
 
-def say(event: Event) -> str:  # noqa: C901 - one case a fact
+def say(event: Event) -> str:  # noqa: C901, PLR0912 - one case a fact
     """What happened, without the step it happened to."""
     match event:
         case events.Started(plan=plan, seed=seed):
@@ -78,6 +78,8 @@ def say(event: Event) -> str:  # noqa: C901 - one case a fact
             return _TIMERS[timer]
         case events.CancelRequested(reason=why, by=by):
             return f"cancellation requested{f' by {by}' if by else ''}{f': {why}' if why else ''}"
+        case events.Migrated(plan=plan, by=by):
+            return f"goes on with plan {plan[:12]}{f', by {by}' if by else ''}"
         case events.Finished(status=status, failure=failure):
             return f"{status}{f': {reason(failure)}' if failure else ''}"
 
@@ -92,7 +94,7 @@ def question(asked: events.Asked) -> str:
 def step_of(event: Event) -> str | None:
     """The path of the step that a fact is about; None where it is about the whole execution."""
     match event:
-        case events.Started() | events.CancelRequested() | events.Finished():
+        case events.Started() | events.CancelRequested() | events.Migrated() | events.Finished():
             return None
         case _:
             return event.step

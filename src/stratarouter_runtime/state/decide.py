@@ -27,6 +27,7 @@ from stratarouter_runtime.state.events import (
     Failure,
     Finished,
     Interrupted,
+    Migrated,
     Returned,
     Scored,
     Started,
@@ -129,6 +130,8 @@ def unexpected(run: Run, event: Event) -> str | None:
             if frame is None:
                 return f"step {event.step or 'flow'!r} is not waiting for anything"
             return _unfit(frame, event)
+        case Migrated():
+            return "another plan is another run: see migration"
         case Started() | Dispatched() | Chosen() | Asked() | Finished():
             return f"a fact of kind {type(event).__name__} follows from the plan and cannot come from outside"
 

@@ -235,6 +235,13 @@ class CancelRequested(Struct, frozen=True, tag_field="t", tag="cancel", omit_def
     by: str = ""
 
 
+class Migrated(Struct, frozen=True, tag_field="t", tag="migrated", omit_defaults=True):
+    """From here on the execution runs another plan, on which all facts so far follow just the same."""
+
+    plan: Digest
+    by: str = ""
+
+
 class Finished(Struct, frozen=True, tag_field="t", tag="finished", omit_defaults=True):
     """The end. `undo_failed` are undos that could not be done, beside the failure itself."""
 
@@ -257,6 +264,7 @@ Event: TypeAlias = (
     | Answered
     | TimerFired
     | CancelRequested
+    | Migrated
     | Finished
 )
 

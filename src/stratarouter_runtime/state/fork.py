@@ -76,7 +76,7 @@ def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change:
     if change.input is not UNSET:
         started = replace(started, input=change.input)
     _check(change, events)
-    started = replace(started, id=execution, forked=started.id, deadline=None, parent=None)
+    started = replace(started, id=execution, plan=plan.digest, forked=started.id, deadline=None, parent=None)
     begun = _Fork(plan, started, at)
     for event in _facts(events[1:], change):
         begun.take(event)

@@ -17,14 +17,15 @@ from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.commands import Write
 from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
-from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.state.events import Migrated, Started
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.outstanding import Outstanding
 from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record
     from stratarouter_runtime.state.run import Run
@@ -35,6 +36,19 @@ _OTHER_PLAN: Final = (
     "the journal and the plan do not belong together: usually the flow, or a signature it uses, "
     "changed since the execution began; replay it with the plan it was started with"
 )
+
+
+_MIGRATED: Final = b'{"t":"migrated"'
+
+_NO_OTHERS: Final[Mapping[Digest, Plan]] = {}
+
+
+class Retold(Struct, frozen=True):
+    """A run on another plan: the state, what is owed, and the facts that follow next."""
+
+    run: Run
+    owed: Outstanding
+    due: tuple[Event, ...]
 
 
 class Replayed(Struct, frozen=True):
@@ -50,71 +64,125 @@ class Replayed(Struct, frozen=True):
         return tuple(self.outstanding.commands())
 
 
-def replay(plan: Plan, records: Sequence[Record]) -> Replayed:
-    """Derive a run from its journal.
+def replay(plan: Plan, records: Sequence[Record], others: Mapping[Digest, Plan] = _NO_OTHERS) -> Replayed:
+    """Derive a run from its journal; `others` are further plans that the journal names (`plans_of`).
 
     Raises `JournalMismatch` that names the first record that does not follow, what it says,
     and what the plan says instead.
     """
     if not records:
         raise JournalMismatch("the journal is empty", hint="the execution was never accepted")
-    ledger = Ledger()
+    ledger, plans = Ledger(), {**others, plan.digest: plan}
     ledger.check(records[0])
-    walk = _Walk(_first(plan, records[0]), ledger, Outstanding())
+    walk = _Walk(_first(plan, plans, records[0]), ledger, Outstanding())
     walk.decide()
-    return walk.along(records[1:])
+    for record in records[1:]:
+        event = walk.read(record)
+        if isinstance(event, Migrated):
+            walk = _moved(walk, plans, record, event, records)
+        else:
+            walk.take(record, event)
+    return walk.end()
+
+
+def retold(plan: Plan, records: Sequence[Record]) -> Retold:
+    """The run that a journal makes on another plan than it was written with.
+
+    Raises `JournalMismatch` for the first record that does not follow from it.
+    """
+    started = decode(records[0].body)
+    assert isinstance(started, Started)
+    walk = _Walk(_begun(plan, started, records[0]), Ledger(), Outstanding())
+    walk.decide()
+    for record in records[1:]:
+        event = decode(record.body)
+        if not isinstance(event, Migrated):
+            walk.take(record, event)
+    return Retold(walk.run, walk.owed, tuple(walk.due))
+
+
+def plans_of(records: Sequence[Record]) -> tuple[Digest, ...]:
+    """The plans that a journal names: the one it began with, and those it went on with."""
+    named = [record for record in records if record.seq == 0 or record.body.startswith(_MIGRATED)]
+    events = [decode(record.body) for record in named]
+    return tuple(event.plan for event in events if isinstance(event, Started | Migrated))
 
 
 def replay_on(restored: Restored, records: Sequence[Record]) -> Replayed:
     """Derive a run from where a snapshot left it, and the records behind that. Raises as `replay`."""
-    return _Walk(restored.run, restored.ledger, restored.owed).along(records)
+    walk = _Walk(restored.run, restored.ledger, restored.owed)
+    for record in records:
+        walk.take(record, walk.read(record))
+    return walk.end()
 
 
 class _Walk:
-    """Along a journal, record by record."""
+    """Along a journal, record by record. `due` are facts that follow, and have to come next."""
 
     def __init__(self, run: Run, ledger: Ledger, owed: Outstanding) -> None:
-        self._run = run
+        self.run = run
+        self.owed = owed
+        self.due: deque[Event] = deque()
         self._ledger = ledger
-        self._owed = owed
-        self._due: deque[Event] = deque()
 
-    def along(self, records: Sequence[Record]) -> Replayed:
-        for record in records:
-            self._ledger.check(record)
-            self._take(record, decode(record.body))
-        if self._due:
-            raise JournalMismatch(
-                f"the journal ends before {_name(self._due[0])}, which follows from it", hint=_OTHER_PLAN
-            )
-        return Replayed(self._run, self._ledger, self._owed)
+    def read(self, record: Record) -> Event:
+        self._ledger.check(record)
+        return decode(record.body)
 
-    def _take(self, record: Record, event: Event) -> None:
-        if self._due:
-            _compare(record, event, self._due.popleft())
+    def take(self, record: Record, event: Event) -> None:
+        if self.due:
+            _compare(record, event, self.due.popleft())
             return
-        reason = unexpected(self._run, event)
+        reason = unexpected(self.run, event)
         if reason is not None:
             raise _mismatch(record, event, reason)
-        self._owed.settle(event)
-        accept(self._run, event, record.at)
+        self.owed.settle(event)
+        accept(self.run, event, record.at)
         self.decide()
 
     def decide(self) -> None:
         """What follows is due, and what the shell must do is owed."""
-        for command in decide(self._run):
-            self._owed.note(command)
+        for command in decide(self.run):
+            self.owed.note(command)
             if isinstance(command, Write):
-                self._due.append(command.event)
+                self.due.append(command.event)
+
+    def on(self, plan: Retold) -> _Walk:
+        """The walk on another plan, from the same record on."""
+        walk = _Walk(plan.run, self._ledger, plan.owed)
+        walk.due = deque(plan.due)
+        return walk
+
+    def end(self) -> Replayed:
+        if self.due:
+            raise JournalMismatch(
+                f"the journal ends before {_name(self.due[0])}, which follows from it", hint=_OTHER_PLAN
+            )
+        return Replayed(self.run, self._ledger, self.owed)
 
 
-def _first(plan: Plan, record: Record) -> Run:
+def _moved(
+    walk: _Walk, plans: Mapping[Digest, Plan], record: Record, event: Migrated, records: Sequence[Record]
+) -> _Walk:
+    """On the plan that the execution went on with, where all that was before follows from that too."""
+    if walk.due:
+        _compare(record, event, walk.due.popleft())
+    if event.plan not in plans:
+        raise _mismatch(record, event, f"plan {event.plan[:12]}… is not at hand")
+    return walk.on(retold(plans[event.plan], records[: record.seq]))
+
+
+def _first(plan: Plan, plans: Mapping[Digest, Plan], record: Record) -> Run:
     started = decode(record.body)
     if not isinstance(started, Started):
         raise _mismatch(record, started, "a journal begins with the fact that the execution started")
-    if started.plan != plan.digest:
+    if started.plan not in plans:
         reason = f"the execution runs plan {started.plan[:12]}…, this is plan {plan.digest[:12]}…"
         raise _mismatch(record, started, reason)
+    return _begun(plans[started.plan], started, record)
+
+
+def _begun(plan: Plan, started: Started, record: Record) -> Run:
     try:
         return begin(plan, started, record.at)
     except Misfit as misfit:

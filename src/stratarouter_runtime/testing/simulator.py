@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from stratarouter_runtime.ids import LOCAL, StepPath
+from stratarouter_runtime.ids import LOCAL, Digest, StepPath
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import (
     AwaitAnswer,
@@ -114,7 +114,8 @@ class Simulator:
 
     `scores` gives the similarities for a query; `answers` the value for a step's question by
     path (steps without one are never answered), `verdicts` what is said of a call that a crash
-    interrupted (without one, that it did not happen); `cancel_at` asks for the end at that moment.
+    interrupted (without one, that it did not happen); `cancel_at` asks for the end at that
+    moment. `others` are further plans that a journal to be taken up may name.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Simulator:
         answers: Mapping[str, Any] | None = None,
         verdicts: Mapping[str, Any] | None = None,
         cancel_at: int | None = None,
+        others: Mapping[Digest, Plan] | None = None,
         seed: str = "00" * 16,
     ) -> None:
         self._plan = plan
@@ -136,6 +138,7 @@ class Simulator:
         self._doubted: set[str] = set()
         self._cancel_at = cancel_at
         self._seed = seed
+        self._others = others or {}
         self._due: list[_Due] = []
         self._number = 0
         self._now = START
@@ -155,7 +158,7 @@ class Simulator:
 
     def resume(self, records: Sequence[Record]) -> Simulated:
         """Take a journal up as recovery does after a crash, and run to the end."""
-        replayed = replay(self._plan, records)
+        replayed = replay(self._plan, records, self._others)
         self._records, self._ledger = list(records), replayed.ledger
         self._now = replayed.ledger.at
         self._doubted = {path for path, frame in replayed.run.live.items() if in_doubt(frame)}

@@ -43,6 +43,7 @@ SAID: list[tuple[Event, str]] = [
         events.Interrupted(STEP, attempt=2),
         "interrupted (attempt 2): whether it took effect is not known",
     ),
+    (events.Migrated(Digest("ab" * 32), "ann"), "goes on with plan abababababab, by ann"),
     (events.Answered(STEP, value=True, by="ann"), "answered by ann: true"),
     (events.TimerFired(STEP, "retry"), "tries again"),
     (events.CancelRequested("late", "ann"), "cancellation requested by ann: late"),
@@ -62,7 +63,7 @@ def test_the_table_above_holds_every_kind_of_fact() -> None:
 
 def test_only_facts_about_the_whole_have_no_step() -> None:
     whole = {type(event).__name__ for event, _ in SAID if step_of(event) is None}
-    assert whole == {"Started", "CancelRequested", "Finished"}
+    assert whole == {"Started", "CancelRequested", "Migrated", "Finished"}
 
 
 @pytest.mark.parametrize(("path", "name"), [("0", "a"), ("4/each[7]", "let[7]"), ("99", "99")])

@@ -38,6 +38,7 @@ EXAMPLES: list[tuple[Event, bytes]] = [
             b'"message":"no","data":{"why":[1,null]},"step":"2"}}'
         ),
     ),
+    (events.Migrated(plan=Digest("p"), by="ann"), b'{"t":"migrated","plan":"p","by":"ann"}'),
     (
         events.Interrupted(step=STEP, attempt=2),
         b'{"t":"interrupted","step":"2/do/0[7]","attempt":2}',
