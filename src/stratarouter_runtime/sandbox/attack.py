@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import AgentCall, Cell
+from stratarouter_runtime.sandbox import sweep
 from stratarouter_runtime.sandbox.probes import PROBES, WORKING
 from stratarouter_runtime.sandbox.walls import MIB
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PROBES: Final = "stratarouter_runtime.sandbox.probes"
 _PROGRAM: Final = "stratarouter_runtime.agents.inside.command"
+_SWEEP: Final = "stratarouter_runtime.sandbox.sweep"
 _VARIABLE: Final = "STRATA_ATTACK_SECRET"
 _LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 
@@ -85,18 +87,42 @@ async def attack(cells: Cells) -> AsyncIterator[Attempt]:
             except Exception as error:  # noqa: BLE001 - a level that is refused has been told, and is no worse
                 yield Attempt(target.name, "(none)", held=True, promised=True, how=str(error))
                 continue
-            for number, probe in enumerate(PROBES):
-                yield await _attempt(cells, target, probe, facts, number)
+            for probe in PROBES:
+                yield await _attempt(cells, target, probe, facts)
+            if target.cell.level != "process" and target.cell.program == _PROBES:
+                yield await _sweep(cells, target)
 
 
-async def _attempt(cells: Cells, target: Target, probe: str, facts: dict[str, Any], number: int) -> Attempt:
+async def _sweep(cells: Cells, target: Target) -> Attempt:
+    """Every call of the system that is on no list, or on that of the deadly ones."""
+    cell = replace(target.cell, program=_SWEEP, digest=Digest(f"{target.name} sweep"), cpu_seconds=5)
+    refused = sweep.refused_numbers(spawning=cell.spawning)
+    reply = await cells.call(cell, _call({"numbers": refused}))
+    answers = dict(zip(refused, reply.output or (), strict=False))
+    passed = [number for number in refused if answers.get(number) not in sweep.REFUSED]
+    ended = sweep.ended_numbers()
+    for number in ended:
+        alone = await cells.call(cell, _call({"numbers": [number]}))
+        if alone.failure is None or alone.failure.kind != "sandbox":
+            passed.append(number)
+    how = (
+        f"got through: {passed[:8]}"
+        if passed
+        else f"sandbox: {len(refused)} calls refused, {len(ended)} deadly"
+    )
+    return Attempt(target.name, "sweep", held=not passed, promised=True, how=how)
+
+
+def _call(given: dict[str, Any]) -> AgentCall:
+    return AgentCall(
+        ExecutionId("attack"), Tenant("attack"), Digest("attack"), seed="0", attempt=1, input=given
+    )
+
+
+async def _attempt(cells: Cells, target: Target, probe: str, facts: dict[str, Any]) -> Attempt:
     # A worker of its own for each: what one leaves behind is no help to the next.
     cell = replace(target.cell, digest=Digest(f"{target.name} {probe}"))
-    given = {"probe": probe, "facts": facts}
-    call = AgentCall(
-        ExecutionId("attack"), Tenant("attack"), Digest(f"{number}"), seed="0", attempt=1, input=given
-    )
-    reply = await cells.call(cell, call)
+    reply = await cells.call(cell, _call({"probe": probe, "facts": facts}))
     promised = target.cell.level != "process" or probe in ACCIDENTS
     if reply.failure is not None:
         how = f"{reply.failure.kind}: {reply.failure.message.splitlines()[-1]}"

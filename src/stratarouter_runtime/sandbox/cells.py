@@ -101,7 +101,7 @@ class BoxedCells(Cells):
             self._evict(housed)
         if self._living:
             await asyncio.wait(list(self._living), timeout=2)
-        self._zygotes.close()
+        await self._zygotes.close()
 
     def stats(self) -> CellStats:
         """What metrics show."""

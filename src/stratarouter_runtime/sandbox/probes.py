@@ -22,7 +22,7 @@ from typing import Any, Final
 
 _NEW_USER: Final = 0x10000000
 _IO_URING_SETUP: Final = 425
-_PTRACE_ATTACH: Final = 16
+_PTRACE_SEIZE: Final = 0x4206
 _MODULES: Final = ("json", "re", "decimal", "datetime", "hashlib", "statistics", "sqlite3", "zoneinfo", "csv")
 
 Facts = Mapping[str, Any]
@@ -89,8 +89,8 @@ def abstract_socket(facts: Facts) -> str:
 
 
 def ptrace(facts: Facts) -> int:
-    """Trace the server."""
-    return _kernel(_c().ptrace(_PTRACE_ATTACH, facts["server"], None, None))
+    """Trace the server, in the way that does not stop it where this succeeds."""
+    return _kernel(_c().ptrace(_PTRACE_SEIZE, facts["server"], None, None))
 
 
 def signal_server(facts: Facts) -> str:

@@ -6,7 +6,6 @@ Must never know: what workers do, or when one is wanted.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
@@ -22,6 +21,8 @@ from stratarouter_runtime.sandbox.wire import Born, Ended, Order
 
 _LARGEST: Final = 4096
 _PATIENCE: Final = 10.0
+_PAUSE: Final = 0.005
+_TRIES: Final = 200
 _MODULE: Final = "stratarouter_runtime.sandbox.zygote"
 
 _Message: TypeAlias = Born | Ended
@@ -51,6 +52,7 @@ class Zygotes:
         self._numbers = count(1)
         self._births: dict[int, _Birth] = {}
         self._decode = msgspec.json.Decoder(_Message).decode
+        self._reaping: set[asyncio.Task[None]] = set()
         self.started = 0
 
     async def worker(self, program: str, walls: Walls) -> Process:
@@ -78,10 +80,13 @@ class Zygotes:
         os.set_blocking(read_from, False)
         return Process(pid, handle, write_to, read_from, birth.ended)
 
-    def close(self) -> None:
-        """End the zygote, and with it every worker. It reaps what it can; `init` does the rest."""
+    async def close(self) -> None:
+        """End the zygote, and with it every worker."""
+        process = self._process
         if self._control is not None:
             self._lost()
+        if process is not None:
+            await _reaped(process)
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -145,7 +150,9 @@ class Zygotes:
             control.close()
         process, self._process = self._process, None
         if process is not None:
-            _reap(process)
+            reaping = asyncio.get_running_loop().create_task(_reaped(process))
+            self._reaping.add(reaping)
+            reaping.add_done_callback(self._reaping.discard)
         births, self._births = self._births, {}
         for number, birth in births.items():
             if not birth.born.done():
@@ -156,15 +163,12 @@ class Zygotes:
                 birth.ended.set_result(Ended(number, 9, 0.0, 0))
 
 
-def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Reap without waiting: it ends by itself soon after its socket has closed."""
-    loop = asyncio.get_running_loop()
-
-    def again(tries: int) -> None:
-        if process.poll() is None:
-            if tries == 0:
-                process.kill()
-            with contextlib.suppress(RuntimeError):
-                loop.call_later(0.02, again, tries - 1)
-
-    again(50)
+async def _reaped(process: subprocess.Popen[bytes]) -> None:
+    """Wait until it has ended, which it does by itself soon after its socket has closed."""
+    for _ in range(_TRIES):
+        if process.poll() is not None:
+            return
+        await asyncio.sleep(_PAUSE)
+    process.kill()
+    while process.poll() is None:
+        await asyncio.sleep(_PAUSE)
