@@ -226,6 +226,22 @@ class Compared(Struct, frozen=True):
     why: Why | None = None
 
 
+class CoreTable(Struct, frozen=True):
+    """A routing table as StrataRouter-Core takes it: one vector a route (little-endian float32)."""
+
+    digest: str
+    names: tuple[str, ...]
+    centroids: tuple[bytes, ...]
+
+
+class Core(Protocol):
+    """StrataRouter-Core in this process."""
+
+    async def decide(self, table: CoreTable, query: str, vector: bytes) -> Given | str:
+        """What Core decides; or why it did not, said behind "StrataRouter-Core". Raises nothing."""
+        ...
+
+
 class Switch(Protocol):
     """Finds for whom a query is: rules of the tenant, a decision that came along, tables, meaning."""
 
@@ -497,6 +513,10 @@ class Quotas(Protocol):
 
     async def spend(self, tenant: Tenant, limit: int, now: int) -> Spent:
         """Count a request, unless there were `limit` within the last minute."""
+        ...
+
+    async def requests(self, tenant: Tenant, now: int) -> int:
+        """Requests that were counted within the last minute."""
         ...
 
     async def started(self, tenant: Tenant, now: int) -> int:

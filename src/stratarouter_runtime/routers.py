@@ -17,7 +17,17 @@ from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, NotFound
-from stratarouter_runtime.ports import Asked, Clock, Compared, Embedder, Scorer, Shelf, Switch
+from stratarouter_runtime.ports import (
+    Asked,
+    Clock,
+    Compared,
+    Core,
+    CoreTable,
+    Embedder,
+    Scorer,
+    Shelf,
+    Switch,
+)
 from stratarouter_runtime.routing import rules as ruling
 from stratarouter_runtime.routing.explained import MAX_QUERY, Decision, check_query
 from stratarouter_runtime.routing.tables import Table, check
@@ -60,16 +70,27 @@ class Held(Struct, frozen=True):
 
 
 class Routers(Switch):
-    """Decides for whom queries are. `agents` lists those a rule may name; None where any may be named."""
+    """Decides for whom queries are. `agents` lists those a rule may name; None where any may be named.
+
+    With a `core`, StrataRouter-Core decides between the candidates that a table knows, as far as it does.
+    """
 
     def __init__(
-        self, shelf: Shelf, scorer: Scorer, embedder: Embedder, clock: Clock, agents: Known | None = None
+        self,
+        shelf: Shelf,
+        scorer: Scorer,
+        embedder: Embedder,
+        clock: Clock,
+        agents: Known | None = None,
+        core: Core | None = None,
     ) -> None:
         self._shelf = shelf
         self._scorer = scorer
         self._embedder = embedder
         self._clock = clock
         self._agents = agents
+        self._core = core
+        self._tables: OrderedDict[str, CoreTable] = OrderedDict()
         self._routers: OrderedDict[tuple[Tenant, str], Router] = OrderedDict()
         self._rules: dict[Tenant, Held] = {}
 
@@ -114,6 +135,10 @@ class Routers(Switch):
     async def _by_table(self, query: str, names: Sequence[str], router: Router, note: str) -> Compared:
         text = query[:MAX_QUERY]
         (vector,) = await self._embedder.embed([text])
+        beside = await self._beside(router, names, text, vector)
+        if isinstance(beside, Given):
+            return Compared((), _core(beside))
+        note = "; ".join(part for part in (note, beside) if part)
         decision = router.decide(text, vector, self._embedder.identity, names)
         scores = {candidate.route: candidate.score for candidate in decision.candidates}
         why = Why(
@@ -127,6 +152,19 @@ class Routers(Switch):
             note="; ".join(part for part in (note, decision.note) if part),
         )
         return Compared(tuple(scores.get(name, 0.0) for name in names), why)
+
+    async def _beside(self, router: Router, names: Sequence[str], text: str, vector: bytes) -> Given | str:
+        """What StrataRouter-Core decides where it is asked; else why it did not, or nothing."""
+        if self._core is None:
+            return ""
+        digest = f"{router.digest} {' '.join(names)}"
+        table = self._tables.get(digest)
+        if table is None:
+            table = self._tables[digest] = CoreTable(digest, tuple(names), router.centroids(names))
+            if len(self._tables) > _AT_WORK:
+                self._tables.popitem(last=False)
+        found = await self._core.decide(table, text, vector)
+        return found if isinstance(found, Given) else f"StrataRouter-Core {found}"
 
     # What people ask.
 
@@ -300,14 +338,10 @@ def _version(name: str, digest: str) -> str:
 
 def _core(given: Given) -> Why:
     """What Core says is not calibrated: it is told, and compared with nothing."""
-    runners = sorted(
-        ((-score, name) for name, score in given.scores.items() if name != given.route_id and isfinite(score))
-    )
     return Why(
         "core",
         given.route_id,
         confidence=given.confidence if isfinite(given.confidence) else 0.0,
-        runner_up=runners[0][1] if runners else "",
         note="the confidence is StrataRouter-Core's own, and not calibrated",
     )
 

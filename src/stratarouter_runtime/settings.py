@@ -89,6 +89,8 @@ class Settings(Struct, frozen=True):
     """What texts are compared with when a flow routes."""
     encoder_path: Path | None = None
     """A mirrored copy of the encoder's model; None uses the installed package."""
+    routing_core: bool = False
+    """Whether StrataRouter-Core decides where a routing table knows all candidates."""
 
 
 class _Tier(Tier, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +136,7 @@ SOURCES: Final = (
     Source("cache_memory_mb", "cache.memory_mb", "STRATA_CACHE_MEMORY_MB"),
     Source("encoder", "encoder.name", "STRATA_ENCODER"),
     Source("encoder_path", "encoder.path", "STRATA_ENCODER_PATH"),
+    Source("routing_core", "routing.core", "STRATA_ROUTING_CORE"),
 )
 
 

@@ -23,7 +23,7 @@ from stratarouter_runtime.batch.coalescer import Coalescer
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
-from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.errors import InvalidSetting, StoreLocked
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
@@ -38,11 +38,12 @@ from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
 from stratarouter_runtime.settings import load, variables
 from stratarouter_runtime.storage.memory import MemoryStore
-from stratarouter_runtime.storage.sqlite import open_readonly, open_store
+from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.workshop import Workshop
+    from stratarouter_runtime.bridge.core import GuardedCore
     from stratarouter_runtime.ids import AgentName
     from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
     from stratarouter_runtime.sandbox.cells import BoxedCells
@@ -70,6 +71,13 @@ class Application(Struct, frozen=True):
     """What is counted, written down and told of it."""
     tenancy: Tenancy
     """Who may call, and how much."""
+
+
+class Office(Struct, frozen=True):
+    """A store for those who look after it: its documents may be written, and all of it read."""
+
+    store: Store
+    tenancy: Tenancy
 
 
 def open_project(folder: Path) -> Registry:
@@ -164,8 +172,9 @@ async def application(
         reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenant))
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))
+        core = _open_core(closing) if settings.routing_core else None
         routers = Routers(
-            opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant)
+            opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant), core
         )
         roster = Roster(opened.shelf, _guests(settings), registry)
         closing.push_async_callback(roster.close)
@@ -183,7 +192,7 @@ async def application(
             roster=roster,
             gate=tenants.gate,
         )
-        observatory = _observe(runtime, opened, observers)
+        observatory = _observe(runtime, opened, observers, registry, reuse, tenants)
         if settings.trace_endpoint is not None:
             _trace(settings.trace_endpoint, observatory, registry, closing)
         closing.push_async_callback(observatory.close)
@@ -191,6 +200,7 @@ async def application(
             upkeep = asyncio.create_task(runtime.upkeep(claiming=claiming).run(), name="upkeep")
             closing.callback(upkeep.cancel)
         closing.push_async_callback(runtime.driver.drain, PATIENCE)
+        closing.push_async_callback(runtime.batches.close)
         yield Application(
             runtime, runtime.driver, opened, registry, observers, embedder, place, observatory, tenants
         )
@@ -217,7 +227,9 @@ def _reuse(
     return Reuse(cache, Coalescer(), clock, defaults, edition)
 
 
-def _observe(runtime: Runtime, store: Store, observers: Fanout) -> Observatory:
+def _observe(
+    runtime: Runtime, store: Store, observers: Fanout, registry: Registry, reuse: Reuse, tenants: Tenancy
+) -> Observatory:
     """Introduce the parts that count to what gathers their figures: one line each."""
     observatory = Observatory(store, runtime.flows.at_hand)
     observers.add(observatory.telemetry)
@@ -226,6 +238,14 @@ def _observe(runtime: Runtime, store: Store, observers: Fanout) -> Observatory:
     metrics.add("driver", runtime.driver.stats)
     metrics.add("feed", runtime.feed.stats)
     metrics.add("observers", observers.stats)
+    metrics.add("agents", registry.stats)
+    metrics.add("limits", tenants.gate.stats)
+    metrics.add("cache", reuse.cache.ledger.stats)
+    metrics.add("coalescing", reuse.flights.stats)
+    metrics.add("batches", runtime.batches.stats)
+    for held in registry.holding:
+        if isinstance(held, LazyCells):
+            metrics.add("cells", held.stats)
     metrics.add("process", Process(installed_version, SystemClock().now()).stats)
     observatory.health.add("store", partial(_writable, store))
     return observatory
@@ -266,6 +286,19 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
     return _open_file(store or settings.store, readonly=readonly)
 
 
+@asynccontextmanager
+async def administration(settings: Settings, *, store: Path | str | None = None) -> AsyncIterator[Office]:
+    """What is about tenants, for commands: also of a store that a server owns. Raises `StoreError`."""
+    try:
+        opened, _ = await _open_store(settings, store, readonly=False)
+    except StoreLocked:
+        opened = open_beside(Path(settings.store if store is None else store))
+    try:
+        yield Office(opened, tenancy(settings, opened, SystemClock(), SystemEntropy()))
+    finally:
+        await opened.close()
+
+
 async def reach(settings: Settings) -> tuple[str, float]:
     """Where the store of the settings is, and the seconds that a small answer from it takes.
 
@@ -298,6 +331,16 @@ async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tup
         url, connections=settings.database_max_connections, span=settings.database_lease_seconds
     )
     return opened, opened.place
+
+
+def _open_core(closing: AsyncExitStack) -> GuardedCore:
+    """StrataRouter-Core, as soon as something asks it. Raises `InvalidSetting` where it is not installed."""
+    from stratarouter_runtime.bridge.core import GuardedCore, check_installed  # noqa: PLC0415 - start-up cost
+
+    check_installed()
+    core = GuardedCore(SystemClock())
+    closing.callback(core.close)
+    return core
 
 
 async def _names(runtime: Runtime, tenant: Tenant) -> list[str]:

@@ -171,11 +171,11 @@ async def test_a_rule_of_the_tenant_overrides_what_is_meant(client: Client) -> N
 
 async def test_what_core_decided_takes_the_place_of_meaning(client: Client) -> None:
     await client.deploy("routed", ROUTED)
-    given = {"route_id": "say", "confidence": 0.9, "scores": {"say": 0.9, "tell": 0.3}, "latency_ms": 0.4}
+    given = {"route_id": "say", "confidence": 0.9, "scores": {"semantic": 0.9}, "latency_ms": 0.4}
     found = await run(client, "tell the truth", routing=given)
     (decision,) = found["routing"]
     assert (decision["agent"], decision["by"], decision["scores"]) == ("say", "core", [])
-    assert decision["why"]["runner_up"] == "tell"
+    assert decision["why"]["confidence"] == 0.9
     again = await client.http.post(f"/api/v1/executions/{found['execution_id']}/replay")
     assert again.json()["reproducible"] is True
 

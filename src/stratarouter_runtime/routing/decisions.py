@@ -42,6 +42,11 @@ class Router:
         """The names of its routes."""
         return self._names
 
+    def centroids(self, names: Sequence[str]) -> tuple[bytes, ...]:
+        """One vector for each of these routes: little-endian float32."""
+        rows = self._model.centroids
+        return tuple(rows[self._numbers[name]].astype("<f4").tobytes() for name in names)
+
     def covers(self, names: Sequence[str]) -> bool:
         """Whether all of these are routes of it."""
         return all(name in self._numbers for name in names)

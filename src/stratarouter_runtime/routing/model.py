@@ -93,6 +93,11 @@ class Model:
             features,
         )
 
+    @property
+    def centroids(self) -> Matrix:
+        """The direction of each route: the mean of its examples, brought to length 1."""
+        return self._centroids
+
     def _fused(
         self, vector: Vector, lexical: npt.NDArray[np.float64], among: Mask | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
