@@ -15,6 +15,8 @@ ROWS: Final = {
     "driver": "At work",
     "store": "Store",
     "http": "HTTP",
+    "agents": "Circuit breakers",
+    "cells": "Code behind walls",
     "feed": "Watchers",
     "traces": "Traces",
     "observers": "Observers",

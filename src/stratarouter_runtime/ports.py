@@ -673,9 +673,9 @@ class Observer(Protocol):
         ...
 
 
-Source: TypeAlias = "Callable[[], Struct]"
+Source: TypeAlias = "Callable[[], Struct | None]"
 """The statistics of a part as they stand now: a frozen record, read whenever somebody asks.
 
 Its fields are numbers, `tally.Distribution`s, or maps to either from a label (or a tuple of labels).
-It is called on the loop, must not wait, and never raises.
+It is called on the loop, must not wait, and never raises. None where the part is not at work yet.
 """

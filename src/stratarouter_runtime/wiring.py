@@ -242,7 +242,6 @@ def _observe(
     metrics.add("limits", tenants.gate.stats)
     metrics.add("cache", reuse.cache.ledger.stats)
     metrics.add("coalescing", reuse.flights.stats)
-    metrics.add("batches", runtime.batches.stats)
     for held in registry.holding:
         if isinstance(held, LazyCells):
             metrics.add("cells", held.stats)

@@ -66,5 +66,5 @@ async def test_the_status_tells_what_runs_here(client: Client) -> None:
     found = (await client.http.get("/api/v1/status")).json()
     assert set(found) == {"status", "version", "store", "uptime_seconds", "isolation", "parts"}
     assert found["store"] == client.app.place
-    assert found["parts"]["driver"] == {"active": 0}
+    assert found["parts"]["driver"] == {"active": 0, "stopped": 0, "leases_lost": 0}
     assert set(found["parts"]["store"]["commit_seconds"]) == {"count", "sum"}

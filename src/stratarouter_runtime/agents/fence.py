@@ -28,6 +28,7 @@ class Fenced(Agent):
         self.name = agent.name
         self.signature = agent.signature
         self.digest = agent.digest
+        self.operation = agent.operation
         self.agent = agent
         self._clock = workshop.clock
         self._secrets = workshop.secrets

@@ -5,11 +5,14 @@ Must never know: kinds of agents, or where they were found.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+from msgspec import Struct
 from typing_extensions import override
 
+from stratarouter_runtime.breaker import Breaker
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ports import Agent
 from stratarouter_runtime.tcfp.registry import LinkableAgent
@@ -22,6 +25,13 @@ class Closing(Protocol):
     async def close(self) -> None:
         """Let go; it may be used again, and then takes it up anew."""
         ...
+
+
+class RegistryStats(Struct, frozen=True):
+    """Circuit breakers by their state, and how often one has opened."""
+
+    breakers: Mapping[str, int]
+    opened: int
 
 
 class Registry(Mapping[str, Agent]):
@@ -60,6 +70,18 @@ class Registry(Mapping[str, Agent]):
             name: LinkableAgent(agent.name, agent.signature, agent.digest)
             for name, agent in self._agents.items()
         }
+
+    @property
+    def holding(self) -> tuple[Closing, ...]:
+        """What the agents share."""
+        return self._holding
+
+    def stats(self) -> RegistryStats:
+        """How the circuits of the agents stand, of those that have one."""
+        circuits = [getattr(agent, "breaker", None) for agent in self._agents.values()]
+        breakers = [each for each in circuits if isinstance(each, Breaker)]
+        states: Counter[str] = Counter(breaker.state for breaker in breakers)
+        return RegistryStats(dict(states), sum(breaker.opened for breaker in breakers))
 
     async def close(self) -> None:
         """Let go of what agents hold: connections, threads."""

@@ -33,6 +33,13 @@ class Shared(Struct, Generic[T], frozen=True):
     led: bool
 
 
+class CoalescerStats(Struct, frozen=True):
+    """Work in flight, and who waits for it."""
+
+    flights: int
+    waiters: int
+
+
 @dataclass(slots=True, eq=False)
 class _Flight:
     key: str
@@ -54,6 +61,10 @@ class Coalescer:
 
     def __len__(self) -> int:
         return len(self._flights)
+
+    def stats(self) -> CoalescerStats:
+        """Who shares what at this moment."""
+        return CoalescerStats(len(self._flights), sum(flight.waiters for flight in self._flights.values()))
 
     async def share(
         self,

@@ -6,6 +6,7 @@ Must never know: who reads them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -39,6 +40,17 @@ class Counts(Struct, frozen=True):
     differing: int = 0
     wrong_at_most: float | None = None
     """With 95 % confidence, by the shadow sample; None without one."""
+
+
+class Totals(Struct, frozen=True):
+    """What became of all questions: by outcome, by the gate that refused, by fault; and what was saved."""
+
+    outcomes: dict[str, int]
+    refused: dict[str, int]
+    faults: dict[str, int]
+    saved_usd: float
+    saved_tokens: int
+    saved_seconds: float
 
 
 class Ledger:
@@ -77,6 +89,20 @@ class Ledger:
             for space in spaces
         ]
 
+    def stats(self) -> Totals:
+        """Everything together: for metrics, which know no tenant."""
+        usd, tokens, ms = (
+            (sum(each) for each in zip(*self._saved.values(), strict=True)) if self._saved else _NONE
+        )
+        return Totals(
+            outcomes=_sum(self._numbers.values()),
+            refused=_sum(self._refused.values()),
+            faults=_sum(self._faults.values()),
+            saved_usd=usd,
+            saved_tokens=int(tokens),
+            saved_seconds=ms / 1_000,
+        )
+
     def _counts(self, places: list[tuple[str, str]]) -> Counts:
         numbers: Counter[str] = Counter()
         refused: Counter[str] = Counter()
@@ -104,6 +130,16 @@ class Ledger:
         place = (tenant, space)
         known = place in self._numbers or len(self._numbers) < SPACES
         return place if known else (tenant, "")
+
+
+_NONE: Final = (0.0, 0.0, 0.0)
+
+
+def _sum(counters: Iterable[Counter[str]]) -> dict[str, int]:
+    together: Counter[str] = Counter()
+    for counter in counters:
+        together.update(counter)
+    return dict(together)
 
 
 _NUMBERS: Final = (

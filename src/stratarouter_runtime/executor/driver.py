@@ -48,9 +48,11 @@ Create: TypeAlias = "Callable[[Execution, Sequence[Record], Lease], Awaitable[bo
 
 
 class DriverStats(Struct, frozen=True):
-    """Executions at work in this process."""
+    """Executions at work here, those that stand still because their store failed, and leases lost."""
 
     active: int
+    stopped: int
+    leases_lost: int
 
 
 class Driver:
@@ -77,7 +79,7 @@ class Driver:
 
     def stats(self) -> DriverStats:
         """How many are at work."""
-        return DriverStats(len(self._drives))
+        return DriverStats(len(self._drives), len(self._stopped), self.presence.losses)
 
     @property
     def active(self) -> list[ExecutionId]:

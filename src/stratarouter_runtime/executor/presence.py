@@ -7,12 +7,15 @@ process goes on under a new one, like any other. Must never know: executions.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from stratarouter_runtime.errors import LeaseLost, StoreError
 from stratarouter_runtime.sharing import Lease, Leases
+
+_LOG: Final = logging.getLogger(__name__)
 
 KEEPS: Final = 3
 """How often a lease is kept while it would hold."""
@@ -49,6 +52,8 @@ class Presence:
         self._entering = asyncio.Lock()
         self._keeping: asyncio.Task[None] | None = None
         self._steady_from = 0.0
+        self.losses = 0
+        """Leases that were taken from this process so far."""
 
     @property
     def held(self) -> Hold | None:
@@ -100,6 +105,8 @@ class Presence:
         if hold.lost:
             return
         hold.lost = True
+        self.losses += 1
+        _LOG.warning("the lease %d of this process was taken: others go on with its executions", hold.number)
         if self._held is hold:
             self._held = None
         self._forsake(hold)

@@ -6,6 +6,7 @@ What is scraped is good for a second, however many ask. Must never know: a part.
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.observability.exposition import lines
@@ -46,8 +47,9 @@ class Metrics:
         return frozenset(self._sources)
 
     def snapshot(self) -> Mapping[str, Struct]:
-        """What every source says now."""
-        return {name: source() for name, source in self._sources.items()}
+        """What every source says now that is at work."""
+        said = {name: source() for name, source in self._sources.items()}
+        return {name: stats for name, stats in said.items() if stats is not None}
 
     async def scrape(self) -> bytes:
         """The figures as Prometheus reads them, at most a second old."""
@@ -70,14 +72,17 @@ class Metrics:
     async def _render(self) -> bytes:
         pieces: list[str] = []
         length = 0
-        said: dict[str, Struct] = {}
+        said: dict[str, Struct | None] = {}
         for metric in self._table:
             source = self._sources.get(metric.source)
             if source is None:
                 continue
             if metric.source not in said:
                 said[metric.source] = source()
-            for piece in lines(metric, getattr(said[metric.source], metric.field)):
+            stats = said[metric.source]
+            if stats is None:
+                continue
+            for piece in lines(metric, attrgetter(metric.field)(stats)):
                 pieces.append(piece)
                 length += len(piece)
                 if length > PIECE:

@@ -18,7 +18,10 @@ PREFIX: Final = "stratarouter_"
 
 
 class Metric(Struct, frozen=True):
-    """One family. `source` and `field` say whose figure it is; `labels` name the parts of its keys."""
+    """One family. `source` and `field` (with dots where it lies deeper) say whose figure it is.
+
+    `labels` name the parts of its keys.
+    """
 
     name: str
     kind: Kind
@@ -60,6 +63,8 @@ METRICS: Final = (
         "workflow",
     ),
     _gauge("executions_active", "Executions at work in this process.", "driver.active"),
+    _gauge("executions_stopped", "Executions that stand still because their store failed.", "driver.stopped"),
+    _counter("leases_lost_total", "Times the lease of this process was taken.", "driver.leases_lost"),
     _counter("executions_taken_up_total", "Executions that another process began.", "facts.taken_up"),
     _counter("steps_total", "Steps that came to their end, by what they did.", "facts.steps", "kind"),
     _counter("retries_total", "Attempts made because an earlier one failed.", "facts.retries"),
@@ -105,6 +110,35 @@ METRICS: Final = (
     ),
     _gauge("http_requests_active", "Requests being answered.", "http.active"),
     _gauge("event_streams", "Watchers of executions: open event streams, and who waits.", "feed.watchers"),
+    # Agents behind their fences, and in their boxes.
+    _gauge("breakers", "Circuit breakers of agents, by their state.", "agents.breakers", "state"),
+    _counter("breaker_openings_total", "Times a circuit breaker has opened.", "agents.opened"),
+    _gauge("sandbox_workers", "Processes that run code behind walls.", "cells.workers"),
+    _counter("sandbox_calls_total", "Calls of code behind walls.", "cells.calls"),
+    _counter("sandbox_failures_total", "Calls of code behind walls that failed.", "cells.failures", "kind"),
+    _gauge("governor_cpu_cores", "Processors that may be given out.", "cells.governor.cpu"),
+    _gauge("governor_cpu_used_cores", "Processors given out.", "cells.governor.cpu_used"),
+    _gauge("governor_memory_bytes", "Memory to give out.", "cells.governor.memory", unit="bytes"),
+    _gauge("governor_memory_used_bytes", "Memory given out.", "cells.governor.memory_used", unit="bytes"),
+    _gauge("governor_waiting", "Calls that wait for room on the machine.", "cells.governor.waiting"),
+    # Limits, reuse, and what waits.
+    _counter(
+        "limit_refusals_total", "Requests and executions refused, by policy.", "limits.refused", "policy"
+    ),
+    _gauge("limit_waiting", "Executions that wait for their turn.", "limits.waiting"),
+    _counter(
+        "cache_questions_total",
+        "What became of questions to the cache, and of its answers.",
+        "cache.outcomes",
+        "outcome",
+    ),
+    _counter("cache_refusals_total", "Near answers that a gate refused.", "cache.refused", "gate"),
+    _counter("cache_faults_total", "What went wrong in the cache and was survived.", "cache.faults", "fault"),
+    _counter("cache_saved_usd_total", "What answers given again had cost.", "cache.saved_usd", unit="usd"),
+    _counter("cache_saved_tokens_total", "Tokens that they had taken.", "cache.saved_tokens", unit="tokens"),
+    _counter("cache_saved_seconds_total", "Time that they had taken.", "cache.saved_seconds", unit="seconds"),
+    _gauge("coalescing_flights", "Work in flight that equal requests share.", "coalescing.flights"),
+    _gauge("coalescing_waiters", "Requests that wait for such work.", "coalescing.waiters"),
     # Telling.
     _counter(
         "traces_total", "Executions whose trace was handed on, or why it was not.", "traces.traces", "outcome"
