@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from typing_extensions import override
 
@@ -24,7 +24,7 @@ from stratarouter_runtime.cache.recall import Asked, Found, Looked, Question
 from stratarouter_runtime.canonical import canonical, digest_bytes
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
-from stratarouter_runtime.ports import AgentCall, AgentReply, Execution
+from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Selection
 from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage
 from stratarouter_runtime.tcfp.digests import cache_policy, call_key, type_form
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
@@ -68,6 +68,11 @@ class Request(Protocol):
         ...
 
     @property
+    def routing(self) -> object:
+        """The decision that came along."""
+        ...
+
+    @property
     def seed(self) -> str | None:
         """From which seed, where the caller chose one."""
         ...
@@ -93,7 +98,16 @@ class Verdict(Struct, frozen=True):
 class Reuse(ports.Reuse):
     """Answers from what is known. `close` it when done."""
 
-    def __init__(self, cache: Cache, coalescer: Coalescer, clock: Clock, defaults: Defaults) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        coalescer: Coalescer,
+        clock: Clock,
+        defaults: Defaults,
+        edition: Callable[[Tenant], Awaitable[int]] | None = None,
+    ) -> None:
+        """`edition` numbers what decides besides plans: a tenant's routing rules. Another one, other keys."""
+        self._edition = edition
         self.cache = cache
         self.flights = coalescer
         self.defaults = defaults
@@ -103,7 +117,7 @@ class Reuse(ports.Reuse):
 
     # Whole flows.
 
-    def of_request(self, request: Request, wishes: Wishes) -> Question | str:
+    async def of_request(self, request: Request, wishes: Wishes) -> Question | str:
         """The question that a request for a flow is, or why nothing is reused.
 
         Raises `InvalidInput` where the input does not fit.
@@ -117,12 +131,16 @@ class Reuse(ports.Reuse):
         except Misfit as misfit:
             message = f"the input does not fit {plan.name}: {misfit}"
             raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
-        space, call = FLOW + request.flow, call_key(plan.digest, form, request.seed)
+        edition = await self._of(request.tenant)
+        drawn = {"seed": request.seed, "routing": to_builtins(request.routing), "edition": edition}
+        space, call = FLOW + request.flow, call_key(plan.digest, [form, drawn])
         if not policy.semantic:
             return Question(request.tenant, space, policy, call, plan.digest)
         rest, texts = _apart(form, policy.semantic)
-        rest = {"in": rest, "seed": request.seed}
-        return Question(request.tenant, space, policy, call, plan.digest, rest, texts)
+        return Question(request.tenant, space, policy, call, plan.digest, [rest, drawn], texts)
+
+    async def _of(self, tenant: Tenant) -> int:
+        return 0 if self._edition is None else await self._edition(tenant)
 
     def row(self, looked: Looked, request: Request) -> Execution:
         """A reused answer as an execution that took no time; its id is that of the one it comes from."""
@@ -175,7 +193,8 @@ class Reuse(ports.Reuse):
         policy = settle(agent.signature, self.defaults, Wishes(scope=call.scope))
         if isinstance(policy, str):
             return await make(call), None
-        return await self._anywhere(agent, call, _question(agent, call, given, policy), make)
+        question = _question(agent, call, given, policy, await self._of(call.tenant))
+        return await self._anywhere(agent, call, question, make)
 
     async def _anywhere(
         self, agent: LinkedAgent, call: AgentCall, question: Question, make: Make
@@ -237,6 +256,28 @@ class Reuse(ports.Reuse):
             usage = reply.usage or NO_USAGE
             await self.cache.keep(asked, _answer(output, usage), source)
 
+    # Forgetting.
+
+    async def invalidate(
+        self, tenant: Tenant, name: str, tag: str | None, older: int | None, *, dry_run: bool = False
+    ) -> int:
+        """Forget what is kept of a flow (or of `agent:NAME`), with a tag, older than so many seconds; how much.
+
+        Raises `StoreError`.
+        """
+        space = name if name.startswith((FLOW, AGENT)) else FLOW + name
+        before = None if older is None else self._clock.now() - older * 1_000_000
+        return await self.cache.forget(Selection(tenant, space, tag, before), dry_run=dry_run)
+
+    async def wrong(
+        self, tenant: Tenant, *, source: ExecutionId | None = None, key: Digest | None = None
+    ) -> int:
+        """A reused answer was wrong: it goes, by its key or the execution it came from; how many did.
+
+        Each counts against its space. Raises `StoreError`.
+        """
+        return await self.cache.wrong(tenant, source=source, key=key)
+
     # Shadow samples.
 
     def _shadow(self, looked: Looked, again: Callable[[], Awaitable[AgentReply]], agent: LinkedAgent) -> None:
@@ -278,13 +319,13 @@ class Reuse(ports.Reuse):
         return self.until(max(0, deadline - self._clock.now()))
 
 
-def _question(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy) -> Question:
+def _question(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy, edition: int) -> Question:
     of, space = _typed(agent), AGENT + agent.name
-    key = call_key(of, given)
+    key = call_key(of, [given, edition])
     if not policy.semantic:
         return Question(call.tenant, space, policy, key, of)
     rest, texts = _apart(call.input, policy.semantic)
-    return Question(call.tenant, space, policy, key, of, rest, texts)
+    return Question(call.tenant, space, policy, key, of, [rest, edition], texts)
 
 
 def _apart(form: dict[str, Any], semantic: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:

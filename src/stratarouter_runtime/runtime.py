@@ -12,15 +12,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
-from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.answering import Answering
 from stratarouter_runtime.batches import Batches, Job
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.controls import Controls
@@ -30,6 +28,7 @@ from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
+from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.feedback import Feedback
 from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
@@ -37,9 +36,8 @@ from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
-from stratarouter_runtime.reuse import Verdict, encode_output
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Given, Returned, Started
+from stratarouter_runtime.state.events import Given, Started
 from stratarouter_runtime.traces import NOWHERE, own_trace, parse
 from stratarouter_runtime.upkeep import Upkeep
 from stratarouter_runtime.windows import SECOND
@@ -48,11 +46,10 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.agents.roster import Roster
     from stratarouter_runtime.cache.policy import Wishes
-    from stratarouter_runtime.cache.recall import Looked
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.limits.gate import Gate
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
-    from stratarouter_runtime.reuse import Reuse
+    from stratarouter_runtime.reuse import Reuse, Verdict
     from stratarouter_runtime.routers import Routers
     from stratarouter_runtime.tcfp.plan import Plan
 
@@ -119,6 +116,7 @@ class Runtime(Flows):
         routers: Routers | None = None,
         roster: Roster | None = None,
         gate: Gate | None = None,
+        snapshotting: Snapshotting = Snapshotting(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
         self._sampler = sampler
@@ -126,7 +124,6 @@ class Runtime(Flows):
         self.reuse = reuse
         self.routers = routers
         self.roster = roster
-        self.feedback = Feedback(store.shelf, clock, self._wrong)
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
@@ -138,13 +135,14 @@ class Runtime(Flows):
             store,
             store.leases,
             Fanout(observer, self.feed, self.news, *([gate] if gate else [])),
+            Snapshotter(store.snapshots, clock, snapshotting),
             gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
-        self.batches = Batches(
-            store.shelf, self._plans, clock, self._item, store.find, lambda id_: self.controls.cancel(id_)
-        )
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
+        self._answering = Answering[StartExecution](self, self.history, reuse)
+        self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
+        self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
 
     # Flows called by flows.
 
@@ -314,45 +312,10 @@ class Runtime(Flows):
         Then nothing is started, and the execution told is the one that the answer comes from. Raises
         `InvalidInput` and as `start`.
         """
-        request = replace(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
-        if self.reuse is None or request.key is not None:
-            return await self.execute(request, patience), Verdict(why="off" if self.reuse is None else "key")
-        question = await self.reuse.of_request(request, wishes)
-        if isinstance(question, str):
-            return await self.execute(request, patience), Verdict(why=question)
-        if not question.policy.read:
-            row = await self.execute(request, patience)
-            await self.reuse.keep_row(self.reuse.cache.ask(question), row)
-            return row, Verdict(why="request")
-        looked = self.reuse.cache.at_hand(question) or await self.reuse.cache.look(question)
-        if looked.found is not None:
-            self.reuse.sample(looked, partial(self._anew, request))
-            return self.reuse.row(looked, request), self.reuse.verdict(looked)
-        return await self._together(request, looked, patience)
+        return await self._answering.answer(request, wishes, patience)
 
-    async def _together(
-        self, request: StartExecution, looked: Looked, patience: float | None
-    ) -> tuple[Execution, Verdict]:
-        """Start an execution, or attend one of the same question that is under way."""
-        assert self.reuse is not None
-        reuse, asked = self.reuse, looked.asked
-
-        async def end(execution: ExecutionId) -> None:
-            await self._settled(execution)
-            await reuse.keep_row(asked, await self.history.find(execution))
-
-        for elections in count():
-            shared = await reuse.flights.attend(
-                asked.key, partial(self.start, request), end, until=reuse.until(request.timeout)
-            )
-            row = await self.wait(shared.value, patience)
-            # Whoever began it may have had it cancelled, or too little time: that is not for the others.
-            if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
-                return row, reuse.verdict(looked, None if shared.led else row.id)
-        raise AssertionError("unreachable")
-
-    async def _item(self, job: Job) -> tuple[Execution, Verdict]:
-        """Execute one item of a batch."""
+    async def _item(self, job: Job) -> tuple[Execution, bool]:
+        """Execute one item of a batch; whether its answer is another's."""
         request = StartExecution(
             plan=await self._plans.get(job.item.plan),
             input=job.item.input,
@@ -361,25 +324,14 @@ class Runtime(Flows):
             id=job.id,
             timeout=job.timeout,
         )
-        return await self.answer(request, job.wishes)
-
-    async def _anew(self, request: StartExecution) -> bytes | None:
-        """Work an answer out beside one that was reused, to compare them."""
-        row = await self.execute(replace(request, fresh=True, id=None, key=None))
-        return encode_output(row.output) if row.status == "completed" else None
-
-    async def _wrong(self, tenant: Tenant, execution: ExecutionId) -> None:
-        """A reused answer was wrong: forget it, whether the execution gave it away or took it over."""
-        if self.reuse is None:
-            return
-        await self.reuse.wrong(tenant, source=execution)
-        for event in (await self.history.journal(execution, tenant)).events:
-            if isinstance(event, Returned) and event.reused is not None:
-                await self.reuse.wrong(tenant, key=event.reused.key)
+        row, verdict = await self.answer(request, job.wishes)
+        return row, verdict.reused is not None
 
     async def recover(self) -> Recovery:
-        """Set all to work again that stands still."""
-        return await recover(self._store, self._plans, self.driver)
+        """Set all to work again that stands still, and go on with batches that have not ended."""
+        recovered = await recover(self._store, self._plans, self.driver)
+        await self.batches.resume()
+        return recovered
 
     def upkeep(self, *, claiming: bool) -> Upkeep:
         """What keeps the executions of this process at work; `claiming`, those that others left too."""

@@ -29,7 +29,7 @@ async def test_the_example_of_the_documentation_is_answered(client: Client) -> N
         "plan": deployed.json()["plan"],
         "status": "completed",
         "output": {"answer": "HELLO"},
-        "cache": {"outcome": "bypass"},
+        "cache": {"outcome": "bypass", "why": "run"},
         "coalesced": False,
         "cost": {"usd": "0.0021", "tokens_in": 10, "tokens_out": 5},
         "routing": [],

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.api.errors import Refused
-from stratarouter_runtime.api.exchange import CALLER, LOCALLY
+from stratarouter_runtime.api.exchange import CALLER, LOCALLY, PACE
+from stratarouter_runtime.limits.policy import described, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ SCOPES: Final[Mapping[str, Mapping[str, Scope]]] = {
     "/api/v1/routing/decide": {"POST": "execute"},
     "/api/v1/batch/submit": {"POST": "execute"},
     "/api/v1/batch/{id}": {"GET": "read"},
+    "/api/v1/batch/{id}/cancel": {"POST": "execute"},
     "/api/v1/cache/stats": {"GET": "read"},
     "/api/v1/cache/{workflow_id}/invalidate": {"DELETE": "deploy"},
     "/api/v1/usage/stats": {"GET": "read"},
@@ -55,6 +57,9 @@ OPEN: Final = frozenset(
     {"/api/v1/health", "/livez", "/readyz", "/problems/{code}", "/openapi.json", "/reference"}
 )
 """Paths that nobody needs a key for: they tell of no tenant."""
+
+EXEMPT: Final = frozenset({"/metrics"})
+"""Paths that need a key, but do not count as requests of its tenant."""
 
 _OPEN_BELOW: Final = ("/problems/", "/reference/")
 _BEARER: Final = "bearer "
@@ -118,3 +123,30 @@ def _shown(scope: Exchange) -> str | None:
             text: str = value.decode("latin-1")
             return text[len(_BEARER) :].strip() if text[: len(_BEARER)].lower() == _BEARER else ""
     return None
+
+
+class Paced:
+    """Counts requests against the tier of whoever makes them, and tells with every answer what is left."""
+
+    def __init__(self, app: App, service: Service) -> None:
+        self._app = app
+        self._gate = service.gate
+
+    async def __call__(self, scope: Exchange, receive: Receive, send: Send) -> None:
+        """Pass on what is within the limit."""
+        caller: Caller = scope[CALLER]
+        counted = None
+        if self._gate is not None and caller is not LOCALLY and not is_exempt(scope["path"]):
+            counted = await self._gate.request(caller.tenant)
+        if self._gate is None or counted is None:
+            await self._app(scope, receive, send)
+            return
+        spent, limit = counted
+        scope[PACE] = ((b"ratelimit-policy", described(limit).encode()), (b"ratelimit", told(spent).encode()))
+        self._gate.refuse(caller.tenant, spent, limit)
+        await self._app(scope, receive, send)
+
+
+def is_exempt(path: str) -> bool:
+    """Whether requests for this path are not counted: whoever watches the server may look often."""
+    return path in EXEMPT or is_open(path)

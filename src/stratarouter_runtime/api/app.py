@@ -10,8 +10,20 @@ from typing import Final
 
 from starlette.routing import Route, Router
 
-from stratarouter_runtime.api import agents, executions, health, listing, reference, streaming, workflows
-from stratarouter_runtime.api.access import Callers, check_scope, required
+from stratarouter_runtime.api import (
+    agents,
+    batches,
+    caching,
+    executions,
+    health,
+    listing,
+    reference,
+    routing,
+    streaming,
+    usage,
+    workflows,
+)
+from stratarouter_runtime.api.access import Callers, Paced, check_scope, required
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import (
     CALLER,
@@ -38,14 +50,28 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/executions/{id}/pause", {"POST": executions.pause}),
     ("/api/v1/executions/{id}/resume", {"POST": executions.resume}),
     ("/api/v1/executions/{id}/fork", {"POST": executions.fork}),
+    ("/api/v1/executions/{id}/feedback", {"POST": routing.feedback}),
     ("/api/v1/executions/{id}/difference/{other}", {"GET": executions.difference}),
     ("/api/v1/executions/{id}/events", {"GET": streaming.events}),
+    ("/api/v1/events", {"GET": streaming.news}),
     ("/api/v1/workflows", {"GET": listing.workflows}),
     ("/api/v1/workflows/validate", {"POST": workflows.validate}),
     ("/api/v1/workflows/{id}/executions", {"GET": listing.of_workflow}),
     ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
+    (
+        "/api/v1/routing/rules",
+        {"GET": routing.rules, "POST": routing.put_rules, "DELETE": routing.remove_rules},
+    ),
+    ("/api/v1/routing/decide", {"POST": routing.decide}),
     ("/api/v1/agents", {"GET": agents.listed, "POST": agents.create}),
     ("/api/v1/agents/{name}", {"GET": agents.read, "PUT": agents.put, "DELETE": agents.delete}),
+    ("/api/v1/batch/submit", {"POST": batches.submit}),
+    ("/api/v1/batch/{id}", {"GET": batches.read}),
+    ("/api/v1/batch/{id}/cancel", {"POST": batches.cancel}),
+    ("/api/v1/cache/stats", {"GET": caching.stats}),
+    ("/api/v1/cache/{workflow_id}/invalidate", {"DELETE": caching.invalidate}),
+    ("/api/v1/usage/stats", {"GET": usage.stats}),
+    ("/api/v1/usage/workflows/{id}", {"GET": usage.of_workflow}),
     ("/api/v1/health", {"GET": health.health}),
     ("/api/v1/status", {"GET": health.status}),
     ("/metrics", {"GET": health.metrics}),
@@ -57,7 +83,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
-MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Callers, Draining, BodyLimit)
+MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Callers, Paced, Draining, BodyLimit)
 """From the outermost to the innermost."""
 
 

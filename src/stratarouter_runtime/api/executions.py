@@ -17,6 +17,7 @@ from stratarouter_runtime.api.errors import Refused, refused_at
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
     AnswerRequest,
+    CacheOptions,
     CancelRequest,
     DifferenceAnswer,
     ExecuteRequest,
@@ -69,6 +70,7 @@ class Manner(Struct, frozen=True):
         "in-flight",
         "idempotency-key-reused",
         "invalid-input",
+        "exceeds-tier",
         "not-supported",
         "link-error",
     ),
@@ -87,8 +89,9 @@ async def execute(service: Service, request: Request) -> Reply:
         raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
     plan = await _plan(service, request.tenant, body, known)
     if key is None:
-        wanted, wishes = _wanted(request, body, plan, None), _wishes(body.options)
-        row, verdict = await service.runtime.answer(wanted, wishes, manner.patience)
+        wanted = _wanted(request, body, plan, None)
+        wished = wishes(body.options.cache, enabled=body.options.enable_cache)
+        row, verdict = await service.runtime.answer(wanted, wished, manner.patience)
         return await _outcome(service, request, row, plan, manner, verdict)
     execution = await _start(service, request, body, plan, key)
     if known is not None and known.status not in ENDED:
@@ -252,12 +255,11 @@ def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None)
     )
 
 
-def _wishes(options: Options) -> Wishes:
+def wishes(cache: CacheOptions, *, enabled: bool) -> Wishes:
     """What of earlier answers the caller wants."""
-    cache = options.cache
     return Wishes(
-        read=options.enable_cache and cache.read,
-        keep=options.enable_cache and cache.keep,
+        read=enabled and cache.read,
+        keep=enabled and cache.keep,
         max_age=None if cache.max_age_seconds is None else cache.max_age_seconds * SECOND,
         threshold=cache.threshold,
         scope=cache.scope,

@@ -20,6 +20,7 @@ from stratarouter_runtime.api.models import (
     Latency,
     ProofAnswer,
     Question,
+    RefusedGate,
     Routing,
     Step,
 )
@@ -44,6 +45,7 @@ from stratarouter_runtime.tcfp.values import checker, redact
 if TYPE_CHECKING:
     from stratarouter_runtime.history import Journaled, Proof
     from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.reuse import Verdict
     from stratarouter_runtime.state.events import Event, Failure, Usage
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Op, Plan
     from stratarouter_runtime.tcfp.types import Type
@@ -52,7 +54,28 @@ _BYPASS: Final = Cache()
 _NOTHING: Final = Cost()
 
 
-def execution(row: Execution, trace: str, routing: tuple[Routing, ...] = ()) -> ExecutionAnswer:
+def cache(verdict: Verdict) -> Cache:
+    """What reuse had to do with an answer."""
+    reused = verdict.reused
+    return Cache(
+        outcome=verdict.outcome,
+        why=verdict.why or UNSET,
+        kind=UNSET if reused is None else reused.kind,
+        key=verdict.key or UNSET,
+        similarity=UNSET if reused is None else reused.similarity,
+        source=UNSET if reused is None else reused.source,
+        refused=tuple(RefusedGate(each.gate, each.why) for each in verdict.refused) or UNSET,
+    )
+
+
+def execution(
+    row: Execution,
+    trace: str,
+    routing: tuple[Routing, ...] = (),
+    *,
+    reuse: Cache = _BYPASS,
+    coalesced: bool = False,
+) -> ExecutionAnswer:
     """An execution as the store lists it."""
     usage = row.usage or NO_USAGE
     return ExecutionAnswer(
@@ -60,8 +83,8 @@ def execution(row: Execution, trace: str, routing: tuple[Routing, ...] = ()) -> 
         workflow_id=row.flow,
         plan=row.plan,
         status=row.status,
-        cache=_BYPASS,
-        coalesced=False,
+        cache=reuse,
+        coalesced=coalesced,
         cost=cost(usage),
         latency=_latency(row, usage),
         routing=routing,

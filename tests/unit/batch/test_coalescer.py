@@ -46,6 +46,11 @@ def begin(shared: Coroutine[Any, Any, Shared[T]]) -> asyncio.Task[Shared[T]]:
     return asyncio.create_task(shared)
 
 
+def own(answer: list[int]) -> list[int]:
+    """A copy."""
+    return [*answer]
+
+
 async def test_a_thousand_equal_callers_make_one_flight() -> None:
     """One of them led, and everybody has the answer."""
     flights, work = Coalescer(), Work()
@@ -62,7 +67,7 @@ async def test_a_thousand_equal_callers_make_one_flight() -> None:
 async def test_followers_get_copies_of_their_own() -> None:
     """What one does to its answer, no other sees."""
     flights, work = Coalescer(), Work()
-    callers = [begin(flights.share("k", work, copy=list)) for _ in range(3)]
+    callers = [begin(flights.share("k", work, copy=own)) for _ in range(3)]
     await asyncio.sleep(0)
     work.ended.set()
     shared = await asyncio.gather(*callers)

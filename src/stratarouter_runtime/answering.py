@@ -1,0 +1,128 @@
+"""A request answered from what is known, together with an equal one that is under way, or anew.
+
+Must never know: HTTP, SQL, any back-end; how an execution is started or driven.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.reuse import Request, Verdict, encode_output
+from stratarouter_runtime.state.events import Returned
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.cache.policy import Wishes
+    from stratarouter_runtime.cache.recall import Looked
+    from stratarouter_runtime.history import History
+    from stratarouter_runtime.ids import ExecutionId, Tenant
+    from stratarouter_runtime.ports import Execution
+    from stratarouter_runtime.reuse import Reuse
+
+
+class Keyed(Request, Protocol):
+    """A request as it is sent. With a `key` it stands for one execution of its own."""
+
+    @property
+    def key(self) -> str | None:
+        """The caller's idempotency key."""
+        ...
+
+    @property
+    def timeout(self) -> int | None:
+        """In microseconds."""
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """Whether no earlier answer will do."""
+        ...
+
+
+R = TypeVar("R", bound=Keyed)
+C_contra = TypeVar("C_contra", bound=Keyed, contravariant=True)
+
+
+class Executing(Protocol[C_contra]):
+    """What starts executions and waits for them."""
+
+    async def start(self, request: C_contra) -> ExecutionId:
+        """Accept an execution."""
+        ...
+
+    async def wait(self, execution: ExecutionId, patience: float | None = None) -> Execution:
+        """The execution once it moves on by itself no more."""
+        ...
+
+
+class Answering(Generic[R]):
+    """Answers requests. Without `reuse` each is executed."""
+
+    def __init__(self, executing: Executing[R], history: History, reuse: Reuse | None) -> None:
+        self._executing = executing
+        self._history = history
+        self._reuse = reuse
+
+    async def answer(self, request: R, wishes: Wishes, patience: float | None) -> tuple[Execution, Verdict]:
+        """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
+        reuse = self._reuse
+        request = _changed(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
+        if reuse is None or request.key is not None:
+            return await self._execute(request, patience), Verdict(why="off" if reuse is None else "key")
+        question = await reuse.of_request(request, wishes)
+        if isinstance(question, str):
+            return await self._execute(request, patience), Verdict(why=question)
+        if not question.policy.read:
+            row = await self._execute(request, patience)
+            await reuse.keep_row(reuse.cache.ask(question), row)
+            return row, Verdict(why="request")
+        looked = reuse.cache.at_hand(question) or await reuse.cache.look(question)
+        if looked.found is not None:
+            reuse.sample(looked, partial(self._anew, request))
+            return reuse.row(looked, request), reuse.verdict(looked)
+        return await self._together(reuse, request, looked, patience)
+
+    async def wrong(self, tenant: Tenant, execution: ExecutionId) -> None:
+        """A reused answer was wrong: forget it, whether the execution gave it away or took it over."""
+        if self._reuse is None:
+            return
+        await self._reuse.wrong(tenant, source=execution)
+        for event in (await self._history.journal(execution, tenant)).events:
+            if isinstance(event, Returned) and event.reused is not None:
+                await self._reuse.wrong(tenant, key=event.reused.key)
+
+    async def _together(
+        self, reuse: Reuse, request: R, looked: Looked, patience: float | None
+    ) -> tuple[Execution, Verdict]:
+        """Start an execution, or attend one of the same question that is under way."""
+
+        async def end(execution: ExecutionId) -> None:
+            row = await self._executing.wait(execution)
+            await reuse.keep_row(looked.asked, row)
+
+        for elections in count():
+            begin = partial(self._executing.start, request)
+            until = reuse.until(request.timeout)
+            shared = await reuse.flights.attend(looked.asked.key, begin, end, until=until)
+            row = await self._executing.wait(shared.value, patience)
+            # Whoever began it may have had it cancelled, or too little time: that is not for the others.
+            if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
+                return row, reuse.verdict(looked, None if shared.led else row.id)
+        raise AssertionError("the last election was answered")
+
+    async def _anew(self, request: R) -> bytes | None:
+        """Work an answer out beside one that was reused, to compare them."""
+        row = await self._execute(_changed(request, fresh=True, id=None), None)
+        return encode_output(row.output) if row.status == "completed" else None
+
+    async def _execute(self, request: R, patience: float | None) -> Execution:
+        return await self._executing.wait(await self._executing.start(request), patience)
+
+
+def _changed(request: R, **changes: Any) -> R:
+    """The request, a frozen record, with these fields otherwise."""
+    return replace(request, **changes)  # type: ignore[type-var]  # a protocol cannot say that it is a Struct
