@@ -7,6 +7,7 @@ of any kind.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -42,6 +44,7 @@ from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.agents.exchanges import Exchange
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.bridge.core import GuardedCore
     from stratarouter_runtime.ids import AgentName
@@ -110,7 +113,13 @@ def workshop(settings: Settings | None = None) -> Workshop:
         web=Web(_hosts(settings)),
         cells=LazyCells(_open_cells),
         commands=_listed(settings.sandbox_commands),
+        listener=_note if settings.log_level == "debug" else None,
     )
+
+
+def _note(exchange: Exchange) -> None:
+    """Write an exchange with an agent down: one line."""
+    logging.getLogger("stratarouter_runtime.exchanges").debug(msgspec.json.encode(exchange).decode())
 
 
 def _guests(settings: Settings) -> Workshop:

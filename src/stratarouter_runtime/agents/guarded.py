@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import httpcore2
@@ -31,10 +31,10 @@ async def guarded_transport(resolve: Resolve | None, allowed: Sequence[str]) -> 
     return _Guarded(context, _Door(resolve or system_resolve, allowed))
 
 
-def open_client(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
-    """A client over `transport` that brings nothing along by itself."""
+def open_client(transport: httpx2.AsyncBaseTransport, cap: int | None = None) -> httpx2.AsyncClient:
+    """A client over `transport` that brings nothing along by itself, and reads at most `cap` bytes an answer."""
     return httpx2.AsyncClient(
-        transport=transport,
+        transport=transport if cap is None else _Capped(transport, cap),
         timeout=httpx2.Timeout(None, connect=CONNECT),
         trust_env=False,
         follow_redirects=False,
@@ -105,3 +105,40 @@ class _Guarded(httpx2.AsyncHTTPTransport):
             keepalive_expiry=5.0,
             network_backend=door,
         )
+
+
+class _Capped(httpx2.AsyncBaseTransport):
+    """A transport whose answers end with an error where they get larger than they may."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport, cap: int) -> None:
+        self._transport = transport
+        self._cap = cap
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._transport.handle_async_request(request)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _CappedStream(response.stream, self._cap)
+        return response
+
+    @override
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _CappedStream(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, cap: int) -> None:
+        self._stream = stream
+        self._left = cap
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            self._left -= len(part)
+            if self._left < 0:
+                raise httpx2.ReadError("the answer is larger than is accepted")
+            yield part
+
+    @override
+    async def aclose(self) -> None:
+        await self._stream.aclose()

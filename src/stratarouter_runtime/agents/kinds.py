@@ -26,6 +26,7 @@ _HERE: Final = "stratarouter_runtime.agents"
 KINDS: Final[dict[str, str]] = {
     "http": f"{_HERE}.http",
     "llm": f"{_HERE}.llm",
+    "mcp": f"{_HERE}.tools",
     "sandbox": f"{_HERE}.snippets",
     "wasm": f"{_HERE}.wasm",
     "command": f"{_HERE}.command",

@@ -43,14 +43,15 @@ class Web:
         """The same, with these permitted too."""
         return Web((*self._allowed, *hosts), resolve=self._resolve, transport=self._transport)
 
-    async def open(self) -> Client:
-        """A client with connections of its own; whoever gets it closes it.
+    async def open(self, *, cap: int | None = None) -> Client:
+        """A client with connections of its own, of which no answer has more than `cap` bytes; to be closed.
 
         Where a host is none to connect to, its requests raise `reach.Barred`. It follows no redirects.
         """
         from stratarouter_runtime.agents.guarded import guarded_transport, open_client  # noqa: PLC0415 - start-up cost
 
-        return open_client(self._transport or await guarded_transport(self._resolve, self._allowed))
+        transport = self._transport or await guarded_transport(self._resolve, self._allowed)
+        return open_client(transport, cap)
 
 
 class Line:

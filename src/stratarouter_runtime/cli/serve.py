@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,12 +21,11 @@ from stratarouter_runtime.api.app import create_app
 from stratarouter_runtime.api.exchange import Service
 from stratarouter_runtime.api.server import bind, is_loopback, url
 from stratarouter_runtime.api.server import serve as serve_http
-from stratarouter_runtime.api.workflows import ID_HINT, id_fault
 from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
-from stratarouter_runtime.errors import InvalidFlow, InvalidSetting, NotFound
-from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
+from stratarouter_runtime.cli.projects import deploy_project
+from stratarouter_runtime.errors import InvalidSetting, NotFound
+from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
 from stratarouter_runtime.system import SystemClock, SystemEntropy
@@ -42,10 +41,6 @@ if TYPE_CHECKING:
     import socket
 
     from stratarouter_runtime.ports import Door
-    from stratarouter_runtime.runtime import Runtime
-
-FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
-"""Where the flows of a project stand; those at its root come first."""
 
 
 def serve(
@@ -102,13 +97,7 @@ async def _session(  # noqa: PLR0913 - what the command line says, once
         door = None if dev else await _door(app, listener)
         app.observatory.write_lines(log, steps=chosen.log_level == "debug")
         await app.runtime.flows.offer_deployed(tenant)
-        documents = in_calling_order(read(str(path)) for path in _flows(project))
-        flows = [await _deploy(app.runtime, document, tenant) for document in documents]
-        twice = sorted({flow for flow in flows if flows.count(flow) > 1})
-        if twice:
-            raise InvalidFlow(
-                f"several flows of {project} are named {', '.join(twice)}", hint="a label names one flow"
-            )
+        flows = await deploy_project(app.runtime, project, tenant)
         recovered = await app.runtime.recover()
         for execution, error in recovered.left:
             log.warning("execution left", execution=execution, code=error.code, detail=error.message)
@@ -150,31 +139,6 @@ async def _serve(app: Application, listener: socket.socket, line: str, door: Doo
     watching = asyncio.create_task(app.observatory.loop.watch())
     await serve_http(create_app(service), listener, ready=ready, drain=drain)
     watching.cancel()
-
-
-def _flows(project: Path) -> Iterator[Path]:
-    for pattern in FLOWS:
-        yield from sorted(path for path in project.glob(pattern) if path.is_file())
-
-
-async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowId:
-    """Deploy a flow under its label; what is deployed already stays as it is."""
-    try:
-        plan = runtime.flows.compile(document.source, tenant=tenant)
-    except InvalidFlow as error:
-        raise rejected(document, error) from error
-    flow = FlowId(plan.name)
-    if fault := id_fault(flow):
-        raise InvalidFlow(f"{document.name}: {fault}", hint=ID_HINT)
-    try:
-        deployed, _ = await runtime.flows.deployed(tenant, flow)
-        if deployed.plan == plan.digest and deployed.source == document.text:
-            await runtime.flows.offer(plan, flow, tenant)
-            return flow
-    except NotFound:
-        pass
-    await runtime.flows.deploy(tenant, flow, document.text, by="serve")
-    return flow
 
 
 def _run(session: Coroutine[Any, Any, None]) -> None:

@@ -66,7 +66,7 @@ class Session(Struct):
         return ended.code
 
     async def _work(self, work: Work) -> Ended:
-        async with application(settings.load(), self._registry(), store=self.store) as app:
+        async with application(settings.load(), self.registry(), store=self.store) as app:
             try:
                 return await heeding(work(app))
             except Stopped as stopped:
@@ -79,7 +79,8 @@ class Session(Struct):
                     sys.stderr.write(f"interrupted; go on with: {self.command('resume', self.driven)}\n")
                 raise
 
-    def _registry(self) -> Registry:
+    def registry(self) -> Registry:
+        """The agents, wherever they are. Raises `NotFound`, `LinkError`."""
         if self.agents is None or Path(self.agents).is_dir():
             return open_project(self.home if self.agents is None else Path(self.agents))
         if "/" in self.agents or self.agents.endswith(".py"):

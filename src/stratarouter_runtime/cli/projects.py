@@ -1,0 +1,61 @@
+"""The flows of a project, deployed under their labels: what a server of any protocol begins with.
+
+Must never know: which protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stratarouter_runtime.api.workflows import ID_HINT, id_fault
+from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
+from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.runtime import Runtime
+
+FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
+"""Where the flows of a project stand; those at its root come first."""
+
+
+async def deploy_project(runtime: Runtime, project: Path, tenant: Tenant = LOCAL) -> list[FlowId]:
+    """Deploy every flow of the folder `project` for a tenant; their names.
+
+    Raises as `Deployments.deploy`.
+    """
+    documents = in_calling_order(read(str(path)) for path in _flows(project))
+    flows = [await _deploy(runtime, document, tenant) for document in documents]
+    twice = sorted({flow for flow in flows if flows.count(flow) > 1})
+    if twice:
+        raise InvalidFlow(
+            f"several flows of {project} are named {', '.join(twice)}", hint="a label names one flow"
+        )
+    return flows
+
+
+def _flows(project: Path) -> Iterator[Path]:
+    for pattern in FLOWS:
+        yield from sorted(path for path in project.glob(pattern) if path.is_file())
+
+
+async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowId:
+    """Deploy a flow under its label; what is deployed already stays as it is."""
+    try:
+        plan = runtime.flows.compile(document.source, tenant=tenant)
+    except InvalidFlow as error:
+        raise rejected(document, error) from error
+    flow = FlowId(plan.name)
+    if fault := id_fault(flow):
+        raise InvalidFlow(f"{document.name}: {fault}", hint=ID_HINT)
+    try:
+        deployed, _ = await runtime.flows.deployed(tenant, flow)
+        if deployed.plan == plan.digest and deployed.source == document.text:
+            await runtime.flows.offer(plan, flow, tenant)
+            return flow
+    except NotFound:
+        pass
+    await runtime.flows.deploy(tenant, flow, document.text, by="serve")
+    return flow
