@@ -117,7 +117,7 @@ class History:
         records = await self._store.read(execution)
         link = records[-1].link.hex() if records else ""
         try:
-            replay(plan, records)
+            replay(plan, records, await self._plans.named(records))
         except JournalMismatch as found:
             return Proof(execution, row.plan, len(records), link, False, found.message, found.hint or "")
         return Proof(execution, row.plan, len(records), link, True)

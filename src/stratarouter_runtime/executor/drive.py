@@ -18,12 +18,14 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes, Write
 from stratarouter_runtime.state.decide import accept, decide, unexpected
+from stratarouter_runtime.state.outstanding import Outstanding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.executor.calls import Shell
     from stratarouter_runtime.executor.presence import Hold
+    from stratarouter_runtime.executor.snapshots import Snapshotter
     from stratarouter_runtime.ports import Journal, Observer
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Finished, Record
@@ -46,6 +48,7 @@ class Drive:
         shell: Shell,
         journal: Journal,
         observer: Observer,
+        snapshotter: Snapshotter,
     ) -> None:
         self._run = run
         self._ledger = ledger
@@ -54,6 +57,8 @@ class Drive:
         self._journal = journal
         self._observer = observer
         self._clock = shell.clock
+        self._owed = Outstanding()
+        self._snapshots = snapshotter.follow(row.id, run, ledger, self._owed)
         self._duties = Duties(shell, run.started, self.report)
         self._facts: list[Fact] = []
         self._wake = asyncio.Event()
@@ -112,6 +117,8 @@ class Drive:
         Raises `StoreError` where facts cannot be made durable: the execution then stands
         where its journal ends, and can be recovered.
         """
+        for command in owed:
+            self._owed.note(command)
         try:
             await self._act(owed)
             while self._run.finished is None and not self._drained:
@@ -185,9 +192,11 @@ class Drive:
     def _take(self, event: Event, records: list[Record], events: list[Event]) -> list[Command]:
         records.append(self._ledger.write(event, self._clock.now()))
         events.append(event)
+        self._owed.settle(event)
         accept(self._run, event, self._ledger.at)
         commands = decide(self._run)
         for command in commands:
+            self._owed.note(command)
             if isinstance(command, Write):
                 records.append(self._ledger.write(command.event, self._ledger.at))
                 events.append(command.event)
@@ -201,6 +210,7 @@ class Drive:
         )
         self.row = row
         self._observer.recorded(row, records, events)
+        self._snapshots.durable()
 
     async def _act(self, commands: Sequence[Command]) -> None:
         """Begin what is to be done, unless somebody else may be about to do it as well."""

@@ -24,7 +24,6 @@ from stratarouter_runtime.state.decide import begin, decide
 from stratarouter_runtime.state.events import Answered, CancelRequested, Interrupted
 from stratarouter_runtime.state.interruption import answer_of
 from stratarouter_runtime.state.ledger import Ledger
-from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.state.scopes import deadline_of
 from stratarouter_runtime.tcfp.plan import Call, Route
 from stratarouter_runtime.tcfp.values import Misfit
@@ -34,11 +33,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.executor.snapshots import Snapshotter
     from stratarouter_runtime.ports import Journal, Observer
     from stratarouter_runtime.sharing import Lease, Leases
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record, Started
     from stratarouter_runtime.state.fork import Forked
+    from stratarouter_runtime.state.replay import Replayed
     from stratarouter_runtime.state.run import Frame, Run
     from stratarouter_runtime.tcfp.plan import Plan
 
@@ -64,6 +65,7 @@ class Driver:
         journal: Journal,
         leases: Leases,
         observer: Observer,
+        snapshotter: Snapshotter,
         create: Create | None = None,
     ) -> None:
         """Executions begin by `create`, where something stands between them and the journal's own."""
@@ -71,6 +73,7 @@ class Driver:
         self._journal = journal
         self._create_in_journal = create or journal.create
         self._observer = observer
+        self.snapshotter = snapshotter
         self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
         self._stopped: dict[ExecutionId, None] = {}  # as a set that keeps its order
@@ -146,9 +149,7 @@ class Driver:
             if not await self._create(row, records, hold):
                 raise Conflict(f"execution {row.id} exists already")
             self._observer.recorded(row, records, events)
-            self._set_to_work(
-                Drive(run, ledger, row, hold, self._shell, self._journal, self._observer), commands
-            )
+            self._set_to_work(self._drive_of(run, ledger, row, hold), commands)
 
     async def _create(self, row: Execution, records: Sequence[Record], hold: Hold) -> bool:
         try:
@@ -161,18 +162,19 @@ class Driver:
             self._stopped[row.id] = None
             raise
 
+    def _drive_of(self, run: Run, ledger: Ledger, row: Execution, hold: Hold) -> Drive:
+        return Drive(run, ledger, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
+
     def alone(self, execution: ExecutionId) -> asyncio.Lock:
         """Held by whoever brings an execution to work, so that it is not driven twice."""
         return self._locks.setdefault(execution, asyncio.Lock())
 
-    def resume(self, plan: Plan, row: Execution, records: Sequence[Record], hold: Hold) -> None:
+    def resume(self, replayed: Replayed, row: Execution, hold: Hold) -> None:
         """Take an execution up where its journal ends, and set it to work.
 
-        The caller is `alone` with it since before it read the journal, and took it before. Raises
-        `JournalMismatch` where the journal does not follow from the plan.
+        The caller is `alone` with it since before it read the journal, and took it before.
         """
-        replayed = replay(plan, records)
-        drive = Drive(replayed.run, replayed.ledger, row, hold, self._shell, self._journal, self._observer)
+        drive = self._drive_of(replayed.run, replayed.ledger, row, hold)
         owed = []
         for command in replayed.owed:
             if isinstance(command, CallAgent) and self._unknown(command):

@@ -9,11 +9,15 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.errors import NotFound
+from stratarouter_runtime.state.replay import plans_of
 from stratarouter_runtime.tcfp.compiler import compile_document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.ports import Catalog
+    from stratarouter_runtime.state.events import Record
     from stratarouter_runtime.tcfp.plan import Plan
 
 KEPT: Final = 1_000
@@ -49,6 +53,10 @@ class Plans:
             plan = compile_document(document)
         self._remember(plan)
         return plan
+
+    async def named(self, records: Sequence[Record]) -> dict[Digest, Plan]:
+        """Every plan that a journal names, as `replay` needs them. Raises `NotFound`."""
+        return {digest: await self.get(digest) for digest in plans_of(records)}
 
     def _remember(self, plan: Plan) -> None:
         self._plans[plan.digest] = plan

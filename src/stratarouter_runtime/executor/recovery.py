@@ -50,6 +50,7 @@ async def restart(store: Store, plans: Plans, driver: Driver) -> Recovery:
 async def claim(store: Store, plans: Plans, driver: Driver) -> Recovery:
     """Take up everything that nobody drives. Raises `StoreError`."""
     recovery = Recovery()
+    await driver.presence.expire()
     while True:
         hold = await driver.hold()
         claimed = await store.leases.claim(hold.number, CHUNK)
@@ -95,6 +96,9 @@ async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Dri
         hold = await driver.hold()
         # From here on nobody else writes this journal.
         mine = await store.leases.take(hold.number, execution)
+        if not mine and driver.presence.shared:
+            await driver.presence.expire()
+            mine = await store.leases.take(hold.number, execution)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:
@@ -102,12 +106,12 @@ async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Dri
         if not mine or row.status in ENDED:
             return False
         try:
-            plan, records = await plans.get(row.plan), await store.read(execution)
+            replayed = await driver.snapshotter.bring_back(row, plans, store)
             if row.status == "paused":
                 row = replace(row, status="running")
                 await store.append(execution, [], row, hold.number)
         except StoreError:
             driver.stopped_here([execution])
             raise
-        driver.resume(plan, row, records, hold)
+        driver.resume(replayed, row, hold)
         return True

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from blake3 import blake3
 
 from stratarouter_runtime.state.snapshot_form import FORMAT, Head, RunForm
 from stratarouter_runtime.state.snapshot_reading import Restored, read
@@ -29,6 +30,8 @@ __all__ = ["Restored", "Unusable", "restore", "snapshot"]
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(RunForm)
+_CHECKSUM: Final = 16
+"""Bytes in front of the form."""
 _HEAD: Final = msgspec.msgpack.Decoder(Head)
 
 
@@ -38,7 +41,12 @@ class Unusable(Exception):
 
 def snapshot(run: Run, ledger: Ledger, owed: Outstanding, reads: Reads) -> bytes:
     """The run, as it stands after a decision and before its end; `reads` are those of its plan."""
-    return _ENCODER.encode(write(run, ledger, owed, reads))
+    return sealed(_ENCODER.encode(write(run, ledger, owed, reads)))
+
+
+def sealed(form: bytes) -> bytes:
+    """An encoded form behind its checksum: a bit that was turned would go on as if it had happened."""
+    return blake3(form).digest(length=_CHECKSUM) + form
 
 
 def restore(plan: Plan, body: bytes) -> Restored:
@@ -53,10 +61,13 @@ def restore(plan: Plan, body: bytes) -> Restored:
 
 
 def _decoded(body: bytes) -> RunForm:
+    form = body[_CHECKSUM:]
+    if sealed(form) != body:
+        raise Unusable("it is not what was written")
     try:
-        version = _HEAD.decode(body).format
+        version = _HEAD.decode(form).format
         if version == FORMAT:
-            return _DECODER.decode(body)
+            return _DECODER.decode(form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unusable(f"it cannot be read: {error}") from error
     raise Unusable(f"it is of format {version}, this runtime reads {FORMAT}")

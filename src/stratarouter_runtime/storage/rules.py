@@ -60,13 +60,14 @@ def unknown(execution: ExecutionId) -> NotFound:
 def restated(current: Execution, records: Sequence[Record], status: Execution | None = None) -> Execution:
     """The listed row after an append.
 
-    `status` gives what may change: status, output, failure, usage and `updated`. The number
+    `status` gives what may change: plan, status, output, failure, usage and `updated`. The number
     of records is counted, and `updated` goes forward only, at least to the last record's time.
     """
     told = current if status is None else status
     last = records[-1].at if records else 0
     return replace(
         current,
+        plan=told.plan,
         status=told.status,
         updated=max(current.updated, told.updated, last),
         records=current.records + len(records),

@@ -21,6 +21,7 @@ from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.testing.faulty_sharing import FaultyLeases, FaultyMail
+from stratarouter_runtime.testing.faulty_snapshots import FaultySnapshots
 
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
@@ -83,7 +84,7 @@ class FaultyStore(Store):
         self.cache = kept.cache
         self.audit = kept.audit
         self.quotas = kept.quotas
-        self.snapshots = kept.snapshots
+        self.snapshots = FaultySnapshots(kept.snapshots, chance, finish)
         self._weather = weather
         self._draw = chance.random
         self._finish = finish

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.executor.snapshots import Snapshotting
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.runtime import Runtime
@@ -50,6 +51,7 @@ class Process(Observer):
             observer=self,
             clock=self.clock,
             entropy=SimulatedEntropy(world.chance),
+            snapshotting=Snapshotting(records=4, seconds=0.02),
         )
         self.number = number
 

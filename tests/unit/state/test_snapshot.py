@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.simulation.generated import flows
 from tests.simulation.test_core import LUCK, scripts
@@ -22,7 +22,7 @@ from stratarouter_runtime.state.liveness import needed, reads_of
 from stratarouter_runtime.state.outstanding import Outstanding
 from stratarouter_runtime.state.replay import replay, replay_on
 from stratarouter_runtime.state.run import Run
-from stratarouter_runtime.state.snapshot import Unusable, restore, snapshot
+from stratarouter_runtime.state.snapshot import Unusable, restore, sealed, snapshot
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.testing.flows import BY_NAME
 from stratarouter_runtime.testing.flows import plan as plan_named
@@ -189,16 +189,26 @@ def test_a_snapshot_of_another_plan_or_format_is_refused() -> None:
     plan, _, _, body = at_facts(2)
     with pytest.raises(Unusable, match="it is of plan"):
         restore(plan_of(LONG.replace("max", "min").replace('"b"', '"B"')), body)
-    form = msgspec.msgpack.decode(body)
+    form = msgspec.msgpack.decode(body[16:])
     form[0] = 99
     with pytest.raises(Unusable, match="it is of format 99"):
-        restore(plan, msgspec.msgpack.encode(form))
+        restore(plan, sealed(msgspec.msgpack.encode(form)))
 
 
 @given(st.data())
-def test_bytes_that_are_damaged_are_refused_or_fit_the_plan(data: st.DataObject) -> None:
+def test_bytes_that_were_changed_are_refused(data: st.DataObject) -> None:
     plan, _, _, body = at_facts(2, "hello")
     at = data.draw(st.integers(0, len(body) - 1))
     damaged = body[:at] + data.draw(st.binary(max_size=3)) + body[at + data.draw(st.integers(0, 3)) :]
+    assume(damaged != body)
+    with pytest.raises(Unusable, match="is not what was written"):
+        restore(plan, damaged)
+
+
+@given(st.data())
+def test_whatever_has_the_right_checksum_is_refused_or_fits_the_plan(data: st.DataObject) -> None:
+    plan, _, _, body = at_facts(2, "hello")
+    at = data.draw(st.integers(16, len(body) - 1))
+    damaged = body[16:at] + data.draw(st.binary(max_size=3)) + body[at + data.draw(st.integers(0, 3)) :]
     with suppress(Unusable):
-        assert restore(plan, damaged).run.root is not None
+        assert restore(plan, sealed(damaged)).run.root is not None

@@ -102,7 +102,7 @@ class Staged:
     def all_columns(self) -> list[list[Any]]:
         """The columns of records, then of executions, then of statuses told anew."""
         executions = _columns(sorted(self.executions, key=itemgetter(1)), 13)
-        statuses = _columns([self.statuses[place] for place in sorted(self.statuses)], 6)
+        statuses = _columns([self.statuses[place] for place in sorted(self.statuses)], 7)
         return [*self.record_columns(), *executions, *statuses]
 
     def outcomes(self, writes: Sequence[Write], made: Collection[int]) -> list[Outcome]:
@@ -199,7 +199,7 @@ def _restate(staged: Staged, place: int, told: Execution) -> None:
     """Of several in one commit the last counts, but time goes forward only."""
     before = staged.statuses.get(place)
     updated = told.updated if before is None else max(before[2], told.updated)
-    staged.statuses[place] = (place, told.status, updated, *_end(told))
+    staged.statuses[place] = (place, told.status, updated, *_end(told), written(told.plan))
 
 
 def _end(row: Execution) -> tuple[str | None, str | None, str | None]:

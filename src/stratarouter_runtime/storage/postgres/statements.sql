@@ -49,38 +49,38 @@ WHERE (SELECT count(*) FROM alive) = cardinality($7::bigint[])
 
 -- name: commit
 WITH alive AS (
-    SELECT process FROM strata.processes WHERE process = ANY($26::bigint[]) FOR KEY SHARE
+    SELECT process FROM strata.processes WHERE process = ANY($27::bigint[]) FOR KEY SHARE
 ), made AS (
     INSERT INTO strata.executions
         (execution, id, tenant, flow, plan, status, created, updated, version, output, failure, usage, owner)
     SELECT * FROM unnest(
         $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[],
         $14::bigint[], $15::integer[], $16::text[], $17::text[], $18::text[], $19::bigint[])
-    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
+    WHERE (SELECT count(*) FROM alive) = cardinality($27::bigint[])
     ON CONFLICT (id) DO NOTHING
     RETURNING execution
 ), told AS (
-    SELECT * FROM unnest($20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[])
-        AS told (execution, status, updated, output, failure, usage)
-    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
+    SELECT * FROM unnest($20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
+        AS told (execution, status, updated, output, failure, usage, plan)
+    WHERE (SELECT count(*) FROM alive) = cardinality($27::bigint[])
 ), restated AS (
     UPDATE strata.executions e
     SET status = told.status, updated = greatest(e.updated, told.updated),
-        output = told.output, failure = told.failure, usage = told.usage,
+        output = told.output, failure = told.failure, usage = told.usage, plan = told.plan,
         owner = CASE told.status WHEN 'paused' THEN 0 ELSE e.owner END
     FROM told
     WHERE e.execution = told.execution
         -- A commit told twice must not say anew what another process has changed since.
-        AND (e.owner = 0 OR e.owner = ANY($26::bigint[]) OR cardinality($26::bigint[]) = 0)
+        AND (e.owner = 0 OR e.owner = ANY($27::bigint[]) OR cardinality($27::bigint[]) = 0)
 ), kept AS (
     INSERT INTO strata.records (batch, execution, at, seq, body, link)
     SELECT $1, r.execution, r.at, r.seq, r.body, r.link
     FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bytea[], $6::bytea[])
         AS r (execution, at, seq, body, link)
-    WHERE (SELECT count(*) FROM alive) = cardinality($26::bigint[])
+    WHERE (SELECT count(*) FROM alive) = cardinality($27::bigint[])
         AND (r.execution <> ALL($7::bigint[]) OR r.execution IN (SELECT execution FROM made))
 )
-SELECT (SELECT count(*) FROM alive) = cardinality($26::bigint[]), ARRAY(SELECT execution FROM made)
+SELECT (SELECT count(*) FROM alive) = cardinality($27::bigint[]), ARRAY(SELECT execution FROM made)
 
 -- name: made
 SELECT execution FROM strata.executions WHERE execution = ANY($1::bigint[])
@@ -343,7 +343,7 @@ DELETE FROM strata.mail WHERE letter = $1
 INSERT INTO strata.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
 
 -- name: tenant_lock
-SELECT day, started, requests FROM strata.tenants WHERE tenant = $1 FOR UPDATE
+SELECT day, started FROM strata.tenants WHERE tenant = $1 FOR UPDATE
 
 -- name: used
 SELECT day, started FROM strata.tenants WHERE tenant = $1

@@ -13,7 +13,7 @@ INSERT INTO records (execution, seq, at, body, link) VALUES (?, ?, ?, ?, ?)
 
 -- name: restate
 UPDATE executions
-SET status = :status, updated = max(updated, :updated), output = :output, failure = :failure, usage = :usage,
+SET status = :status, updated = max(updated, :updated), output = :output, failure = :failure, usage = :usage, plan = :plan,
     owner = CASE :status WHEN 'paused' THEN 0 ELSE owner END
 WHERE execution = :execution
 

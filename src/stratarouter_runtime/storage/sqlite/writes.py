@@ -34,7 +34,6 @@ def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBOD
         "id": execution.id,
         "tenant": execution.tenant,
         "flow": execution.flow,
-        "plan": execution.plan,
         "created": execution.created,
         "version": VERSION,
         "owner": lease,
@@ -93,6 +92,7 @@ def probe() -> Write[None]:
 def _told(execution: Execution) -> dict[str, Any]:
     """The columns that may change."""
     return {
+        "plan": execution.plan,
         "status": execution.status,
         "updated": execution.updated,
         "output": _json(execution.output),
