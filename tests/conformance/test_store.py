@@ -15,7 +15,10 @@ from stratarouter_runtime.errors import Conflict, LimitExceeded, NotFound, Store
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.state.events import Failure, Record, Usage
+from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.rules import MAX_BODY
+from stratarouter_runtime.storage.sqlite.store import SqliteStore
+from stratarouter_runtime.storage.statistics import WriterStats
 
 NOBODY = ExecutionId("exec_nobody")
 
@@ -382,3 +385,33 @@ async def test_closing_finishes_what_waits(store: Store) -> None:
     await asyncio.sleep(0)
     await asyncio.gather(store.close(), store.close())
     assert await asyncio.gather(*waiting) == [None] * 499
+
+
+async def test_a_probe_writes_and_changes_nothing(store: Store) -> None:
+    assert await store.create(row(1), records(0, 1))
+    before = commits(store)
+    await store.probe()
+    assert await store.read(name(1)) == records(0, 1)
+    assert await ids(store) == [1]
+    if isinstance(store, SqliteStore):  # the others have no commits, or sessions of other kinds
+        assert commits(store) == before + 1
+
+
+async def test_what_is_written_is_counted(store: Store) -> None:
+    before = commits(store)
+    await store.create(row(1), records(0, 1))
+    assert (commits(store) > before) == (not isinstance(store, MemoryStore))
+
+
+def commits(store: Store) -> int:
+    """How many its writer has counted."""
+    stats = store.stats()
+    assert isinstance(stats, WriterStats)
+    assert sum(stats.commit_seconds.counts) == sum(stats.sync_seconds.counts) == sum(stats.batch.counts)
+    return sum(stats.batch.counts)
+
+
+async def test_a_store_that_is_closed_cannot_be_written(store: Store) -> None:
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.probe()
