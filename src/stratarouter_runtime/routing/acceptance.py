@@ -85,7 +85,7 @@ def by_cosine(highest: npt.NDArray[np.float64]) -> Acceptance:
 
 def threshold(scores: list[float]) -> float:
     """What `KEPT` of these scores reach."""
-    return round(sorted(scores)[int((1.0 - KEPT) * len(scores))], 6)
+    return round(float(sorted(scores)[int((1.0 - KEPT) * len(scores))]), 6)
 
 
 def _floats(values: npt.NDArray[np.float64]) -> tuple[float, ...]:

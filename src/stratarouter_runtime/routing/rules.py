@@ -181,7 +181,7 @@ def condition(rule: Rule) -> str:
 
 
 def _literal(text: str) -> str:
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _quoted(text: str) -> str:
