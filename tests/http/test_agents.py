@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from tests.http.stage import ECHO, Client, check_problem
+from tests.http.stage import ECHO, Client, check_problem, running
+
+from stratarouter_runtime.settings import Settings
 
 AGENTS = "/api/v1/agents"
 FETCH = f"{AGENTS}/fetch"
@@ -53,9 +57,14 @@ async def put(client: Client, text: str, path: str = FETCH, **headers: str) -> h
 FLOW = ECHO.replace("say", "fetch").replace("echo", "fetching")
 
 
+PERMISSIVE = Settings(encoder="lexical", agent_hosts="127.0.0.1")
+
+
 @pytest.fixture
-def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRATA_AGENT_HOSTS", "127.0.0.1")
+async def permissive() -> AsyncIterator[Client]:
+    """A client of a server whose operator permits agents to call services of this machine."""
+    async with running(settings=PERMISSIVE) as client:
+        yield client
 
 
 async def test_an_agent_is_registered_read_listed_and_removed(client: Client) -> None:
@@ -165,8 +174,8 @@ async def test_conditions_guard_against_overwriting(client: Client) -> None:
     )
 
 
-@pytest.mark.usefixtures("allowed")
-async def test_flows_keep_the_version_they_were_compiled_with(client: Client) -> None:
+async def test_flows_keep_the_version_they_were_compiled_with(permissive: Client) -> None:
+    client = permissive
     old, new = Service("old"), Service("new")
     assert (await put(client, document(await old.start()))).status_code == 201
     assert (await client.deploy("fetching", FLOW)).status_code == 201
@@ -177,7 +186,20 @@ async def test_flows_keep_the_version_they_were_compiled_with(client: Client) ->
     assert (await client.execute("fetching")).json()["output"] == {"answer": "new"}
     assert (await client.http.delete(FETCH)).status_code == 204
     assert (await client.execute("fetching")).json()["output"] == {"answer": "new"}
-    check_problem(await client.deploy("fetching", FLOW), 422, "link-error")
+    check_problem(await client.deploy("fetching", FLOW), 422, "invalid-flow")
+    for service in (old, new):
+        service.server.close()
+
+
+async def test_versions_outlast_the_process(tmp_path: Path) -> None:
+    old, new = Service("old"), Service("new")
+    async with running(tmp_path / "s.db", settings=PERMISSIVE) as client:
+        await put(client, document(await old.start()))
+        await client.deploy("fetching", FLOW)
+        await put(client, document(await new.start(), version="2"))
+    async with running(tmp_path / "s.db", settings=PERMISSIVE) as client:
+        assert (await client.execute("fetching")).json()["output"] == {"answer": "old"}
+        assert (await client.http.get(FETCH)).json()["version"] == 2
     for service in (old, new):
         service.server.close()
 

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import httpcore2
@@ -27,8 +28,14 @@ _CONNECTIONS: Final = 64
 async def guarded_transport(resolve: Resolve | None, allowed: Sequence[str]) -> httpx2.AsyncBaseTransport:
     """A transport with connections of its own. `allowed` as `reach.barred` takes it."""
     # Reading the certificates of authorities takes long enough to be felt by everybody else.
-    context = await asyncio.to_thread(httpx2.create_ssl_context, trust_env=False)
+    context = await asyncio.to_thread(_context)
     return _Guarded(context, _Door(resolve or system_resolve, allowed))
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    """One for the process."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def open_client(transport: httpx2.AsyncBaseTransport, cap: int | None = None) -> httpx2.AsyncClient:

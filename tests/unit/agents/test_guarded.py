@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from stratarouter_runtime.agents import guarded
 from stratarouter_runtime.agents.reach import Barred
 from stratarouter_runtime.agents.web import TooLarge, Web, read_capped
 
@@ -134,7 +135,7 @@ async def test_the_name_of_the_host_stays_in_tls(tmp_path: Path, monkeypatch: py
     told: list[str | None] = []
     tls.sni_callback = lambda _socket, name, _context: told.append(name)
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(httpx2, "create_ssl_context", lambda **_: trusting)
+    monkeypatch.setattr(guarded, "_context", lambda: trusting)
     async with Server().serving(tls) as server:
         web = Web(["127.0.0.1"], resolve=Changing(["127.0.0.1"], ["127.0.0.1"]))
         assert (await get(web, f"https://service.test:{server.port}/")).status_code == 200
