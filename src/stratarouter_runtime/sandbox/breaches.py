@@ -26,7 +26,7 @@ def died(status: int, reason: Reason | None, told: str = "") -> Failure:
     signal, code = status & 0x7F, status >> 8 & 0xFF
     match signal:
         case 0 if code == _BOX_FAILED:
-            return Failure("agent.unavailable", "its worker could not step into its box")
+            return Failure("agent.unavailable", "its worker could not be started behind its walls")
         case 0:
             return Failure("agent.unavailable", f"its worker ended with code {code} before it answered")
         case int() if signal == _SIGSYS:

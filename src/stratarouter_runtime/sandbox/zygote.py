@@ -55,7 +55,10 @@ class Zygote:
                 return
 
     def _take(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, _LARGEST, 2)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _LARGEST, 2)
+        except ConnectionError:
+            return False
         if not message:
             return False
         self._fork(self._orders.decode(message), descriptors)
@@ -64,9 +67,7 @@ class Zygote:
         return True
 
     def _fork(self, order: wire.Order, pipes: list[int]) -> None:
-        program = cast("inside.Program", importlib.import_module(order.program))
-        with contextlib.suppress(ImportError):  # `start` will say what is missing
-            program.load()
+        program = _program(order.program)
         pid = os.fork()
         if pid == 0:
             _become_worker(order, program, pipes, self._work)
@@ -95,7 +96,17 @@ class Zygote:
             self._control.sendmsg([msgspec.json.encode(message)], carried)
 
 
-def _become_worker(order: wire.Order, program: inside.Program, pipes: list[int], work: str) -> None:
+def _program(name: str) -> inside.Program | None:
+    """The program, imported once for all workers; None where that fails."""
+    try:
+        program = cast("inside.Program", importlib.import_module(name))
+        program.load()
+    except Exception:  # noqa: BLE001 - its worker will end at once, and no other suffers
+        return None
+    return program
+
+
+def _become_worker(order: wire.Order, program: inside.Program | None, pipes: list[int], work: str) -> None:
     """Hold two pipes and nothing else, step into the box, serve, and never come back."""
     code = _FAILED
     try:
@@ -103,6 +114,8 @@ def _become_worker(order: wire.Order, program: inside.Program, pipes: list[int],
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         read_from, write_to = _only(pipes)
         box.enter(order.walls, work)
+        if program is None:
+            raise ImportError(order.program)
         code = 0
         inside.serve(program, read_from, write_to)
     except BrokenPipeError:

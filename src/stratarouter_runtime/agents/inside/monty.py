@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from pydantic_monty import CollectString, Monty, MontyRuntimeError, MontySyntaxError, ResourceLimits
 
 from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
-
-if TYPE_CHECKING:
-    from pydantic_monty import Monty, ResourceLimits
 
 _CALLS: Final = "\nrun(**__strata_input)\n"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -23,14 +22,11 @@ _GRACE: Final = 1.0
 
 
 def load() -> None:
-    """Import the interpreter's client."""
-    import pydantic_monty  # noqa: F401, PLC0415 - an extra, and only workers of this kind need it
+    """The interpreter's client came with this module."""
 
 
 def start(setup: Any) -> Answer:
     """Start the interpreter of `setup.binary` in here; the function `run` of `setup.code` answers."""
-    from pydantic_monty import Monty  # noqa: PLC0415 - as above
-
     # Ends with the worker, and with the group of processes that this leads.
     pool = ExitStack().enter_context(Monty(binary_path=setup["binary"], min_processes=1, max_processes=1))
     limits: ResourceLimits = {
@@ -46,8 +42,6 @@ def start(setup: Any) -> Answer:
 
 
 def _run(pool: Monty, code: str, ask: Ask, limits: ResourceLimits) -> Any:
-    from pydantic_monty import CollectString, MontyRuntimeError, MontySyntaxError  # noqa: PLC0415 - as above
-
     session = pool.checkout(
         limits=limits,
         script_name="agent.py",

@@ -2,8 +2,9 @@
 
 A module exports `memory`, `alloc(size: i32) -> i32` and `run(at: i32, size: i32) -> i64`; what `run`
 returns is `at << 32 | size` of its output, with bit 63 set where that is a failure. `seed(i64)` is
-called first where it is exported. Every call is a new instance, so that an answer depends on the
-input, the seed and the module alone. Must never know: which walls stand around.
+called first where it is exported; `alloc` is called with 4096, and again for an input larger than
+that. Every call is a new instance, so that an answer depends on the input, the seed and the module
+alone. Must never know: which walls stand around.
 """
 
 from __future__ import annotations
@@ -13,28 +14,27 @@ import time
 from base64 import b64decode
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
+from wasmtime import Config, Engine, Func, Instance, Memory, Module, Store, Trap, TrapCode, WasmtimeError
 
 from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
-
-if TYPE_CHECKING:
-    from wasmtime import Engine, Func, Module
 
 _TICK: Final = 0.01
 _FAILURE: Final = 1 << 63
 _LOW: Final = (1 << 32) - 1
 _TABLE: Final = 100_000
 _GUARD: Final = 65_536
+USUAL: Final = 4096
+"""Bytes that are asked for before the input is known; a larger input asks again."""
 _LINGER: Final = 50
 _START_SECONDS: Final = 10.0
 
 
 def load() -> None:
-    """Import the engine."""
-    import wasmtime  # noqa: F401, PLC0415 - an extra, and only workers of this kind need it
+    """The engine came with this module."""
 
 
 class _Ticker:
@@ -68,8 +68,6 @@ class _Prepared:
     """An instance that nobody has called yet, and what it exports. Raises `AgentError` where it cannot be."""
 
     def __init__(self, engine: Engine, module: Module, setup: Any) -> None:
-        from wasmtime import Instance, Memory, Store, Trap, WasmtimeError  # noqa: PLC0415 - an extra
-
         self.store = Store(engine)
         self.store.set_fuel(setup["fuel"])
         # What a module does when it is instantiated has no caller whose patience could end.
@@ -79,13 +77,14 @@ class _Prepared:
         )
         try:
             exports = Instance(self.store, module, []).exports(self.store)
+            self.alloc, self.run = _function(exports, "alloc"), _function(exports, "run")
+            self.at = self.alloc(self.store, USUAL)
         except (Trap, WasmtimeError) as error:
             raise _failure(error) from None
         memory = exports.get("memory")
         if not isinstance(memory, Memory):
             raise AgentError("agent.unavailable", "its module exports no memory")
         self.memory = memory
-        self.alloc, self.run = _function(exports, "alloc"), _function(exports, "run")
         self.seed = None if exports.get("seed") is None else _function(exports, "seed")
 
 
@@ -93,25 +92,25 @@ class _Wasm:
     """Answers with instances that were made before they were asked for."""
 
     def __init__(self, engine: Engine, module: Module, setup: Any) -> None:
-        from wasmtime import Trap, WasmtimeError  # noqa: PLC0415 - an extra
-
         self._ticker = _Ticker(engine)
         self._make = partial(_Prepared, engine, module, setup)
         self._next: _Prepared | None = self._make()
-        self._errors = (Trap, WasmtimeError)
+        self._used: _Prepared | None = None
 
     def ready(self) -> None:
         """Make the instance of the next call; why it cannot be is told when it is asked for."""
+        self._used = None
         with suppress(AgentError):
             self._next = self._make()
 
     def __call__(self, ask: Ask) -> Any:
-        prepared, self._next = self._next or self._make(), None
+        prepared = self._used = self._next or self._make()
+        self._next = None
         prepared.store.set_epoch_deadline(int(ask.time / _TICK) + 2)
         self._ticker.stir(ask.time)
         try:
             packed, said = _exchange(prepared, ask)
-        except self._errors as error:
+        except (Trap, WasmtimeError) as error:
             raise _failure(error) from None
         if packed & _FAILURE:
             raise AgentError(str(said.get("kind")), str(said.get("message", "")), said.get("data"))
@@ -120,8 +119,6 @@ class _Wasm:
 
 def start(setup: Any) -> Answer:
     """Compile `setup.module` (base64); a call may use `setup.fuel` and `setup.memory` bytes."""
-    from wasmtime import Engine, Module, WasmtimeError  # noqa: PLC0415 - an extra
-
     engine = Engine(_config(setup["memory"]))
     try:
         module = Module(engine, b64decode(setup["module"]))
@@ -133,9 +130,7 @@ def start(setup: Any) -> Answer:
     return _Wasm(engine, module, setup)
 
 
-def _config(memory: int) -> Any:
-    from wasmtime import Config  # noqa: PLC0415 - an extra
-
+def _config(memory: int) -> Config:
     config = Config()
     config.consume_fuel = True
     config.epoch_interruption = True
@@ -157,7 +152,7 @@ def _exchange(prepared: _Prepared, ask: Ask) -> tuple[int, Any]:
     if prepared.seed is not None:
         prepared.seed(store, int(ask.seed[:16] or "0", 16) & (_FAILURE - 1))
     given = orjson.dumps(ask.input)
-    at = prepared.alloc(store, len(given))
+    at = prepared.at if len(given) <= USUAL else prepared.alloc(store, len(given))
     try:
         memory.write(store, bytearray(given), at & _LOW)
         packed = prepared.run(store, at, len(given)) & (_FAILURE | (_FAILURE - 1))
@@ -174,8 +169,6 @@ def _exchange(prepared: _Prepared, ask: Ask) -> tuple[int, Any]:
 
 
 def _function(exports: Any, name: str) -> Func:
-    from wasmtime import Func  # noqa: PLC0415 - an extra
-
     found = exports.get(name)
     if not isinstance(found, Func):
         raise AgentError("agent.unavailable", f"its module exports no function '{name}'")
@@ -184,8 +177,6 @@ def _function(exports: Any, name: str) -> Func:
 
 def _failure(error: Exception) -> AgentError:
     """Why an instance stopped, or could not be made."""
-    from wasmtime import Trap, TrapCode  # noqa: PLC0415 - an extra
-
     told = str(error)
     code = error.trap_code if isinstance(error, Trap) else None
     match code:
