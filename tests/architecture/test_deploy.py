@@ -151,8 +151,29 @@ def test_nothing_runs_as_root_or_writes_to_its_root() -> None:
     written = {each["mountPath"] for each in container()["volumeMounts"]}
     assert written == {"/data", "/tmp"}  # noqa: S108 - of the container
     (line,) = of_image("ENV")
-    store = re.findall(r"STRATA_STORE=(\S+)", line)[0]
-    assert str(Path(store).parent) in written
+    for name in ("STRATA_STORE", "STRATA_PEPPER"):
+        (place,) = re.findall(rf"{name}=(\S+)", line)
+        assert str(Path(place).parent) in written
+
+
+def test_the_pepper_is_put_where_it_is_looked_for() -> None:
+    (first,) = pod()["initContainers"]
+    (line,) = of_image("ENV")
+    assert f"STRATA_PEPPER={first['command'][-1]} " in line
+    assert first["command"][:2] == ["install", "--mode=600"]
+    assert first["image"] == container()["image"]
+    volumes = {each["name"]: each for each in pod()["volumes"]}
+    mounts = {each["mountPath"]: each["name"] for each in first["volumeMounts"]}
+    assert volumes[mounts[str(Path(first["command"][2]).parent)]]["secret"]["secretName"] == "strata-pepper"
+    assert mounts["/data"] == "data"
+
+
+def test_prometheus_comes_with_its_key_which_no_checkout_holds() -> None:
+    (scraped,) = documents(DEPLOY / "prometheus" / "prometheus.yml")[0]["scrape_configs"]
+    place = Path(scraped["authorization"]["credentials_file"])
+    assert "./prometheus:/etc/prometheus:ro" in compose()["services"]["prometheus"]["volumes"]
+    assert place == Path("/etc/prometheus/key")
+    assert "deploy/prometheus/key" in (source.ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_what_the_image_copies_is_there_and_let_through() -> None:
