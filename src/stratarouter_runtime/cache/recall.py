@@ -121,7 +121,7 @@ class Cache:
             return None
         asked = self.ask(question)
         held = self._front.get(question.tenant, asked.key)
-        if held is None or self._too_old(held, question.policy) is not None:
+        if held is None or self._bar(held, question.policy) is not None:
             return None
         return self._hit(Looked(asked, Found("exact", held)))
 
@@ -130,11 +130,11 @@ class Cache:
         await self._refresh()
         asked = self.ask(question, self._identity(question))
         refused: list[Refusal] = []
-        found = self._passes(await self._exact(asked), question.policy, refused)
-        if found is not None:
-            return self._hit(Looked(asked, Found("exact", found), tuple(refused)))
+        held = await self._exact(asked)
+        if held is not None and self._passes(held, question.policy, refused):
+            return self._hit(Looked(asked, Found("exact", held), tuple(refused)))
         if question.texts:
-            looked = await self._by_meaning(asked, refused)
+            looked = await self._by_meaning(asked, {asked.key}, refused)
         else:
             looked = Looked(asked, None, tuple(refused))
         return self._miss(looked) if looked.found is None else self._hit(looked)
@@ -154,26 +154,31 @@ class Cache:
             self._front.put(held)
         return held
 
-    async def _by_meaning(self, asked: Asked, refused: list[Refusal]) -> Looked:
+    async def _by_meaning(self, asked: Asked, seen: set[Digest], refused: list[Refusal]) -> Looked:
+        """As `look`, among the entries of the group but those `seen`."""
         question = asked.question
         try:
             group = await self._group(asked)
-            same = self._passes(group.same(question.texts), question.policy, refused)
-            if same is not None and self._refusal(question, same, {}, refused, normal=True) is None:
-                return Looked(asked, Found("normalised", same), tuple(refused))
+            same = group.same(question.texts)
+            if same is not None and same.key not in seen and self._passes(same, question.policy, refused):
+                if self._refusal(question, same, {}, refused, normal=True) is None:
+                    return Looked(asked, Found("normalised", same), tuple(refused))
+                seen.add(same.key)
             async with asyncio.timeout(PATIENCE):
                 vector = b"".join(await self._embedder.embed(question.texts))
                 asked = Asked(question, asked.epoch, asked.key, asked.group, vector)
-                found = await self._nearest(asked, group, refused)
+                found = await self._nearest(asked, group, seen, refused)
         except Exception:  # noqa: BLE001 - whatever an encoder or a store raises is a miss, and counted
             self._fault(question, "look-up")
             return Looked(asked, None, (*refused, Refusal("fault", "the look-up by meaning failed")))
         return Looked(asked, found, tuple(refused))
 
-    async def _nearest(self, asked: Asked, group: Group, refused: list[Refusal]) -> Found | None:
+    async def _nearest(
+        self, asked: Asked, group: Group, seen: set[Digest], refused: list[Refusal]
+    ) -> Found | None:
         question = asked.question
         for held, cosine in group.nearest(asked.vector, question.policy.threshold, NEAREST):
-            if self._passes(held, question.policy, refused) is None:
+            if held.key in seen or not self._passes(held, question.policy, refused):
                 continue
             pairs = [compare(*pair) for pair in zip(question.texts, held.answer.texts, strict=True)]
             likeness = await self._likeness(pairs)
@@ -211,16 +216,16 @@ class Cache:
                 return self._note(question, refusal, refused)
         return None
 
-    def _passes(self, held: Held | None, policy: Policy, refused: list[Refusal]) -> Held | None:
-        """The entry, where age and tags let it be reused."""
-        if held is None:
-            return None
-        refusal = self._too_old(held, policy) or _untagged(held, policy)
-        if refusal is None:
-            return held
-        refused.append(refusal)
-        self.ledger.refuse(held.tenant, held.space, refusal.gate)
-        return None
+    def _passes(self, held: Held, policy: Policy, refused: list[Refusal]) -> bool:
+        """Whether age and tags let an entry be reused; noted and counted where not."""
+        refusal = self._bar(held, policy)
+        if refusal is not None:
+            refused.append(refusal)
+            self.ledger.refuse(held.tenant, held.space, refusal.gate)
+        return refusal is None
+
+    def _bar(self, held: Held, policy: Policy) -> Refusal | None:
+        return self._too_old(held, policy) or _untagged(held, policy)
 
     def _too_old(self, held: Held, policy: Policy) -> Refusal | None:
         now = self._clock.now()
