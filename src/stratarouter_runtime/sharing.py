@@ -42,12 +42,15 @@ class Leases(Protocol):
         """Give it up: what it owned is free for others at once."""
         ...
 
+    async def expire(self) -> None:
+        """Take the leases that have run out. What they had under way is decided when this returns."""
+        ...
+
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         """Own up to `limit` executions that have not finished, are not paused, and that no lease owns.
 
-        Takes leases first that have run out; what these had under way is decided before this
-        returns. Oldest executions first, each given to one claimant only. Nothing for a lease
-        that was taken itself.
+        The oldest of an owner first, each given to one claimant only. Nothing for a lease that
+        was taken itself.
         """
         ...
 

@@ -63,7 +63,7 @@ class Upkeep:
         self._round += 1
         presence = self._driver.presence
         recovery = await self._restart()
-        if self._claiming and presence.shared and presence.steady:
+        if self._claiming and presence.shared:
             recovery += await claim(self._store, self._plans, self._driver)
         if presence.held is None:
             return recovery

@@ -149,21 +149,23 @@ def strata(project: Path, url: str, *arguments: str) -> subprocess.CompletedProc
 
 @pytest.fixture
 def served(project: Path, url: str) -> Iterator[tuple[str, str]]:
-    """The line that a server says, and where it answers."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        command("serve", str(project), "--port", "0"),
-        cwd=project,
-        env=environment(url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """The line that a server says, and where it answers. It writes more lines than a pipe holds."""
+    log = project / "log"
+    with log.open("w") as lines:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            command("serve", str(project), "--port", "0"),
+            cwd=project,
+            env=environment(url),
+            stdout=subprocess.PIPE,
+            stderr=lines,
+            text=True,
+        )
     assert process.stdout is not None
     try:
         assert select.select([process.stdout], [], [], WAIT)[0], "it says nothing"
         line = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found is not None, process.communicate(timeout=WAIT)
+        assert found is not None, log.read_text()
         yield line, found[0]
     finally:
         process.kill()

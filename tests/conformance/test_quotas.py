@@ -114,6 +114,8 @@ async def test_requests_are_counted_in_any_minute(store: Store) -> None:
     assert (await store.quotas.spend(BOB, 10, NOON)).left == 9
     later = await store.quotas.spend(ANN, 10, NOON + MINUTE + SECOND)
     assert (later.allowed, later.left) == (True, 9)
+    assert await store.quotas.requests(ANN, NOON + MINUTE + SECOND) == 1
+    assert await store.quotas.requests(Tenant("nobody"), NOON) == 0
 
 
 async def test_totals_are_of_one_tenant_and_flow_and_time(store: Store) -> None:

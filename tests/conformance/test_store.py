@@ -224,9 +224,17 @@ async def test_a_status_may_change_without_a_record(store: Store) -> None:
 
 async def test_a_status_changes_neither_identity_nor_count_nor_turns_time_back(store: Store) -> None:
     await store.create(row(1, updated=9_000), records(0))
-    lie = row(7, tenant=BOB, flow=FlowId("x"), plan=Digest("cd"), status="paused", records=42)
+    lie = row(7, tenant=BOB, flow=FlowId("x"), status="paused", records=42)
     await store.append(name(1), records(1), lie)
     assert await store.find(name(1)) == row(1, status="paused", updated=9_000, records=2)
+
+
+async def test_a_status_says_which_plan_is_in_force(store: Store) -> None:
+    await store.create(row(1), records(0))
+    await store.append(name(1), records(1), row(1, plan=Digest("cd")))
+    found = await store.find(name(1))
+    assert found is not None
+    assert found.plan == "cd"
 
 
 @pytest.mark.parametrize("output", [0, "", [], {}, False])

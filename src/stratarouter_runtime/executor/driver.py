@@ -165,6 +165,10 @@ class Driver:
     def _drive_of(self, run: Run, ledger: Ledger, row: Execution, hold: Hold) -> Drive:
         return Drive(run, ledger, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
 
+    def recorded(self, row: Execution, records: Sequence[Record], events: Sequence[Event]) -> None:
+        """Tell observers of facts that became durable while nothing was at work."""
+        self._observer.recorded(row, records, events)
+
     def alone(self, execution: ExecutionId) -> asyncio.Lock:
         """Held by whoever brings an execution to work, so that it is not driven twice."""
         return self._locks.setdefault(execution, asyncio.Lock())

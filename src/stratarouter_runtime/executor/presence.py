@@ -65,13 +65,20 @@ class Presence:
         """Whether other processes may be at work in the same store."""
         return self._leases.span is not None
 
-    @property
-    def steady(self) -> bool:
-        """Whether the store has answered in time of late.
+    async def expire(self) -> None:
+        """Take leases that have run out, unless the store was away of late. Raises `StoreError`.
 
-        Where it was away, leases ran out although nobody ended: everybody gets a span to come back.
+        Then leases ran out although nobody ended: everybody gets a span to come back.
         """
-        return asyncio.get_running_loop().time() >= self._steady_from
+        if self.shared and self._steady:
+            await self._leases.expire()
+
+    @property
+    def _steady(self) -> bool:
+        """Whether the store has answered in time of late: in good times a lease is never half over."""
+        now = asyncio.get_running_loop().time()
+        half_over = self._held is not None and self._held.until < now + self._span / 2
+        return now >= self._steady_from and not half_over
 
     async def hold(self) -> Hold:
         """The lease that new work is done under. Raises `StoreError`."""
@@ -93,7 +100,7 @@ class Presence:
         try:
             kept = await self._leases.keep(hold.number)
         finally:
-            if loop.time() - began > self._span / KEEPS or hold.until < loop.time():
+            if hold.until < loop.time() + self._span / 2:
                 self._steady_from = loop.time() + self._span
         if kept:
             hold.until = max(hold.until, began + self._span)

@@ -12,7 +12,7 @@ from typing_extensions import override
 from stratarouter_runtime.ports import ENDED, Journal, Quotas
 from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.state.events import NO_USAGE
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on
+from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +60,11 @@ class MemoryQuotas(Quotas):
         return spent
 
     @override
+    async def requests(self, tenant: Tenant, now: int) -> int:
+        self._check_open()
+        return used(self._windows.get(tenant, b""), now)
+
+    @override
     async def started(self, tenant: Tenant, now: int) -> int:
         self._check_open()
         return started_on(*self._days.get(tenant, (0, 0)), day_of(now))[1]
@@ -77,15 +82,15 @@ class MemoryQuotas(Quotas):
             for row in self._executions.values()
             if row.tenant == tenant and row.created >= since and flow in (None, row.flow)
         ]
-        used = [row.usage or NO_USAGE for row in mine]
+        spent = [row.usage or NO_USAGE for row in mine]
         return Totals(
             executions=len(mine),
             completed=sum(row.status == "completed" for row in mine),
             failed=sum(row.status in ENDED and row.status != "completed" for row in mine),
-            usd=sum((each.usd for each in used), 0.0),
-            tokens_in=sum(each.tokens_in for each in used),
-            tokens_out=sum(each.tokens_out for each in used),
-            agent_ms=sum((each.ms for each in used), 0.0),
+            usd=sum((each.usd for each in spent), 0.0),
+            tokens_in=sum(each.tokens_in for each in spent),
+            tokens_out=sum(each.tokens_out for each in spent),
+            agent_ms=sum((each.ms for each in spent), 0.0),
         )
 
     def _active(self, tenant: Tenant) -> int:

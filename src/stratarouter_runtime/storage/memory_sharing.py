@@ -66,7 +66,6 @@ class MemoryLeases(Leases):
 
     @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
-        self._take_expired()
         if lease not in self._ends:
             return []
         orphans = [
@@ -80,7 +79,6 @@ class MemoryLeases(Leases):
 
     @override
     async def take(self, lease: Lease, execution: ExecutionId) -> bool:
-        self._take_expired()
         row = await self._journal.find(execution)
         if row is None or row.status not in UNFINISHED or lease not in self._ends:
             return False
@@ -96,7 +94,8 @@ class MemoryLeases(Leases):
     def _end(self) -> float:
         return float("inf") if self.span is None else self._now() + self.span
 
-    def _take_expired(self) -> None:
+    @override
+    async def expire(self) -> None:
         now = self._now()
         for lease in [lease for lease, end in self._ends.items() if end <= now]:
             del self._ends[lease]

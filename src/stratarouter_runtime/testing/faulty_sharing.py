@@ -54,6 +54,10 @@ class FaultyLeases(Leases):
         await self._write(partial(self._kept.leave, lease))
 
     @override
+    async def expire(self) -> None:
+        await self._write(self._kept.expire)
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         claimed: list[ExecutionId] = await self._write(partial(self._kept.claim, lease, limit))
         return claimed

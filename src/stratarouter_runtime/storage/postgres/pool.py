@@ -18,7 +18,7 @@ from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import from_server, to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.storage.postgres.address import Address
@@ -44,12 +44,11 @@ class Pool:
 
     async def fetch(self, query: str, *arguments: Any) -> list[Row]:
         """The rows of a query, which may be asked more than once. Raises `StoreError`."""
-        asked = [to_server(argument) for argument in arguments]
+        return await self._insist(_question(query, arguments))
 
-        async def ask(connection: asyncpg.Connection) -> list[Row]:
-            return [tuple(map(from_server, row)) for row in await connection.fetch(query, *asked)]
-
-        return await self._insist(ask)
+    async def fetch_once(self, query: str, *arguments: Any) -> list[Row]:
+        """The rows of a query that is only worth asking now. Raises `StoreError`."""
+        return await self._once(_question(query, arguments))
 
     async def number(self) -> int:
         """The first of a block of `numbers.BLOCK` numbers that nobody else gets."""
@@ -147,6 +146,15 @@ class Pool:
         for each in (connection, *self._idle):
             each.terminate()
         self._idle.clear()
+
+
+def _question(query: str, arguments: Sequence[Any]) -> Callable[[asyncpg.Connection], Awaitable[list[Row]]]:
+    asked = [to_server(argument) for argument in arguments]
+
+    async def ask(connection: asyncpg.Connection) -> list[Row]:
+        return [tuple(map(from_server, row)) for row in await connection.fetch(query, *asked)]
+
+    return ask
 
 
 async def release(connection: asyncpg.Connection) -> None:

@@ -22,7 +22,7 @@ from stratarouter_runtime.storage.postgres.batch import check_range
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
 from stratarouter_runtime.storage.rules import check_records, check_size
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on
+from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,9 +64,14 @@ class PostgresQuotas(Quotas):
         return await self._pool.transact(partial(_spend, tenant, limit, now))
 
     @override
+    async def requests(self, tenant: Tenant, now: int) -> int:
+        rows = await self._pool.fetch(statement("used"), tenant)
+        return used(rows[0][2], now) if rows else 0
+
+    @override
     async def started(self, tenant: Tenant, now: int) -> int:
         rows = await self._pool.fetch(statement("used"), tenant)
-        day, started = rows[0] if rows else (0, 0)
+        day, started, _ = rows[0] if rows else (0, 0, b"")
         return started_on(day, started, day_of(now))[1]
 
     @override

@@ -46,22 +46,22 @@ class PostgresLeases(Leases):
         await self._pool.fetch(statement("leave"), lease)
 
     @override
+    async def expire(self) -> None:
+        # Not asked again when the database comes back: by then leases have run out that are alive.
+        await self._pool.fetch_once(statement("take_expired"), min(SILENCE, self.span))
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
-        await self._take_expired()
         rows = await self._pool.fetch(statement("claim"), lease, limit)
         return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
 
     @override
     async def take(self, lease: Lease, execution: ExecutionId) -> bool:
-        await self._take_expired()
         return bool(await self._pool.fetch(statement("take"), lease, execution))
 
     @override
     async def held(self, lease: Lease) -> list[ExecutionId]:
         return [ExecutionId(row[0]) for row in await self._pool.fetch(statement("held"), lease)]
-
-    async def _take_expired(self) -> None:
-        await self._pool.fetch(statement("take_expired"), min(SILENCE, self.span))
 
 
 class PostgresMail(Mail):

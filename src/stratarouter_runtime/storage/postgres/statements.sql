@@ -343,10 +343,10 @@ DELETE FROM strata.mail WHERE letter = $1
 INSERT INTO strata.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
 
 -- name: tenant_lock
-SELECT day, started FROM strata.tenants WHERE tenant = $1 FOR UPDATE
+SELECT day, started, requests FROM strata.tenants WHERE tenant = $1 FOR UPDATE
 
 -- name: used
-SELECT day, started FROM strata.tenants WHERE tenant = $1
+SELECT day, started, requests FROM strata.tenants WHERE tenant = $1
 
 -- name: exists
 SELECT EXISTS (SELECT FROM strata.executions WHERE id = $1)

@@ -14,7 +14,7 @@ from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.storage.rules import check_size
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.sql import statement
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on
+from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,11 @@ class SqliteQuotas(Quotas):
     @override
     async def spend(self, tenant: Tenant, limit: int, now: int) -> Spent:
         return await self._submit(_spend(tenant, limit, now))
+
+    @override
+    async def requests(self, tenant: Tenant, now: int) -> int:
+        rows = self._reader.look(statement("used"), {"tenant": tenant})
+        return used(rows[0][2], now) if rows else 0
 
     @override
     async def started(self, tenant: Tenant, now: int) -> int:

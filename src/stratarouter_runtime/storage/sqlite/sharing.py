@@ -46,6 +46,10 @@ class SqliteLeases(Leases):
         await self._submit(_leave(lease))
 
     @override
+    async def expire(self) -> None:
+        """A lease ends with the next one only."""
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._submit(_run("claim", lease=lease, limit=limit))
         return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]

@@ -47,15 +47,22 @@ class SqliteStore(Store):
     """A store in one file. Without a writer it only reads. Used from one event loop at a time."""
 
     def __init__(
-        self, path: Path, reader: Reader, writer: Writer | None = None, ownership: Ownership | None = None
+        self,
+        path: Path,
+        reader: Reader,
+        writer: Writer | None = None,
+        ownership: Ownership | None = None,
+        beside: Writer | None = None,
     ) -> None:
+        """`beside` writes documents of a store that another process owns."""
         self.path = path
         self._reader = reader
         self._writer = writer
         self._ownership = ownership
+        self._beside = beside
         self.leases = SqliteLeases(reader, self._write)
         self.mail = SqliteMail(reader, self._write)
-        self.shelf = SqliteShelf(reader, self._write)
+        self.shelf = SqliteShelf(reader, self._write if beside is None else beside.submit)
         self.cache = SqliteCache(reader, self._write)
         self.snapshots = SqliteSnapshots(reader, self._write)
         self.audit = SqliteAudit(reader)
@@ -152,8 +159,9 @@ class SqliteStore(Store):
     async def close(self) -> None:
         """Commit what waits; the last to close moves the log into the file."""
         await asyncio.to_thread(self._reader.close)
-        if self._writer is not None:
-            await self._writer.close()
+        for writer in (self._writer, self._beside):
+            if writer is not None:
+                await writer.close()
         if self._ownership is not None:
             self._ownership.release()
 
@@ -185,6 +193,19 @@ def open_store(path: Path) -> SqliteStore:
         reader = Reader(path)
         opened.pop_all()
     return SqliteStore(path, reader, Writer(connection, path), ownership)
+
+
+def open_beside(path: Path) -> SqliteStore:
+    """Write documents of a store, and read all of it, while another process owns it.
+
+    Only documents and their audit: of these the owner remembers nothing. Raises like `open_store`.
+    """
+    with ExitStack() as opened:
+        reader = Reader(path)
+        opened.callback(reader.close)
+        connection = open_writer(path)
+        opened.pop_all()
+    return SqliteStore(path, reader, beside=Writer(connection, path))
 
 
 def open_readonly(path: Path) -> SqliteStore:
