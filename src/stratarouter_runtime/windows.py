@@ -90,6 +90,12 @@ def slide(window: bytes, limit: int, now: int) -> tuple[bytes, Spent]:
     return msgspec.json.encode(kept), spent
 
 
+def used(window: bytes, now: int) -> int:
+    """Requests that count at this moment."""
+    kept = msgspec.json.decode(window or b"[]", type=list[tuple[int, int]])
+    return sum(count for second, count in kept if second > now // SECOND - _SECONDS)
+
+
 def _until(kept: list[tuple[int, int]], now: int) -> int:
     """Microseconds until the oldest second of the window no longer counts."""
     return max(0, (kept[0][0] + _SECONDS) * SECOND - now) if kept else MINUTE

@@ -251,6 +251,8 @@ def _observe(
     metrics.add("limits", tenants.gate.stats)
     metrics.add("cache", reuse.cache.ledger.stats)
     metrics.add("coalescing", reuse.flights.stats)
+    metrics.add("batches", runtime.batches.stats)
+    metrics.add("snapshots", runtime.driver.snapshotter.stats)
     for held in registry.holding:
         if isinstance(held, LazyCells):
             metrics.add("cells", held.stats)

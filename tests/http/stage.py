@@ -173,12 +173,25 @@ class Client:
 
 @asynccontextmanager
 async def running(
-    store: Path | str = ":memory:", stage: Stage | None = None, entropy: Entropy | None = None
+    store: Path | str = ":memory:",
+    stage: Stage | None = None,
+    entropy: Entropy | None = None,
+    settings: Settings | None = None,
+    *,
+    asking: bool = False,
 ) -> AsyncIterator[Client]:
     """A client of an application on this store, in this process."""
     stage = stage or Stage()
-    async with application(Settings(encoder="lexical"), stage.registry, store=store) as app:
-        service = Service(app.runtime, app.observatory, entropy or SystemEntropy(), "1.2.3", app.place)
+    async with application(settings or Settings(encoder="lexical"), stage.registry, store=store) as app:
+        service = Service(
+            app.runtime,
+            app.observatory,
+            entropy or SystemEntropy(),
+            "1.2.3",
+            app.place,
+            door=app.tenancy.keys if asking else None,
+            gate=app.tenancy.gate,
+        )
         transport = httpx2.ASGITransport(app=create_app(service))
         async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
             yield Client(http, app, service, stage)

@@ -29,6 +29,7 @@ SCOPES: Final[Mapping[str, Mapping[str, Scope]]] = {
     "/api/v1/executions/{id}/pause": {"POST": "execute"},
     "/api/v1/executions/{id}/resume": {"POST": "execute"},
     "/api/v1/executions/{id}/fork": {"POST": "execute"},
+    "/api/v1/executions/{id}/migrate": {"POST": "execute"},
     "/api/v1/executions/{id}/feedback": {"POST": "execute"},
     "/api/v1/executions/{id}/difference/{other}": {"GET": "read"},
     "/api/v1/executions/{id}/events": {"GET": "read"},

@@ -50,6 +50,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/executions/{id}/pause", {"POST": executions.pause}),
     ("/api/v1/executions/{id}/resume", {"POST": executions.resume}),
     ("/api/v1/executions/{id}/fork", {"POST": executions.fork}),
+    ("/api/v1/executions/{id}/migrate", {"POST": executions.migrate}),
     ("/api/v1/executions/{id}/feedback", {"POST": routing.feedback}),
     ("/api/v1/executions/{id}/difference/{other}", {"GET": executions.difference}),
     ("/api/v1/executions/{id}/events", {"GET": streaming.events}),

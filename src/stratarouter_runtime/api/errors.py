@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from stratarouter_runtime.api.models import Misplaced, Problem
-from stratarouter_runtime.errors import InvalidFlow, InvalidInput, StrataError
+from stratarouter_runtime.errors import InvalidFlow, InvalidInput, QuotaExceeded, StrataError
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Kind(Struct, frozen=True):
 KINDS: Final = {
     # Codes of `stratarouter_runtime.errors`.
     "conflict": Kind(409, "The request contradicts one accepted before"),
+    "exceeds-tier": Kind(422, "The tier of the tenant does not allow this"),
     "internal": Kind(500, "A defect of the runtime"),
     "invalid-agent": Kind(422, "The agent has mistakes"),
     "invalid-flow": Kind(422, "The flow has mistakes"),
@@ -85,6 +86,7 @@ class Refused(Exception):
         hint: str = "",
         errors: Iterable[Misplaced] = (),
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        policy: str = "",
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -92,6 +94,7 @@ class Refused(Exception):
         self.hint = hint
         self.errors = tuple(errors)
         self.headers = headers
+        self.policy = policy
 
 
 def refused_at(pointer: str, code: str, detail: str, hint: str = "") -> Refused:
@@ -104,6 +107,14 @@ def refusal(error: Exception) -> Refused:
     match error:
         case Refused():
             return error
+        case QuotaExceeded():
+            return Refused(
+                error.code,
+                error.message,
+                hint=error.hint or "",
+                headers=((b"retry-after", b"%d" % error.retry_after),),
+                policy=error.policy,
+            )
         case StrataError():
             return Refused(error.code, error.message, hint=error.hint or "", errors=_places(error))
         case _:
@@ -127,6 +138,7 @@ def problem(refused: Refused, instance: str, trace_id: str) -> Problem:
         trace_id=trace_id,
         errors=refused.errors,
         hint=refused.hint,
+        violated=(refused.policy,) if refused.policy else UNSET,
     )
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.traffic import Traffic
 from stratarouter_runtime.ids import LOCAL, Tenant
+from stratarouter_runtime.limits.gate import Gate
 from stratarouter_runtime.observability.observatory import Observatory
 from stratarouter_runtime.ports import Caller, Door, Entropy
 from stratarouter_runtime.runtime import Runtime
@@ -38,6 +39,9 @@ PLACE: Final = "strata.place"
 CALLER: Final = "strata.caller"
 """The key of the scope that holds who makes a request."""
 
+PACE: Final = "strata.pace"
+"""The key of the scope that holds the header fields which tell what is left of a limit."""
+
 LOCALLY: Final = Caller(LOCAL, frozenset({"admin", "operate"}), "local")
 """Whoever calls a server that asks nobody for a key."""
 
@@ -57,6 +61,8 @@ class Service:
     """Where executions are kept, as people may see it."""
     door: Door | None = None
     """Who lets callers in; None where nobody is asked for a key, on this machine alone."""
+    gate: Gate | None = None
+    """Who holds callers to their tiers; None where nobody does."""
     draining: bool = False
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     traffic: Traffic = field(default_factory=Traffic)

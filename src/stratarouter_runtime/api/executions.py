@@ -165,6 +165,15 @@ async def fork(service: Service, request: Request) -> Reply:
     return await _accepted(service, request, forked)
 
 
+@operation({202: ExecutionAnswer}, refuses=("invalid-state", "draining"))
+async def migrate(service: Service, request: Request) -> Reply:
+    """`POST /api/v1/executions/{id}/migrate`: 202 once it goes on with the deployed version of its workflow."""
+    row = await _own(service, request)
+    _, plan = await service.runtime.flows.deployed(row.tenant, row.flow)
+    await service.runtime.controls.migrate(row.id, plan)
+    return await _accepted(service, request, row.id)
+
+
 @operation({200: DifferenceAnswer})
 async def difference(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}/difference/{other}`: the steps that came to something else."""

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
-from stratarouter_runtime.api.exchange import PLACE, TRACE, App, Message, Receive, Scope, Send, Service
+from stratarouter_runtime.api.exchange import PACE, PLACE, TRACE, App, Message, Receive, Scope, Send, Service
 from stratarouter_runtime.errors import InvalidState
 from stratarouter_runtime.traces import parse
 
@@ -55,7 +55,7 @@ class Tracing:
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *names]
+                message["headers"] = [*message["headers"], *names, *scope.get(PACE, ())]
             await send(message)
 
         await self._app(scope, receive, named)

@@ -23,7 +23,16 @@ Document = dict[str, Any]
 
 PROBLEM: Final = "application/problem+json"
 JSON: Final = "application/json"
-ALWAYS: Final = ("headers-too-large", "internal", "malformed-request", "misdirected", "request-timeout")
+ALWAYS: Final = (
+    "forbidden",
+    "headers-too-large",
+    "internal",
+    "malformed-request",
+    "misdirected",
+    "quota-exceeded",
+    "request-timeout",
+    "unauthenticated",
+)
 """Codes that any operation may answer with, as `KINDS` knows them."""
 
 OF_STORE: Final = ("store-error", "store-unavailable", "store-full")

@@ -30,13 +30,16 @@ LAST_ANSWERS: Final = 5
 """Seconds that answers under way get to be sent once nothing runs any more."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening address on this machine alone; port 0 is any free one. Raises `InvalidSetting`."""
+def bind(host: str, port: int, *, asking: bool = False) -> socket.socket:
+    """A listening address; port 0 is any free one. Raises `InvalidSetting`.
+
+    On this machine alone, unless the server is `asking` whoever calls for a key.
+    """
     address = "127.0.0.1" if host == "localhost" else host
-    if not _is_loopback(address):
+    if not asking and not is_loopback(address):
         raise InvalidSetting(
-            f"the server does not bind to {host}: it asks nobody for a key yet",
-            hint="bind to 127.0.0.1, and let what is outside in through a proxy that does",
+            f"the server does not bind to {host}: it asks nobody for a key",
+            hint="make one (strata keys create TENANT) and leave --dev out, or bind to 127.0.0.1",
         )
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -121,7 +124,8 @@ def _let_signals_kill(loop: asyncio.AbstractEventLoop) -> None:
         signal.signal(each, signal.SIG_DFL)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
     try:
         return ip_address(address).is_loopback
     except ValueError:

@@ -67,8 +67,9 @@ async def deploy(service: Service, request: Request) -> Reply:
     async with service.deploying:
         before = await _current(service, request.tenant, flow)
         check_conditions(request, None if before is None else before.plan, "it is deployed")
+        quota = None if service.gate is None else (await service.gate.tier(request.tenant)).workflows
         deployed, plan = await service.runtime.flows.deploy(
-            request.tenant, flow, source, kind=kind, by=request.caller.by
+            request.tenant, flow, source, kind=kind, by=request.caller.by, quota=quota
         )
     return _reply(deployed, plan, 201 if before is None else 200)
 

@@ -11,7 +11,7 @@ import gc
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from msgspec.structs import replace
@@ -82,7 +82,7 @@ def serve(
     return Exit.OK
 
 
-async def _session(  # noqa: PLR0913 - what the command line says, once
+async def _session(
     chosen: settings.Settings,
     project: Path,
     listener: socket.socket,
@@ -122,7 +122,15 @@ async def _door(app: Application, listener: socket.socket) -> Door | None:
 
 async def _serve(app: Application, listener: socket.socket, line: str, door: Door | None) -> None:
     log = app.observatory.log
-    service = Service(app.runtime, app.observatory, SystemEntropy(), installed_version(), app.place)
+    service = Service(
+        app.runtime,
+        app.observatory,
+        SystemEntropy(),
+        installed_version(),
+        app.place,
+        door=door,
+        gate=app.tenancy.gate,
+    )
 
     def ready() -> None:
         sys.stdout.write(line)

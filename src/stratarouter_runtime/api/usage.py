@@ -1,0 +1,98 @@
+"""What the caller's tenant has used of its limits, what is left, and what its executions came to.
+
+Must never know: how anything is counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct, UnsetType
+
+from stratarouter_runtime.api.contract import operation
+from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.exchange import Reply, Request, Service
+from stratarouter_runtime.api.models import Cost
+from stratarouter_runtime.api.views import usd
+from stratarouter_runtime.errors import NotFound
+from stratarouter_runtime.ids import FlowId
+from stratarouter_runtime.tcfp.times import time_text
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.limits.usage import Limit, Report
+    from stratarouter_runtime.quotas import Totals
+
+
+class LimitUsed(Struct, frozen=True):
+    """One limit. `limit` and `left` are null where there is none; `resets` says when time gives it back."""
+
+    name: str
+    used: int
+    limit: int | None
+    left: int | None
+    resets: str | UnsetType = UNSET
+
+
+class Total(Struct, frozen=True):
+    """What executions came to: `agents_ms` is the time their agents took."""
+
+    executions: int
+    completed: int
+    failed: int
+    cost: Cost
+    agents_ms: float
+
+
+class UsageAnswer(Struct, frozen=True):
+    """`today` is since midnight of UTC, `ever` all that is kept."""
+
+    tenant: str
+    tier: str
+    limits: tuple[LimitUsed, ...]
+    today: Total
+    ever: Total
+
+
+class WorkflowUsage(Struct, frozen=True):
+    """The same of one workflow, which has no limits of its own."""
+
+    workflow_id: str
+    today: Total
+    ever: Total
+
+
+@operation({200: UsageAnswer})
+async def stats(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/usage/stats`: limits used and left, and what all executions of the tenant came to."""
+    found = await _report(service, request, None)
+    limits = tuple(_limit(each) for each in found.limits)
+    return Reply(UsageAnswer(found.tenant, found.tier, limits, _total(found.today), _total(found.ever)))
+
+
+@operation({200: WorkflowUsage}, refuses=("not-found",))
+async def of_workflow(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/usage/workflows/{id}`: what the executions of one workflow came to."""
+    flow = FlowId(request.param("id"))
+    found = await _report(service, request, flow)
+    if not found.ever.executions:
+        try:
+            await service.runtime.flows.deployed(request.tenant, flow)
+        except NotFound:
+            raise NotFound(f"no workflow '{flow}' was ever executed or is deployed") from None
+    return Reply(WorkflowUsage(flow, _total(found.today), _total(found.ever)))
+
+
+async def _report(service: Service, request: Request, flow: FlowId | None) -> Report:
+    if service.gate is None:
+        raise Refused("not-supported", "this server counts for no tenant")
+    return await service.gate.report(request.tenant, flow)
+
+
+def _limit(used: Limit) -> LimitUsed:
+    resets = UNSET if used.resets is None else time_text(used.resets)
+    return LimitUsed(used.name, used.used, used.limit, used.left, resets)
+
+
+def _total(total: Totals) -> Total:
+    cost = Cost(usd(total.usd), total.tokens_in, total.tokens_out)
+    return Total(total.executions, total.completed, total.failed, cost, round(total.agent_ms, 3))

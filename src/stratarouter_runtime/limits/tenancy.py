@@ -1,0 +1,39 @@
+"""All that is about tenants, put together from the settings: keys, tiers, the gate.
+
+Must never know: back-ends.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from stratarouter_runtime.limits.gate import Gate
+from stratarouter_runtime.limits.keyring import Keyring
+from stratarouter_runtime.limits.pepper import pepper
+from stratarouter_runtime.limits.tiers import Tiers
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Clock, Door, Entropy, Store
+    from stratarouter_runtime.settings import Settings
+
+
+class Tenancy(Struct, frozen=True):
+    """Who may call, and how much."""
+
+    keys: Keyring
+    tiers: Tiers
+    gate: Gate
+
+    async def door(self) -> Door | None:
+        """Who lets callers in; None where no key was ever made: then nobody is asked for one."""
+        return self.keys if await self.keys.any() else None
+
+
+def tenancy(settings: Settings, store: Store, clock: Clock, entropy: Entropy) -> Tenancy:
+    """Keys, tiers and the gate of a store. Raises `InvalidSetting` for a tier that is none."""
+    tiers = Tiers(store.shelf, clock, settings.tiers, settings.tier)
+    keys = Keyring(store.shelf, partial(pepper, settings.pepper, entropy), clock, entropy)
+    return Tenancy(keys, tiers, Gate(store, tiers, clock))
