@@ -1,0 +1,66 @@
+"""Every seam of the runtime, as Protocols: what the shell needs, said in the domain's words."""
+
+from stratarouter_runtime.ports.agents import (
+    WITHDRAWN,
+    Agent,
+    AgentCall,
+    AgentReply,
+    Agents,
+    Cell,
+    Cells,
+    Flows,
+    Isolation,
+    Operation,
+)
+from stratarouter_runtime.ports.callers import Caller, Door, Scope
+from stratarouter_runtime.ports.journals import ENDED, Catalog, Deployed, Execution, Journal, Status
+from stratarouter_runtime.ports.machine import Clock, Entropy
+from stratarouter_runtime.ports.meaning import Asked, Compared, Core, CoreTable, Embedder, Scorer, Switch
+from stratarouter_runtime.ports.observation import Observer, Source
+from stratarouter_runtime.ports.reuse import CacheEntry, CacheStore, Generation, Holding, Reuse, Selection
+from stratarouter_runtime.ports.stores import Audit, Kept, Quotas, Shelf, Snapshots, Store
+
+__all__ = [
+    "ENDED",
+    "WITHDRAWN",
+    "Agent",
+    "AgentCall",
+    "AgentReply",
+    "Agents",
+    "Asked",
+    "Audit",
+    "CacheEntry",
+    "CacheStore",
+    "Caller",
+    "Catalog",
+    "Cell",
+    "Cells",
+    "Clock",
+    "Compared",
+    "Core",
+    "CoreTable",
+    "Deployed",
+    "Door",
+    "Embedder",
+    "Entropy",
+    "Execution",
+    "Flows",
+    "Generation",
+    "Holding",
+    "Isolation",
+    "Journal",
+    "Kept",
+    "Observer",
+    "Operation",
+    "Quotas",
+    "Reuse",
+    "Scope",
+    "Scorer",
+    "Selection",
+    "Shelf",
+    "Snapshots",
+    "Source",
+    "Status",
+    "Store",
+    "Switch",
+]

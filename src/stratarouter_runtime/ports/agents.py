@@ -1,0 +1,151 @@
+"""Microagents, and flows as microagents: what is told to them, and what they answer.
+
+Times are microseconds since the epoch (UTC). Must never know: an implementation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
+    from stratarouter_runtime.state.events import Failure, Usage
+    from stratarouter_runtime.tcfp.ir import Signature
+
+
+Isolation: TypeAlias = Literal["inline", "process", "sandbox", "wasm", "command"]
+"""What stands between an agent's code and the server, from nothing to a box with one program in it."""
+
+
+class AgentCall(Struct, frozen=True):
+    """One attempt to call an agent.
+
+    `key` is the step key: equal for every attempt of one step of one execution, so that an
+    idempotent agent can recognise a call it has already answered. `seed` is the same for
+    every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
+    of this attempt, "" where nobody asked for a trace. `scope` is the user it is made for, as far as
+    answers are reused; `fresh` says that no earlier answer will do.
+    """
+
+    execution: ExecutionId
+    tenant: Tenant
+    key: Digest
+    seed: str
+    attempt: int
+    input: Any
+    deadline: int | None = None
+    trace: str = ""
+    scope: str = ""
+    fresh: bool = False
+
+
+class AgentReply(Struct, frozen=True):
+    """What came of it: an output not yet checked against the signature, or a failure.
+
+    `isolation` is the level that was in force, with what was missing of it; empty says `inline`.
+    An output that was cut short, or put in place of a refusal, is not `whole`: it is never reused.
+    """
+
+    output: Any = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+    isolation: str = ""
+    whole: bool = True
+
+
+WITHDRAWN: Final = "withdrawn"
+"""The message with which a call is cancelled that nobody wants any more. A call that is only
+interrupted, because its process stops, is cancelled without: it may be made again."""
+
+
+class Operation(Struct, frozen=True):
+    """What a call of an agent is, in OpenTelemetry's words for generative AI.
+
+    `provider` and `model` are those of a `chat`, `tool` that of an `execute_tool`.
+    """
+
+    name: Literal["invoke_agent", "chat", "execute_tool", "invoke_workflow"] = "invoke_agent"
+    provider: str = ""
+    model: str = ""
+    tool: str = ""
+
+
+class Agent(Protocol):
+    """A microagent. Failures are values: `call` raises nothing but `CancelledError`.
+
+    `name` is what flows use, `signature` what callers may rely on, `digest` is of signature and
+    implementation version: another behaviour, another digest. None of them ever changes. A flow
+    that is called, and cannot go on for now, also raises `StoreError` or `Conflict`.
+    """
+
+    name: AgentName
+    signature: Signature
+    digest: Digest
+    operation: Operation = Operation()
+
+    async def call(self, call: AgentCall) -> AgentReply:
+        """Answer one call."""
+        ...
+
+
+class Cell(Struct, frozen=True):
+    """Code that is to run behind walls, and what it may take there.
+
+    `program` is the importable module that a worker runs, `setup` the JSON document it is started
+    with. Calls share a worker where tenant and `digest` are equal, at most `calls` of them. `cpu` is
+    reserved while a call runs, `memory` and `disk` (bytes) as long as its worker lives. `seconds` of
+    wall time and `cpu_seconds` end a call, as do `output` bytes of JSON. `reads` are paths beside the
+    interpreter's; `programs` are all that it may start.
+    """
+
+    level: Isolation
+    program: str
+    digest: Digest
+    setup: bytes
+    cpu: float = 1.0
+    memory: int = 256 * 1024 * 1024
+    disk: int = 64 * 1024 * 1024
+    seconds: float = 60.0
+    cpu_seconds: float = 60.0
+    output: int = 8 * 1024 * 1024
+    calls: int = 1_000
+    reads: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    spawning: bool = False
+
+
+class Cells(Protocol):
+    """Where code runs behind walls."""
+
+    def admit(self, name: str, cell: Cell) -> None:
+        """Whether this machine has what the walls are made of.
+
+        Raises `errors.LinkError` that names the features which are missing and not waived.
+        """
+        ...
+
+    async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
+        """Answer one call in there. Failures are values, among them `limit.*` and `sandbox.*`."""
+        ...
+
+    async def close(self) -> None:
+        """End all workers; they come back when somebody calls again."""
+        ...
+
+
+class Agents(Protocol):
+    """The agents at hand."""
+
+    def get(self, name: AgentName, /) -> Agent | None:
+        """The agent of this name."""
+        ...
+
+
+class Flows(Protocol):
+    """Flows as agents, and agents that tenants registered: every version that was kept can be called."""
+
+    async def flow_agent(self, name: AgentName, digest: Digest, tenant: Tenant, /) -> Agent | None:
+        """The flow whose plan has this digest, or the agent that this tenant registered with it."""
+        ...
