@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from stratarouter_runtime.batch.queues import Queues
+from stratarouter_runtime.batch.queues import Queues, QueueStats
 from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import InvalidState, NotFound, StrataError
@@ -147,6 +147,10 @@ class Batches:
         self._cancel = cancel
         self._queues = Queues()
         self._batches: dict[tuple[Tenant, str], _Batch] = {}
+
+    def stats(self) -> QueueStats:
+        """What waits in the queues, and who works it off."""
+        return self._queues.stats()
 
     async def submit(
         self,

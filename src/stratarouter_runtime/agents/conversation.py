@@ -30,13 +30,13 @@ from stratarouter_runtime.agents.failures import (
 from stratarouter_runtime.agents.headers import filled
 from stratarouter_runtime.agents.models import Spec
 from stratarouter_runtime.agents.prices import Tokens
-from stratarouter_runtime.agents.reach import Barred
+from stratarouter_runtime.agents.reach import Barred, host_of
 from stratarouter_runtime.agents.secrets import SecretMissing
 from stratarouter_runtime.agents.toolbox import Toolbox
 from stratarouter_runtime.agents.web import Line, TooLarge
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.canonical import canonical, digest_bytes
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.digests import agent_digest, some
 from stratarouter_runtime.tcfp.values import Misfit
@@ -54,6 +54,7 @@ class Model(Agent):
         self.signature = spec.signature
         self.toolbox = Toolbox(spec, workshop)
         self.digest = agent_digest(spec.name, "llm", _version(spec, self.toolbox), spec.signature)
+        self.operation = Operation("chat", provider=host_of(spec.url), model=spec.model)
         self._spec = spec
         self._clock = workshop.clock
         self._secrets = workshop.secrets

@@ -31,7 +31,7 @@ from stratarouter_runtime.agents.secrets import SecretMissing
 from stratarouter_runtime.agents.tools import Server
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
 from stratarouter_runtime.tcfp.ir import Signature
@@ -61,6 +61,7 @@ class ToolAgent(Agent):
         self.name = name
         self.signature = signature
         self.digest = agent_digest(name, "mcp", f"{tool}\0{version}", signature)
+        self.operation = Operation("execute_tool", tool=tool)
         self._tool = tool
         self._session = Session(server, workshop)
         self._clock = workshop.clock

@@ -139,6 +139,11 @@ METRICS: Final = (
     _counter("cache_saved_seconds_total", "Time that they had taken.", "cache.saved_seconds", unit="seconds"),
     _gauge("coalescing_flights", "Work in flight that equal requests share.", "coalescing.flights"),
     _gauge("coalescing_waiters", "Requests that wait for such work.", "coalescing.waiters"),
+    _gauge("batch_waiting", "Executions of batches that wait in their queues.", "batches.waiting"),
+    _gauge("batch_working", "Executions of batches that are worked on.", "batches.working"),
+    _counter("snapshots_written_total", "Snapshots of executions written.", "snapshots.written"),
+    _counter("snapshots_used_total", "Executions brought back by a snapshot.", "snapshots.used"),
+    _counter("snapshots_unusable_total", "Snapshots that were of no use.", "snapshots.unusable"),
     # Telling.
     _counter(
         "traces_total", "Executions whose trace was handed on, or why it was not.", "traces.traces", "outcome"
