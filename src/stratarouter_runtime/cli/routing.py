@@ -22,7 +22,7 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.feedback import learn
 from stratarouter_runtime.ids import LOCAL
-from stratarouter_runtime.routing.explained import Decision
+from stratarouter_runtime.routing.explained import Candidate, Decision
 from stratarouter_runtime.routing.rules import Question
 from stratarouter_runtime.routing.tables import Table, read_table
 from stratarouter_runtime.tcfp.text import Broken, Mapping, Node, Scalar, Sequence, read_text
@@ -179,11 +179,13 @@ def _told(decision: Decision) -> str:
     if decision.by == "rule":
         return f"{decision.route}  by rule {decision.rule}"
     lines = [f"{decision.route or 'none'}  {_why(decision)}"]
-    lines += [
-        f"  {each.route:<32} score {each.score:.6f}  nearest {each.nearest:.3f}  words {each.lexical:.3f}"
-        for each in decision.candidates
-    ]
+    lines += [f"  {each.route:<32} score {each.score:.6f}{_near(each)}" for each in decision.candidates]
     return "\n".join([*lines, *([f"  {decision.note}"] if decision.note else [])])
+
+
+def _near(each: Candidate) -> str:
+    nearest = "" if each.nearest is None else f"  nearest {each.nearest:.3f}"
+    return f"  words {each.lexical:.3f}{nearest}"
 
 
 def _why(decision: Decision) -> str:

@@ -5,6 +5,7 @@ Must never know: how features come about, or what happens to a query that is ref
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -44,11 +45,12 @@ class Acceptance(Struct, frozen=True, omit_defaults=True):
     scale: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
 
-    def score(self, features: Features) -> float:
+    def score(self, features: Sequence[float]) -> float:
         """What is compared with the threshold."""
         if self.method != "calibrated":
             return float(features[HIGHEST_COSINE])
-        return float(((features - self.mean) / self.scale) @ self.weights[:-1] + self.weights[-1])
+        terms = zip(features, self.mean, self.scale, self.weights, strict=False)
+        return sum((value - mean) / scale * weight for value, mean, scale, weight in terms) + self.weights[-1]
 
 
 ANYTHING: Final = Acceptance("anything", -1.0)
@@ -74,7 +76,7 @@ def calibrate(known: Features, foreign: Features) -> Acceptance:
         bend = (inputs * (share * likely * (1.0 - likely))[:, None]).T @ inputs + np.diag(ridge)
         weights = weights - np.linalg.solve(bend, slope)
     learnt = Acceptance("calibrated", 0.0, _floats(mean), _floats(scale), _floats(weights))
-    scores = [learnt.score(row) for row in known]
+    scores = [learnt.score(row) for row in known.tolist()]
     return Acceptance("calibrated", threshold(scores), learnt.mean, learnt.scale, learnt.weights)
 
 

@@ -16,7 +16,9 @@ from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.choose import PLACES
 from stratarouter_runtime.routing.explained import Candidate, Decision, check_query
 from stratarouter_runtime.routing.fitting import Fitted
-from stratarouter_runtime.routing.model import Weighed
+from stratarouter_runtime.routing.model import SHOWN, Weighed
+
+_UNSEEN: Final = (None,) * SHOWN
 
 _NOTES: Final = {
     "calibrated": "",
@@ -80,8 +82,11 @@ class Router:
     def _explained(self, weighed: Weighed) -> Decision:
         confidence = round(self._accept.score(weighed.features), PLACES) + 0.0
         accepted = self._accept.method == "anything" or confidence >= self._accept.threshold
-        shown = zip(weighed.routes, weighed.scores, weighed.nearest, weighed.lexical, strict=True)
-        candidates = tuple(Candidate(self._names[route], *rest) for route, *rest in shown)
+        near = (*weighed.nearest, *_UNSEEN)
+        shown = zip(weighed.routes, weighed.scores, near, weighed.lexical, strict=False)
+        candidates = tuple(
+            [Candidate(self._names[route], score, at, words) for route, score, at, words in shown]
+        )
         best, behind = candidates[0], candidates[1] if len(candidates) > 1 else None
         return Decision(
             route=best.route if accepted else None,

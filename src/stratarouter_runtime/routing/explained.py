@@ -20,11 +20,14 @@ Method: TypeAlias = Literal["calibrated", "cosine", "anything"]
 
 
 class Candidate(Struct, frozen=True, omit_defaults=True):
-    """A route as it was weighed: its score, cosine to its nearest example, and lexical score."""
+    """A route as it was weighed: its score, cosine to its nearest example, and lexical score.
+
+    The examples of routes far behind are not compared one by one.
+    """
 
     route: str
     score: float
-    nearest: float = 0.0
+    nearest: float | None = None
     lexical: float = 0.0
 
 

@@ -171,7 +171,7 @@ def _head(vectors: Matrix, owner: Labels) -> Head | None:
 
 def _held_out(known: Examples, vectors: Matrix, *, quick: bool) -> _Held:
     parts = _parts(known)
-    features: list[npt.NDArray[np.float64]] = []
+    features: list[tuple[float, ...]] = []
     right: list[bool] = []
     for part in range(max(parts, default=-1) + 1):
         rows = np.flatnonzero(parts == part)
@@ -220,7 +220,7 @@ def _report(held: _Held, foreign: npt.NDArray[np.float64], accept: Acceptance) -
 
 
 def _accepts(accept: Acceptance, features: npt.NDArray[np.float64]) -> bool:
-    return accept.score(features) >= accept.threshold
+    return accept.score(features.tolist()) >= accept.threshold
 
 
 def _share(hits: Sequence[bool]) -> float:

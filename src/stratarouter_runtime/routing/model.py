@@ -8,19 +8,21 @@ never know: where vectors come from, or what is accepted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp, isfinite
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from stratarouter_runtime.routing.acceptance import Features
 from stratarouter_runtime.routing.choose import PLACES
 from stratarouter_runtime.routing.head import Head, Labels, Matrix
 from stratarouter_runtime.routing.lexical import Lexicon
 
 SHOWN: Final = 8
-"""How many routes are looked at closely, and told."""
+"""How many routes are told."""
+_CLOSE: Final = 4
+"""How many of them have their examples compared one by one."""
 _NEAR: Final = 32
 """Without a head: how many routes, best by centroid and words, have their examples compared."""
 LEXICAL: Final = 3.0
@@ -31,7 +33,7 @@ Vector: TypeAlias = npt.NDArray[np.float32]
 
 
 class Weighed(Struct, frozen=True):
-    """The best routes, best first: their numbers, scores, and cosines to the nearest example.
+    """The best routes, best first, with their scores; `nearest` only of the first few.
 
     `scores` are probabilities where a head was trained, else the fused similarity. `features` are
     those of `acceptance`.
@@ -41,7 +43,7 @@ class Weighed(Struct, frozen=True):
     scores: tuple[float, ...]
     nearest: tuple[float, ...]
     lexical: tuple[float, ...]
-    features: Features
+    features: tuple[float, ...]
 
 
 class Model:
@@ -62,35 +64,27 @@ class Model:
 
     def weigh(self, text: str, vector: Vector, among: Mask | None = None) -> Weighed:
         """Weigh the routes, or those `among` them. Raises `ValueError` for a vector that is none."""
-        if vector.shape != (self.dimension,) or not np.isfinite(vector).all():
+        if vector.shape != (self.dimension,) or not isfinite(float(vector @ vector)):
             raise ValueError(f"a vector of {self.dimension} finite numbers is needed, not {vector.shape}")
         lexical = self._lexicon.scores(text)
         raw, fused = self._fused(vector, lexical, among)
-        top = _best(fused, SHOWN)
-        near = [self._nearest(route, vector) for route in top]
-        logits = fused[top]
-        total = self._total(fused, float(logits[0]))
-        behind = float(logits[1]) if len(top) > 1 and np.isfinite(logits[1]) else float(logits[0])
+        top = [route for route in _best(fused, SHOWN) if fused[route] > -np.inf]
+        logits: list[float] = fused[top].tolist()
+        near = [self._nearest(route, vector) for route in top[:_CLOSE]]
+        total = self._total(fused, logits[0])
         best = top[0]
-        features = np.array(
-            (
-                float(logits[0]) - total,
-                float(logits[0]) - behind,
-                max(near),
-                near[0],
-                float(self._centroids[best] @ vector),
-                float(lexical.max()),
-                float(raw[best]),
-            )
+        features = (
+            logits[0] - total,
+            logits[0] - (logits[1] if len(top) > 1 else logits[0]),
+            max(near),
+            near[0],
+            float(self._centroids[best] @ vector),
+            float(lexical.max()),
+            float(raw[best]),
         )
-        kept = [place for place, logit in enumerate(logits.tolist()) if logit > -np.inf]
-        scores = np.exp(logits - total) if self._head is not None else logits
+        scores = [exp(logit - total) for logit in logits] if self._head is not None else logits
         return Weighed(
-            tuple(top[place] for place in kept),
-            tuple(round(float(scores[place]), PLACES) + 0.0 for place in kept),
-            tuple(round(near[place], PLACES) + 0.0 for place in kept),
-            tuple(round(float(lexical[top[place]]), PLACES) + 0.0 for place in kept),
-            features,
+            tuple(top), _settled(scores), _settled(near), _settled(lexical[top].tolist()), features
         )
 
     @property
@@ -124,6 +118,10 @@ class Model:
     def _total(self, fused: npt.NDArray[np.float64], best: float) -> float:
         """The logarithm of the sum of powers, in logits; without a head nothing is a probability."""
         return best + float(np.log(np.exp(fused - best).sum())) if self._head is not None else 0.0
+
+
+def _settled(values: list[float]) -> tuple[float, ...]:
+    return tuple([round(value, PLACES) + 0.0 for value in values])
 
 
 def _best(scores: npt.NDArray[np.float64], count: int) -> list[int]:
