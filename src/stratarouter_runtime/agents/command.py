@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from stratarouter_runtime.agents.confined import MIB, ConfinedAgent, seconds_of
 from stratarouter_runtime.agents.kinds import Declaration
+from stratarouter_runtime.agents.snippets import LOADERS
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName
@@ -25,7 +26,6 @@ from stratarouter_runtime.tcfp.ir import Signature
 FIELDS: Final = ("command", "prints")
 
 _PRINTS: Final = ("json", "text")
-_LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 
 
 class Command(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Command(Struct, frozen=True):
             cpu_seconds=seconds,
             calls=1,  # what it leaves behind, a process among it, is gone before the next
             reads=(real,),
-            programs=(real, *_LOADERS),
+            programs=(real, *LOADERS),
             spawning=True,
         )
         return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells)

@@ -40,7 +40,7 @@ def read_declared(path: Path, secrets: Secrets | None) -> list[Blueprint]:
     except OSError as error:
         raise LinkError(f"{path} cannot be read: {error.strerror}") from None
     diagnostics = Diagnostics()
-    found = [] if document.root is None else _Reader(diagnostics, secrets).read(document.root)
+    found = [] if document.root is None else _Reader(diagnostics, secrets, path.parent).read(document.root)
     mistakes = [*document.diagnostics, *diagnostics.sorted()]
     if any(mistake.severity == "error" for mistake in mistakes):
         raise LinkError(
@@ -76,8 +76,9 @@ def _line(path: Path, mistake: Diagnostic) -> str:
 class _Reader:
     """Reads one document."""
 
-    def __init__(self, diagnostics: Diagnostics, secrets: Secrets | None) -> None:
+    def __init__(self, diagnostics: Diagnostics, secrets: Secrets | None, folder: Path | None = None) -> None:
         self._diagnostics = diagnostics
+        self._folder = folder
         self._secrets = secrets
         self._aliases = Aliases({}, diagnostics)
         self._hosts: tuple[str, ...] = ()
@@ -132,7 +133,9 @@ class _Reader:
         kind = kind_of(word)
         fields.known((*_COMMON, *kind.FIELDS, *SIGNATURE))
         version = fields.text("version") or ""
-        return kind.read(Declaration(name, signature, version, fields, self._secrets, self._hosts))
+        return kind.read(
+            Declaration(name, signature, version, fields, self._secrets, self._hosts, self._folder)
+        )
 
     def _permitted(self, fields: Fields) -> tuple[str, ...]:
         """What this document permits beyond what is public."""

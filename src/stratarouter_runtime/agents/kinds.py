@@ -16,6 +16,8 @@ from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.ir import Signature
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stratarouter_runtime.agents.secrets import Secrets
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.ports import Agent
@@ -32,6 +34,9 @@ KINDS: Final[dict[str, str]] = {
     "command": f"{_HERE}.command",
 }
 """What documents write after `kind:` -> the module of the kind."""
+
+WALLED: Final = ("sandbox", "wasm", "command")
+"""Those that need walls, which this machine may not be able to build."""
 
 
 LOCAL: Final[dict[str, tuple[str, ...]]] = {
@@ -75,7 +80,8 @@ class Declaration:
     """What a kind reads: its own keys and `version`, with the signature read already.
 
     Mistakes go to `fields.diagnostics`. `secrets`, where given, tell whether a reference can be resolved,
-    `hosts` is what may be connected to although it is not public.
+    `hosts` is what may be connected to although it is not public. `folder` is where files that it
+    names are found; None where it may name none.
     """
 
     name: AgentName
@@ -84,6 +90,7 @@ class Declaration:
     fields: Fields
     secrets: Secrets | None
     hosts: tuple[str, ...] = ()
+    folder: Path | None = None
 
 
 class Kind(Protocol):

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_one
-from stratarouter_runtime.agents.kinds import Using
+from stratarouter_runtime.agents.kinds import WALLED, Using
 from stratarouter_runtime.agents.registry import Closing
 from stratarouter_runtime.errors import Conflict, InvalidInput, LinkError, NotFound
 from stratarouter_runtime.ids import AgentName, Digest, Tenant
@@ -91,6 +91,8 @@ class Roster:
         """
         self._check_name(name)
         kind, blueprint = read_one(source, notation, name, self._workshop.secrets)
+        if kind in WALLED and self._workshop.cells is not None:
+            await self._workshop.cells.prepare()
         uses = await self._current(tenant, blueprint)
         agent = self._assembled(blueprint, uses)
         document = Document(

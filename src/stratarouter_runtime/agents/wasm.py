@@ -74,21 +74,24 @@ def read(declaration: Declaration) -> Module | None:
     """Reads `module` or `file`, and `fuel`."""
     fields = declaration.fields
     fuel = fields.integer("fuel", POSITIVE)
-    code = _code(fields)
+    code = _code(fields, declaration.folder)
     if code is None:
         return None
     return Module(declaration.name, declaration.signature, declaration.version, code, fuel or FUEL)
 
 
-def _code(fields: Fields) -> bytes | None:
+def _code(fields: Fields, folder: Path | None) -> bytes | None:
     """The bytes of the module; None after a diagnostic."""
     key = "file" if fields.node("file") is not None else "module"
     node = fields.need(key, "write module: with the bytes as base64, or file: with a path")
     said = fields.text(key)
     if node is None or said is None:
         return None
+    if key == "file" and folder is None:
+        fields.diagnostics.add("E134", node.at, "no file can be named here", "write the module as base64")
+        return None
     try:
-        code = Path(said).read_bytes() if key == "file" else b64decode(said, validate=True)
+        code = Path(folder or "", said).read_bytes() if key == "file" else b64decode(said, validate=True)
     except NotBase64:
         fields.diagnostics.add("E134", node.at, "not base64")
         return None

@@ -38,6 +38,7 @@ def bench(
     executions: int = 1_000,
     at_once: int = AT_ONCE,
     store: str | None = None,
+    sandbox: Annotated[bool, Parameter(negative=(), help="Measure walls around agents.")] = False,
     http: Annotated[bool, Parameter(negative=(), help="Measure the HTTP API.")] = False,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
@@ -57,7 +58,10 @@ def bench(
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
         here = Path(name)
         sync = sync_latency(here, samples=200)
-        measures = uvloop.run(_http(here)) if http else _engine(here, executions, at_once, store)
+        if sandbox:
+            measures = uvloop.run(_walls())
+        else:
+            measures = uvloop.run(_http(here)) if http else _engine(here, executions, at_once, store)
     report = Report(describe(), cores(), sync, measures)
     sys.stdout.write((msgspec.json.encode(report).decode() if json else _table(report)) + "\n")
     return Exit.OK
@@ -65,6 +69,12 @@ def bench(
 
 def _engine(folder: Path, executions: int, at_once: int, store: str | None) -> tuple[Measure, ...]:
     return (*language(), *uvloop.run(engine(folder, executions, at_once, store)), start(folder))
+
+
+async def _walls() -> tuple[Measure, ...]:
+    from stratarouter_runtime.bench.walls import walls  # noqa: PLC0415 - forks, and needs two extras
+
+    return tuple(await walls())
 
 
 async def _http(folder: Path) -> tuple[Measure, ...]:

@@ -26,7 +26,8 @@ class AgentCall(Struct, frozen=True):
     idempotent agent can recognise a call it has already answered. `seed` is the same for
     every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
     of this attempt, "" where nobody asked for a trace. `scope` is the user it is made for, as far as
-    answers are reused; `fresh` says that no earlier answer will do.
+    answers are reused; `fresh` says that no earlier answer will do. `step` is
+    where it stands in the plan, for those who watch.
     """
 
     execution: ExecutionId
@@ -39,6 +40,7 @@ class AgentCall(Struct, frozen=True):
     trace: str = ""
     scope: str = ""
     fresh: bool = False
+    step: str = ""
 
 
 class AgentReply(Struct, frozen=True):
@@ -124,6 +126,10 @@ class Cells(Protocol):
 
         Raises `errors.LinkError` that names the features which are missing and not waived.
         """
+        ...
+
+    async def prepare(self) -> None:
+        """Find out what this machine can build, without holding up the loop; `admit` waits for it otherwise."""
         ...
 
     async def call(self, cell: Cell, call: AgentCall) -> AgentReply:

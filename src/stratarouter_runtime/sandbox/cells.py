@@ -85,6 +85,10 @@ class BoxedCells(Cells):
         features.require(name, cell.level, self._waived)
 
     @override
+    async def prepare(self) -> None:
+        await asyncio.to_thread(features.found)
+
+    @override
     async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
         missing = features.without(cell.level, self._waived)
         level = f"{cell.level} without {', '.join(missing)}" if missing else cell.level

@@ -37,6 +37,10 @@ class LazyCells(Cells):
         self._cells().admit(name, cell)
 
     @override
+    async def prepare(self) -> None:
+        await self._cells().prepare()
+
+    @override
     async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
         return await self._cells().call(cell, call)
 

@@ -21,6 +21,7 @@ from stratarouter_runtime.sandbox.wire import Born, Ended, Order
 
 _LARGEST: Final = 4096
 _PATIENCE: Final = 10.0
+_AT_A_TIME: Final = 4
 _PAUSE: Final = 0.005
 _TRIES: Final = 200
 _MODULE: Final = "stratarouter_runtime.sandbox.zygote"
@@ -53,10 +54,16 @@ class Zygotes:
         self._births: dict[int, _Birth] = {}
         self._decode = msgspec.json.Decoder(_Message).decode
         self._reaping: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(_AT_A_TIME)
         self.started = 0
 
     async def worker(self, program: str, walls: Walls) -> Process:
         """A new worker behind these walls. Raises `OSError` where it cannot be had."""
+        # The zygote makes one after the other; ordering many at a time would only hold up the loop.
+        async with self._room:
+            return await self._worker(program, walls)
+
+    async def _worker(self, program: str, walls: Walls) -> Process:
         control = self._control or self._start()
         loop = asyncio.get_running_loop()
         number, birth = next(self._numbers), _Birth(loop.create_future(), loop.create_future())

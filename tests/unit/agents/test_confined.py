@@ -41,6 +41,10 @@ class Recorded(Cells):
         self.admitted.append(cell)
 
     @override
+    async def prepare(self) -> None:
+        pass
+
+    @override
     async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
         return self.reply
 
