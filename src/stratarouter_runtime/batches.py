@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -198,16 +199,14 @@ class Batches:
         if batch.kept.ended is not None:
             raise InvalidState(f"batch {id_} has ended")
         batch.kept = msgspec.structs.replace(batch.kept, cancelled=True)
-        await self._put(tenant, id_, batch.kept, by=by)
-        for index, item in enumerate(batch.kept.items):
-            outcome = batch.outcomes.get(index)
-            if item is not None and (outcome is None or outcome.state == "queued"):
+        for index, outcome in batch.outcomes.items():
+            if outcome.state == "queued":
                 batch.outcomes[index] = Outcome("cancelled")
-            elif outcome is not None and outcome.state == "running" and outcome.execution is not None:
-                try:
+        await self._put(tenant, id_, batch.kept, by=by)
+        for outcome in [*batch.outcomes.values()]:
+            if outcome.state == "running" and outcome.execution is not None:
+                with suppress(StrataError):  # it came to its end first, or had not begun
                     await self._cancel(outcome.execution)
-                except StrataError:  # it came to its end first, or had not begun
-                    continue
         await self._settle(batch)
         return await self._progress(batch)
 

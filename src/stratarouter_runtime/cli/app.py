@@ -43,7 +43,9 @@ COMMANDS: Final = (
     Command("resume", f"{_CLI}.run:resume", "Go on with an execution that was interrupted."),
     Command("answer", f"{_CLI}.run:answer", "Answer the question of a waiting execution, and go on with it."),
     Command("cancel", f"{_CLI}.controls:cancel", "End an execution, undoing what it completed."),
-    Command("migrate", f"{_CLI}.controls:migrate", "Let an execution go on with another version of its flow."),
+    Command(
+        "migrate", f"{_CLI}.controls:migrate", "Let an execution go on with another version of its flow."
+    ),
     Command("fork", f"{_CLI}.controls:fork", "Begin an execution another way, from where it is different."),
     Command("diff", f"{_CLI}.controls:diff", "Show where two executions came to something else."),
     Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
@@ -57,7 +59,9 @@ COMMANDS: Final = (
     Command("route", f"{_CLI}.routing:route", "Say for whom a text is, and why."),
     Command("routing", f"{_CLI}.routing:routing", "Make the next version of a routing table."),
     Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
-    Command("cache", f"{_CLI}.cache:cache", "Tell of answers kept for reuse, forget them, and explain gates."),
+    Command(
+        "cache", f"{_CLI}.cache:cache", "Tell of answers kept for reuse, forget them, and explain gates."
+    ),
     Command("keys", f"{_CLI}.keys:keys", "Make, list, rotate and revoke the keys of tenants."),
     Command("tier", f"{_CLI}.tenants:tier", "Show or set what a tenant may use."),
     Command("usage", f"{_CLI}.tenants:usage", "Show what a tenant has used, and what is left."),

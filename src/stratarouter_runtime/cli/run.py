@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from stratarouter_runtime.cli import batches
 from stratarouter_runtime.cli.arguments import STDIN, Agents, Inputs, Json, Store
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.cli.session import Ended, Session, runnable
@@ -36,6 +37,7 @@ def run(
     input_: Inputs = (),
     agents: Agents = None,
     seed: str | None = None,
+    batch: Path | None = None,
     store: Store = None,
     json: Json = False,
 ) -> int:
@@ -47,21 +49,27 @@ def run(
         A flow in YAML or JSON; - reads standard input.
     seed
         What the run draws its randomness from; by default a new one.
+    batch
+        A file with an input a line, as JSON: all are executed, and what became of each is printed.
     """
     if flow == STDIN and STDIN in input_:
         raise InvalidInput("standard input cannot be both the flow and its input", hint="use --input @FILE")
     if seed is not None and not 1 <= len(seed) <= LONGEST_SEED:
         raise InvalidInput(f"--seed takes text of 1 to {LONGEST_SEED} characters, not of {len(seed)}")
+    if batch is not None and (input_ or seed is not None):
+        raise InvalidInput("--batch brings the inputs itself", hint="leave out --input and --seed")
     document = read(flow)
     folder = Path() if flow == STDIN else Path(flow).parent
     session = Session(store, agents, folder, json)
 
     async def start(app: Application) -> Ended:
         for other in in_calling_order(read(str(path)) for path in sorted(folder.glob(CALLABLE))):
-            await app.runtime.flows.offer(_compile(app, other))
-        plan = _compile(app, document)
+            await app.runtime.flows.offer(compiled(app, other))
+        plan = compiled(app, document)
         declared = plan.input.type
         assert isinstance(declared, RecordType)
+        if batch is not None:
+            return await batches.drive(app, plan, batches.read_items(batch, plan))
         given = gather(input_, declared, sys.stdin.buffer.read)
         check_complete(given, declared)
         request = StartExecution(plan=plan, input=given, flow=FlowId(plan.name), seed=seed)
@@ -132,7 +140,8 @@ def answer(
     return session.run(tell)
 
 
-def _compile(app: Application, document: Document) -> Plan:
+def compiled(app: Application, document: Document) -> Plan:
+    """The plan of a document, with the agents at hand. Raises `Rejected`."""
     try:
         return app.runtime.flows.compile(document.source)
     except InvalidFlow as error:

@@ -1,0 +1,152 @@
+"""Batches are taken item by item, worked off in order, and survive a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.unit.test_reuse import FLOW, Rig
+
+from stratarouter_runtime.batches import Refused, Wanted
+from stratarouter_runtime.cache.policy import NO_WISHES, Wishes
+from stratarouter_runtime.errors import InvalidState, NotFound
+from stratarouter_runtime.ids import FlowId, Tenant
+from stratarouter_runtime.ports import AgentCall
+from stratarouter_runtime.state.events import Failure
+
+ANN = Tenant("ann")
+
+
+def items(rig: Rig, *questions: str) -> list[Wanted | Refused]:
+    """One item a question."""
+    return [Wanted(FlowId("t"), rig.plan.digest, {"q": question, "n": 1}) for question in questions]
+
+
+async def submit(rig: Rig, wanted: list[Wanted | Refused], wishes: Wishes = NO_WISHES) -> None:
+    """As batch `b` of Ann's."""
+    await rig.runtime.flows.offer(rig.plan)
+    await rig.runtime.batches.submit(ANN, "b", wanted, wishes=wishes)
+
+
+async def test_results_keep_their_order_and_equal_items_are_executed_once() -> None:
+    """However fast each of them is."""
+    rig = Rig()
+    await submit(rig, items(rig, "b", "a", "b", "c", "a"))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert progress.ended
+    assert [each.row.output["s"] for each in progress.outcomes if each.row] == [
+        "b 1",
+        "a 1",
+        "b 1",
+        "c 1",
+        "a 1",
+    ]
+    assert [each.shared for each in progress.outcomes] == [False, False, True, False, True]
+    assert len(rig.agent.calls) == 3
+
+
+async def test_who_wants_nothing_reused_has_every_item_executed() -> None:
+    """Equal ones too."""
+    rig = Rig()
+    await submit(rig, items(rig, "a", "a"), Wishes(read=False, keep=False))
+    await rig.runtime.batches.wait(ANN, "b")
+    assert len(rig.agent.calls) == 2
+
+
+async def test_work_with_effects_is_never_shared() -> None:
+    """Each item is somebody's order."""
+    source = FLOW.replace("effect: pure, cache: never", "effect: effect").replace(
+        "cache: semantic\nsemantic: [q]\n", ""
+    )
+    rig = Rig(source)
+    await submit(rig, items(rig, "a", "a"))
+    await rig.runtime.batches.wait(ANN, "b")
+    assert len(rig.agent.calls) == 2
+
+
+async def test_items_are_refused_each_by_itself() -> None:
+    """With the reason."""
+    rig = Rig()
+    wrong: Any = Wanted(FlowId("t"), rig.plan.digest, {"q": 1, "n": 1})
+    await submit(rig, [*items(rig, "a"), wrong, Refused("not-found", "no such flow")])
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed", "refused", "refused"]
+    codes = [None if each.refused is None else each.refused.code for each in progress.outcomes]
+    assert codes == [None, "invalid-input", "not-found"]
+
+
+async def test_an_item_that_fails_is_told_as_that() -> None:
+    """The others go on."""
+    rig = Rig(say=lambda call: Failure("agent.refused") if call.input["q"] == "b" else {"s": "x"})
+    await submit(rig, items(rig, "a", "b", "c"))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed", "failed", "completed"]
+
+
+async def test_a_batch_goes_on_after_a_restart() -> None:
+    """Nothing is executed twice, and what it came to is found by the next process too."""
+    gate = asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        if call.input["q"] == "slow":
+            await gate.wait()
+        return {"s": call.input["q"]}
+
+    rig = Rig(say=say)
+    await submit(rig, items(rig, "fast", "slow", "fast"))
+    for _ in range(500):
+        if (await rig.runtime.batches.progress(ANN, "b")).outcomes[0].state == "completed":
+            break
+        await asyncio.sleep(0.01)
+    await rig.runtime.batches.close()
+    await rig.runtime.driver.drain(0)
+    later = rig.again()
+    gate.set()
+    await later.runtime.recover()
+    progress = await later.runtime.batches.wait(ANN, "b")
+    assert [each.row.output["s"] for each in progress.outcomes if each.row] == ["fast", "slow", "fast"]
+    assert [call.input["q"] for call in later.agent.calls] == ["slow"]
+    last = await later.again().runtime.batches.progress(ANN, "b")
+    assert last.ended
+    assert [each.state for each in last.outcomes] == ["completed"] * 3
+
+
+async def test_a_batch_can_be_cancelled() -> None:
+    """What waits never begins, what is under way ends; and it can be done once."""
+    gate = asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        await gate.wait()
+        return {"s": "x"}
+
+    rig = Rig(say=say)
+    await submit(rig, items(rig, *(f"q{number}" for number in range(30))))
+    for _ in range(500):
+        if len(rig.agent.calls) == 16:
+            break
+        await asyncio.sleep(0.01)
+    await rig.runtime.batches.cancel(ANN, "b")
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert {each.state for each in progress.outcomes} == {"cancelled"}
+    assert len(rig.agent.calls) == 16
+    with pytest.raises(InvalidState):
+        await rig.runtime.batches.cancel(ANN, "b")
+
+
+async def test_a_batch_is_known_to_its_tenant_only() -> None:
+    """To others it is not there."""
+    rig = Rig()
+    await submit(rig, items(rig, "a"))
+    await rig.runtime.batches.wait(ANN, "b")
+    with pytest.raises(NotFound):
+        await rig.runtime.batches.progress(Tenant("bob"), "b")
+
+
+async def test_a_queue_that_is_full_refuses() -> None:
+    """Item by item, and only those of its workflow."""
+    rig = Rig()
+    rig.runtime.batches._queues._waiting = 2
+    await submit(rig, items(rig, "a", "b", "c"))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed", "completed", "refused"]
