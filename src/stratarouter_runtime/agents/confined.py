@@ -40,6 +40,7 @@ class ConfinedAgent(Agent):
         self.name = name
         self.signature = signature
         self.digest = digest
+        self.isolation: str = cell.level
         self._cell = cell
         self._cells = cells
 

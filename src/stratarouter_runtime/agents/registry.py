@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 from typing_extensions import override
@@ -16,6 +16,9 @@ from stratarouter_runtime.breaker import Breaker
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ports import Agent
 from stratarouter_runtime.tcfp.registry import LinkableAgent
+
+INLINE: Final = "inline"
+"""Of an agent without walls: in this process, or elsewhere altogether."""
 
 
 @runtime_checkable
@@ -75,6 +78,10 @@ class Registry(Mapping[str, Agent]):
     def holding(self) -> tuple[Closing, ...]:
         """What the agents share."""
         return self._holding
+
+    def isolation(self) -> dict[str, str]:
+        """The level behind which each agent's code runs here, by its name."""
+        return {name: getattr(agent, "isolation", INLINE) for name, agent in self._agents.items()}
 
     def stats(self) -> RegistryStats:
         """How the circuits of the agents stand, of those that have one."""

@@ -67,7 +67,7 @@ class Service:
     deploying: asyncio.Lock = field(default_factory=asyncio.Lock)
     traffic: Traffic = field(default_factory=Traffic)
     isolation: Mapping[str, str] = field(default_factory=dict)
-    """What keeps each kind of code apart that runs here, as far as it is known."""
+    """The level behind which each agent's code runs, by its name."""
     began: float = field(default_factory=monotonic)
     reference: Callable[[], dict[str, Any]] = dict
     """The OpenAPI document of the application that serves it."""

@@ -325,7 +325,7 @@ class HealthAnswer(Struct, frozen=True):
 
 
 class StatusAnswer(Struct, frozen=True):
-    """What runs here. `isolation` says per kind of code what keeps it apart; `parts` are figures by part."""
+    """What runs here. `isolation` is the level behind which each agent's code runs; `parts` are figures by part."""
 
     status: State
     version: str

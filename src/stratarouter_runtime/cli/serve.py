@@ -128,6 +128,7 @@ async def _serve(app: Application, listener: socket.socket, line: str, door: Doo
         SystemEntropy(),
         installed_version(),
         app.place,
+        isolation=app.registry.isolation(),
         door=door,
         gate=app.tenancy.gate,
     )

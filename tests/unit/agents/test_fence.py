@@ -9,12 +9,13 @@ from typing_extensions import override
 from stratarouter_runtime.agents.exchanges import SHOWN, Exchange
 from stratarouter_runtime.agents.failures import failed
 from stratarouter_runtime.agents.fence import Fenced
+from stratarouter_runtime.agents.registry import Registry, RegistryStats
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import Policy
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock, Operation
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import STRING, labelled, record
@@ -141,3 +142,15 @@ async def test_closing_closes_the_agent() -> None:
     stage = Stage()
     await stage.fenced.close()
     assert stage.agent.closed
+
+
+async def test_the_fence_says_of_the_agent_what_the_agent_is() -> None:
+    class Confined(Scripted):
+        operation = Operation("chat", "api.example", "m-1")
+        isolation = "process"
+
+    fenced = Fenced(Confined(), Workshop(Hands(), Secrets({}), Web(())))
+    assert (fenced.operation, fenced.isolation) == (Confined.operation, "process")
+    registry = Registry([fenced])
+    assert registry.isolation() == {fenced.name: "process"}
+    assert registry.stats() == RegistryStats({"closed": 1}, 0)
