@@ -31,6 +31,7 @@ from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.observatory import Observatory
+from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.observability.process import Process
 from stratarouter_runtime.observability.tracing import Sampler
 from stratarouter_runtime.ports import Operation
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.exchanges import Exchange
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.bridge.core import GuardedCore
+    from stratarouter_runtime.bridge.encoder import Encoder
     from stratarouter_runtime.ids import AgentName
     from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
     from stratarouter_runtime.sandbox.cells import BoxedCells
@@ -113,6 +115,7 @@ def workshop(settings: Settings | None = None) -> Workshop:
         web=Web(_hosts(settings)),
         cells=LazyCells(_open_cells),
         commands=_listed(settings.sandbox_commands),
+        partials=PartialTexts(),
         listener=_note if settings.log_level == "debug" else None,
     )
 
@@ -122,11 +125,16 @@ def _note(exchange: Exchange) -> None:
     logging.getLogger("stratarouter_runtime.exchanges").debug(msgspec.json.encode(exchange).decode())
 
 
-def _guests(settings: Settings) -> Workshop:
+def _guests(settings: Settings, partials: PartialTexts) -> Workshop:
     """What agents that callers register get: no program of this machine, and only secrets they may use."""
     own = workshop(settings)
     secrets = own.secrets.limited(_listed(settings.agent_secrets))
-    return replace(own, secrets=secrets, commands=())
+    return replace(own, secrets=secrets, commands=(), partials=partials)
+
+
+def _partials(registry: Registry) -> PartialTexts:
+    """Where the agents of a project tell what they say before they have answered."""
+    return next((held for held in registry.holding if isinstance(held, PartialTexts)), PartialTexts())
 
 
 def _hosts(settings: Settings) -> tuple[str, ...]:
@@ -185,7 +193,8 @@ async def application(
         routers = Routers(
             opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant), core
         )
-        roster = Roster(opened.shelf, _guests(settings), registry)
+        partials = _partials(registry)
+        roster = Roster(opened.shelf, _guests(settings, partials), registry)
         closing.push_async_callback(roster.close)
         tenants = tenancy(settings, opened, SystemClock(), SystemEntropy())
         runtime = Runtime(
@@ -199,6 +208,7 @@ async def application(
             routers=routers,
             reuse=reuse,
             roster=roster,
+            partials=partials,
             gate=tenants.gate,
         )
         observatory = _observe(runtime, opened, observers, registry, reuse, tenants)
@@ -359,12 +369,18 @@ async def _names(runtime: Runtime, tenant: Tenant) -> list[str]:
     return runtime.flows.names(tenant)
 
 
+def encoder(settings: Settings) -> Encoder:
+    """The encoder of the settings. Raises `InvalidSetting` where it is not installed."""
+    from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
+
+    return open_encoder(settings.encoder, folder=settings.encoder_path)
+
+
 def _open_embedder(settings: Settings) -> Embedder:
     """Opened when something is embedded: nothing that does neither route nor reuse should wait for it."""
     from stratarouter_runtime.bridge.batching import BatchedEncoder  # noqa: PLC0415 - start-up cost
-    from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
 
-    return BatchedEncoder(open_encoder(settings.encoder, folder=settings.encoder_path))
+    return BatchedEncoder(encoder(settings))
 
 
 def _open_scorer(embedder: Embedder) -> Scorer:

@@ -196,3 +196,15 @@ def _texts(node: Node) -> list[str]:
 
 def _share(hits: Sequence[bool]) -> float:
     return round(sum(hits) / len(hits), 4) if hits else 0.0
+
+
+def measure(encoder: Encoder, folder: Path | None) -> list[Accuracy]:
+    """Every data set at hand: the shipped sample, and below `folder` the public ones."""
+    encoded = Encoded(encoder)
+    sets = [sample()]
+    if folder is not None and (folder / "healthcare_routing").is_dir():
+        sets.append(healthcare(folder / "healthcare_routing"))
+    if folder is not None and (folder / "clinc150").is_dir():
+        sets += [clinc(folder / "clinc150", 10, draw) for draw in range(3)]
+        sets.append(clinc(folder / "clinc150", None))
+    return [accuracy(each, encoded) for each in sets]

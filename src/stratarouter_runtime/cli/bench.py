@@ -15,6 +15,7 @@ import uvloop
 from cyclopts import Parameter
 from msgspec import Struct
 
+from stratarouter_runtime import settings
 from stratarouter_runtime.bench.engine import AT_ONCE, engine
 from stratarouter_runtime.bench.language import language
 from stratarouter_runtime.bench.measure import Measure
@@ -32,7 +33,7 @@ class Report(Struct, frozen=True):
     measures: tuple[Measure, ...]
 
 
-def bench(
+def bench(  # noqa: PLR0913 - one flag a part
     *,
     folder: Path = Path(),
     executions: int = 1_000,
@@ -40,6 +41,8 @@ def bench(
     store: str | None = None,
     sandbox: Annotated[bool, Parameter(negative=(), help="Measure walls around agents.")] = False,
     http: Annotated[bool, Parameter(negative=(), help="Measure the HTTP API.")] = False,
+    routing: Annotated[bool, Parameter(negative=(), help="Measure how well texts are routed.")] = False,
+    data: Annotated[Path | None, Parameter(help="The folder with public data, for --routing.")] = None,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
     """Measure the runtime on this machine: its engine, or the part that is named.
@@ -55,6 +58,8 @@ def bench(
     store
         The URL of a PostgreSQL database to measure with, in place of a file; what is run stays there.
     """
+    if routing:
+        return _routed(data, json=json)
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
         here = Path(name)
         sync = sync_latency(here, samples=200)
@@ -64,6 +69,24 @@ def bench(
             measures = uvloop.run(_http(here)) if http else _engine(here, executions, at_once, store)
     report = Report(describe(), cores(), sync, measures)
     sys.stdout.write((msgspec.json.encode(report).decode() if json else _table(report)) + "\n")
+    return Exit.OK
+
+
+def _routed(data: Path | None, *, json: bool) -> int:
+    from stratarouter_runtime.bench.routing import measure  # noqa: PLC0415 - brings the encoder along
+    from stratarouter_runtime.wiring import encoder  # noqa: PLC0415 - likewise
+
+    found = measure(encoder(settings.load()), data)
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return Exit.OK
+    head = f"{'data':<28}{'right':>8}{'accepted':>10}{'refused':>9}{'nearest':>9}{'centroid':>10}{'p50 µs':>8}{'p99 µs':>8}"
+    rows = [
+        f"{one.data:<28}{one.right:>8.1%}{one.accepted:>10.1%}{one.refused:>9.1%}{one.nearest:>9.1%}"
+        f"{one.centroid:>10.1%}{one.p50_us:>8.0f}{one.p99_us:>8.0f}"
+        for one in found
+    ]
+    sys.stdout.write("\n".join([head, *rows]) + "\n")
     return Exit.OK
 
 
