@@ -35,6 +35,7 @@ from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tena
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
+from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Given, Started
@@ -115,6 +116,7 @@ class Runtime(Flows):
         reuse: Reuse | None = None,
         routers: Routers | None = None,
         roster: Roster | None = None,
+        partials: PartialTexts | None = None,
         gate: Gate | None = None,
         snapshotting: Snapshotting = Snapshotting(),  # noqa: B008 - frozen
     ) -> None:
@@ -124,6 +126,7 @@ class Runtime(Flows):
         self.reuse = reuse
         self.routers = routers
         self.roster = roster
+        self.partials = partials or PartialTexts()
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy

@@ -29,6 +29,7 @@ from stratarouter_runtime.agents.failures import (
 )
 from stratarouter_runtime.agents.headers import filled
 from stratarouter_runtime.agents.models import Spec
+from stratarouter_runtime.agents.murmur import Murmur
 from stratarouter_runtime.agents.prices import Tokens
 from stratarouter_runtime.agents.reach import Barred, host_of
 from stratarouter_runtime.agents.secrets import SecretMissing
@@ -39,6 +40,7 @@ from stratarouter_runtime.canonical import canonical, digest_bytes
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.digests import agent_digest, some
+from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit
 
 _CUT: Final = "length"
@@ -95,8 +97,21 @@ class Model(Agent):
         if self._spec.key:
             headers["authorization"] = f"Bearer {await self._secrets.fill(self._spec.key)}"
         headers |= await filled(self._spec.headers, self._secrets)
-        listening = partial(self._partials, call) if self._spec.stream and self._partials else None
-        return await chat.ask(self._line, self._endpoint, headers, body, self._clock.now, listening)
+        murmur = self._murmur(call)
+        hearing = None if murmur is None else murmur.hear
+        try:
+            return await chat.ask(self._line, self._endpoint, headers, body, self._clock.now, hearing)
+        finally:
+            if murmur is not None:
+                murmur.end()
+
+    def _murmur(self, call: AgentCall) -> Murmur | None:
+        """Through whom text goes on as it comes: to nobody, of an answer that carries a label."""
+        if not self._spec.stream:
+            return None
+        if self._partials is None or labels_of(self.signature.output):
+            return Murmur(self._secrets, _unheard)
+        return Murmur(self._secrets, partial(self._partials.heard, call))
 
     async def _usage(self, talk: Conversation, milliseconds: float) -> Usage:
         """What was counted and what that costs; for what nobody counts or prices, the bound that is declared."""
@@ -113,6 +128,10 @@ class Model(Agent):
         return Usage(
             usd + spent.usd, tokens.input + spent.tokens_in, tokens.output + spent.tokens_out, milliseconds
         )
+
+
+def _unheard(_text: str) -> None:
+    """Text that nobody may hear before it is whole."""
 
 
 class Conversation:

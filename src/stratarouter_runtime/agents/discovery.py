@@ -60,7 +60,8 @@ def load_module(name: str, workshop: Workshop) -> Registry:
 
 
 def _held(threads: Threads, workshop: Workshop) -> tuple[Closing, ...]:
-    return (threads,) if workshop.cells is None else (threads, workshop.cells)
+    shared = (workshop.cells, workshop.partials)
+    return (threads, *(each for each in shared if each is not None))
 
 
 def _function(definition: AgentDefinition, origin: Origin, threads: Threads, workshop: Workshop) -> Agent:

@@ -6,7 +6,7 @@ Must never know: kinds of agents, or how anything in it works.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -25,8 +25,16 @@ def nobody(_name: AgentName) -> Agent | None:
     return None
 
 
-Partials: TypeAlias = Callable[[AgentCall, str], None]
-"""Hears of text that an agent says before its call is answered: nothing that will stand in a journal."""
+class Partials(Protocol):
+    """Hears of text that an agent says before its call is answered: nothing that will stand in a journal."""
+
+    def heard(self, call: AgentCall, text: str, /) -> None:
+        """A piece of text, as it comes."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of whatever is held."""
+        ...
 
 
 class Workshop(Struct, frozen=True):

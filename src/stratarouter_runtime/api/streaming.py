@@ -18,6 +18,7 @@ from stratarouter_runtime.api.exchange import Request, Service, Streamed
 from stratarouter_runtime.api.models import ChangeEvent
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.observability.news import Change
+from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Event, Record
 from stratarouter_runtime.state.redaction import Redaction
@@ -34,8 +35,8 @@ async def events(service: Service, request: Request) -> Streamed:
     """`GET /api/v1/executions/{id}/events`: all facts from the start, or after `Last-Event-ID`, to the end."""
     row = await service.runtime.history.find(ExecutionId(request.param("id")), request.tenant)
     redaction = Redaction(await service.runtime.flows.plan(row.plan))
-    frames = _frames(service.runtime.history.watch(row.id, _after(request)), redaction)
-    return Streamed(frames, _HEADERS)
+    facts = service.runtime.history.watch(row.id, _after(request))
+    return Streamed(_frames(facts, redaction, service.runtime.partials, row.id), _HEADERS)
 
 
 @operation({200: EVENTS}, headers=("Last-Event-ID",))
@@ -64,22 +65,33 @@ def _after(request: Request) -> int:
     return int(given)
 
 
-async def _frames(facts: AsyncIterator[Record], redaction: Redaction) -> AsyncIterator[bytes]:
-    """One frame a fact; a comment whenever nothing has come for a while."""
-    waiting = asyncio.ensure_future(anext(facts, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT)
-            if not done:
-                yield b": still here\n\n"
-                continue
-            record = waiting.result()
-            if record is None:
-                return
-            yield _frame(record.seq, redaction.show(decode(record.body)))
-            waiting = asyncio.ensure_future(anext(facts, None))
-    finally:
-        waiting.cancel()
+async def _frames(
+    facts: AsyncIterator[Record], redaction: Redaction, partials: PartialTexts, execution: ExecutionId
+) -> AsyncIterator[bytes]:
+    """One frame a fact, text that agents say in between, a comment whenever nothing has come for a while."""
+    with partials.listening(execution) as hearing:
+        waiting = asyncio.ensure_future(anext(facts, None))
+        said = asyncio.ensure_future(hearing.take())
+        try:
+            while True:
+                done, _ = await asyncio.wait(
+                    {waiting, said}, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    yield b": still here\n\n"
+                if said in done:
+                    for piece in said.result():
+                        yield b"event: partial\ndata: %b\n\n" % msgspec.json.encode(piece)
+                    said = asyncio.ensure_future(hearing.take())
+                if waiting in done:
+                    record = waiting.result()
+                    if record is None:
+                        return
+                    yield _frame(record.seq, redaction.show(decode(record.body)))
+                    waiting = asyncio.ensure_future(anext(facts, None))
+        finally:
+            waiting.cancel()
+            said.cancel()
 
 
 def _frame(seq: int, event: Event) -> bytes:

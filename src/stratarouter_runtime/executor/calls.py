@@ -90,6 +90,7 @@ def agent_call(started: Started, command: CallAgent) -> AgentCall:
         trace=_traceparent(started, step, command.attempt) if started.trace else "",
         scope=started.scope,
         fresh=started.fresh,
+        step=command.step,
     )
 
 

@@ -81,7 +81,7 @@ class Stage:
             clock=SystemClock(),
             secrets=Secrets(SECRETS),
             web=Web(),
-            partials=lambda _call, text: self.partials.append(text),
+            partials=self,
         )
         async with self.server.serving() as server:
             spec = declared(self.folder, self.document, server.url)
@@ -91,6 +91,11 @@ class Stage:
                 return await agent.call(call)
             finally:
                 await agent.close()
+
+    def heard(self, call: AgentCall, text: str) -> None:
+        self.partials.append(text)
+
+    async def close(self) -> None: ...
 
     async def failure(self, call: AgentCall = CALL) -> Failure:
         reply = await self.call(call)
@@ -274,16 +279,24 @@ async def test_text_is_heard_as_it_comes(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Says(GOOD, tokens=(100, 20)), document=STREAMED)
     reply = await stage.call()
     assert (reply.output, took(reply)) == (OUTPUT, paid(100, 20))
-    assert len(stage.partials) > 2
+    assert stage.partials == ['{"team": ', '"billing", ', '"urgent": ', "true}"]
     assert "".join(stage.partials) == GOOD
     assert stage.server.requests[0]["stream_options"] == {"include_usage": True}
+
+
+async def test_nobody_hears_of_a_labelled_answer_before_it_is_whole(tmp_path: Path) -> None:
+    labelled = STREAMED.replace("out: Triage", "out: string @pii")
+    stage = Stage(tmp_path, Says("Ana lives in Rome."), document=labelled)
+    assert (await stage.call()).output == "Ana lives in Rome."
+    assert stage.server.requests[0]["stream"] is True
+    assert stage.partials == []
 
 
 async def test_an_endpoint_that_does_not_stream_is_heard_at_once(tmp_path: Path) -> None:
     body = b'{"choices": [{"message": {"content": "{\\"team\\": \\"tech\\", \\"urgent\\": false}"}}]}'
     stage = Stage(tmp_path, Answers(200, body), document=STREAMED)
     assert (await stage.call()).output == {"team": "tech", "urgent": False}
-    assert len(stage.partials) == 1
+    assert "".join(stage.partials) == '{"team": "tech", "urgent": false}'
 
 
 async def test_half_a_stream_is_no_answer(tmp_path: Path) -> None:
