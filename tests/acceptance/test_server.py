@@ -263,6 +263,30 @@ def test_a_killed_server_goes_on_where_its_journal_ends(project: Path, start: Ca
         assert again.http.post(f"/api/v1/executions/{execution}/replay").json()["reproducible"] is True
 
 
+def test_its_log_has_one_line_an_execution_also_for_one_that_a_killed_server_began(
+    project: Path, start: Callable[[], Server]
+) -> None:
+    first = start()
+    begun = first.execute("hello", mode="async").json()["execution_id"]
+    until((project / "held").exists)
+    first.process.kill()
+    first.process.wait(WAIT)
+    (project / "go").touch()
+    second = start()
+    until(lambda: _completed(second, begun))
+    whole = second.execute("again").json()["execution_id"]
+    assert "stratarouter_executions_taken_up_total 1\n" in second.http.get("/metrics").text
+    second.process.terminate()
+    _, _, err = second.ended()
+    lines = [json.loads(line) for line in err.splitlines()]
+    ended = {line["execution"]: line for line in lines if line["event"] == "execution ended"}
+    assert set(ended) == {begun, whole}
+    assert [ended[each]["steps"] for each in (begun, whole)] == [2, 2]
+    assert len(ended[begun]["trace"]) == 32
+    assert "hello" not in err.lower()
+    assert lines[-1]["event"] == "stopping"
+
+
 def _found(server: Server, execution: str) -> dict[str, Any]:
     found: dict[str, Any] = server.http.get(f"/api/v1/executions/{execution}").json()
     return found
