@@ -1,4 +1,4 @@
-"""What can be done to an execution from outside: answer, cancel, pause, resume, fork.
+"""What can be done to an execution from outside: answer, cancel, pause, resume, fork, migrate.
 
 Where another process drives it, that one is asked by letter. Must never know: HTTP, SQL, any back-end; how an execution was started.
 """
@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
+from stratarouter_runtime.executor.migrating import move
 from stratarouter_runtime.executor.recovery import resume
 from stratarouter_runtime.letters import (
     Answer,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.ports import Clock, Entropy, Execution, Store
     from stratarouter_runtime.sharing import Letter
+    from stratarouter_runtime.tcfp.plan import Plan
 
 FIRST: Final = 0.05
 LONGEST: Final = 0.25
@@ -76,6 +78,29 @@ class Controls:
     async def resume(self, execution: ExecutionId) -> None:
         """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
         await self._at_work(execution)
+
+    async def migrate(self, execution: ExecutionId, target: Plan, by: str = "") -> None:
+        """Have an unfinished execution go on with another plan, once calls under way have answered.
+
+        Returns once that is durable. One that was paused stays so. Raises `InvalidState` where what it
+        has done would not be the same on that plan: it then goes on with its own.
+        """
+        paused = (await self._history.find(execution)).status == "paused"
+        if not paused:
+            await self.pause(execution)
+        try:
+            await move(
+                execution,
+                target,
+                by,
+                store=self._store,
+                plans=self._plans,
+                driver=self.driver,
+                clock=self._clock,
+            )
+        finally:
+            if not paused and (await self._history.find(execution)).status not in ENDED:
+                await self.resume(execution)
 
     async def fork(self, execution: ExecutionId, change: Change) -> ExecutionId:
         """Begin an execution that takes over the facts of another, as far as they still hold.

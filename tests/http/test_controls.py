@@ -6,6 +6,16 @@ from typing import Any
 from tests.http.stage import BOOM, ECHO, HOLD, Client, check_problem
 
 
+ASKS = """tcfp: "1.0"
+flow: asks
+in: {query: string}
+out: {answer: string}
+do:
+  - {id: q, ask: {text: string}, time: 1h}
+return: {answer: =q.text}
+"""
+
+
 def path(execution: str, what: str) -> str:
     return f"/api/v1/executions/{execution}/{what}"
 
@@ -84,3 +94,19 @@ async def test_a_failed_execution_is_tried_again_as_a_fork(quick: Client) -> Non
     forked = response.json()["execution_id"]
     await quick.app.driver.ended(forked)
     assert await status(quick, forked) == "failed"
+
+
+async def test_an_execution_goes_on_with_the_version_that_is_deployed_now(quick: Client) -> None:
+    await quick.deploy("asks", ASKS)
+    execution = (await quick.execute("asks", mode="async")).json()["execution_id"]
+    refused = await quick.http.post(path(execution, "migrate"))
+    check_problem(refused, 409, "invalid-state")
+    assert "runs this plan already" in refused.json()["detail"]
+    await quick.deploy("asks", ASKS.replace("=q.text", '=q.text + "!"'))
+    moved = await quick.http.post(path(execution, "migrate"))
+    assert moved.status_code == 202
+    assert moved.json()["status"] == "waiting"
+    await quick.http.post(path(execution, "answer"), json={"step": "q", "value": {"text": "yes"}})
+    await quick.app.driver.ended(execution)
+    answer = (await quick.http.get(f"/api/v1/executions/{execution}")).json()
+    assert answer["output"] == {"answer": "yes!"}

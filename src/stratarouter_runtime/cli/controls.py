@@ -1,4 +1,4 @@
-"""`strata cancel`, `fork` and `diff`: end an execution, begin it another way, and compare the two.
+"""`strata cancel`, `fork`, `migrate` and `diff`: end an execution, begin it another way, go on another way, compare.
 
 Must never know: how an execution is ended, or which facts a fork can keep.
 """
@@ -6,6 +6,7 @@ Must never know: how an execution is ended, or which facts a fork can keep.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from msgspec import UNSET, UnsetType
 from stratarouter_runtime.cli.arguments import Agents, Inputs, Json, Store
 from stratarouter_runtime.cli.executions import look, write
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.flows import read
+from stratarouter_runtime.cli.run import compiled
 from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import gather
 from stratarouter_runtime.cli.words import Names, value_text
@@ -53,6 +56,51 @@ def cancel(
         return await session.drive(app, plan, cancelled())
 
     return session.run(end)
+
+
+def migrate(
+    execution: str,
+    /,
+    *,
+    flow: Path | None = None,
+    by: str = "",
+    agents: Agents = None,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Let an execution go on with another version of its flow, where all it has done stays the same.
+
+    Parameters
+    ----------
+    execution
+        The id of an execution that has not finished.
+    flow
+        The file of that version; else the version that is deployed.
+    by
+        Who wants it; kept in the journal.
+    """
+    wanted = ExecutionId(execution)
+    session = Session(store, agents, json=json)
+
+    async def move(app: Application) -> Ended:
+        target = await _target(app, wanted, flow)
+
+        async def moved() -> ExecutionId:
+            await app.runtime.controls.migrate(wanted, target, by)
+            return wanted
+
+        return await session.drive(app, target, moved())
+
+    return session.run(move)
+
+
+async def _target(app: Application, execution: ExecutionId, flow: Path | None) -> Plan:
+    """The plan to go on with."""
+    if flow is not None:
+        return compiled(app, read(str(flow)))
+    row = await app.runtime.history.find(execution)
+    _, plan = await app.runtime.flows.deployed(row.tenant, row.flow)
+    return plan
 
 
 def fork(

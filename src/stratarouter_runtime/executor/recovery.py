@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from stratarouter_runtime.errors import NotFound, StoreError, StrataError
+from stratarouter_runtime.executor.drive import restate
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
 
@@ -108,7 +108,7 @@ async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Dri
         try:
             replayed = await driver.snapshotter.bring_back(row, plans, store)
             if row.status == "paused":
-                row = replace(row, status="running")
+                row = restate(row, replayed.run)
                 await store.append(execution, [], row, hold.number)
         except StoreError:
             driver.stopped_here([execution])

@@ -123,3 +123,18 @@ def test_an_execution_that_calls_a_flow_goes_on_without_that_flow_at_hand(
     (project / "flows" / "inner.yaml").unlink()
     row = json.loads(strata(capsys, "answer", waiting, "q", "true", "--json"))
     assert row["output"] == {"n": 3}
+
+
+def test_a_waiting_execution_goes_on_with_another_version(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = started(capsys, "n=1", "ask=true")
+    (project / "later.yaml").write_text(FLOW.replace("=a.n}", "=a.n + 100}"))
+    (project / "other.yaml").write_text(FLOW.replace("with: {n: =n}", "with: {n: =n + 1}"))
+    assert run(["migrate", waiting, "--flow", "other.yaml", "--store", "s.db"]) == 2
+    assert "record 1 is Returned of step '0', but a has another input" in capsys.readouterr().err
+    row = json.loads(strata(capsys, "migrate", waiting, "--flow", "later.yaml", "--by", "ann", "--json"))
+    assert row["status"] == "waiting"
+    assert "goes on with plan" in strata(capsys, "show", waiting)
+    assert json.loads(strata(capsys, "answer", waiting, "q", "true", "--json"))["output"] == {"n": 103}
+    assert "reproducible" in strata(capsys, "replay", waiting)

@@ -1,0 +1,45 @@
+"""An execution that stands still is moved to another plan, or stays as it is.
+
+Must never know: what makes a plan fit; how an execution is stopped or set to work again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from stratarouter_runtime.errors import Conflict, NotFound
+from stratarouter_runtime.executor.drive import restate
+from stratarouter_runtime.state.migration import migrate
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.executor.driver import Driver
+    from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.ports import Clock, Store
+    from stratarouter_runtime.tcfp.plan import Plan
+
+
+async def move(
+    execution: ExecutionId, target: Plan, by: str, *, store: Store, plans: Plans, driver: Driver, clock: Clock
+) -> None:
+    """Journal that an execution goes on with `target`; returns once that is durable, and it stands still.
+
+    Raises `InvalidState` where it cannot, `Conflict` where somebody drives it, `NotFound`, `StoreError`.
+    """
+    async with driver.alone(execution):
+        hold = await driver.hold()
+        if execution in driver.active or not await store.leases.take(hold.number, execution):
+            raise Conflict(f"execution {execution} is at work", hint="pause it first")
+        row = await store.find(execution)
+        if row is None:
+            raise NotFound(f"no execution {execution}")
+        plan, records = await plans.get(row.plan), await store.read(execution)
+        moved = migrate(target, plan, records, await plans.named(records), clock.now(), by)
+        await plans.keep(target)
+        row = restate(replace(row, plan=target.digest), moved.run)
+        if moved.run.finished is None:
+            row = replace(row, status="paused")
+        await store.append(execution, moved.records, row, hold.number)
+        driver.recorded(row, moved.records, moved.events)
