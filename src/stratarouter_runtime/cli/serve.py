@@ -28,6 +28,7 @@ from stratarouter_runtime.errors import InvalidSetting, NotFound
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
+from stratarouter_runtime.sandbox.governor.affinity import bind_cpus
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import (
     PATIENCE,
@@ -77,6 +78,7 @@ def serve(
     log = _open_log(chosen)
     owner = Tenant(tenant)
     check_tenant(owner)
+    bind_cpus()
     with bind(chosen.host, chosen.port, asking=not dev) as listener:
         _run(_session(chosen, project, listener, store, log, owner, dev=dev))
     return Exit.OK

@@ -15,9 +15,9 @@ from typing import Final
 from msgspec import Struct
 
 from stratarouter_runtime.sandbox.governor import shares
+from stratarouter_runtime.sandbox.governor.affinity import MOST_CPUS
 from stratarouter_runtime.sandbox.governor.shares import Demand, Refusal, Room, Shares
 
-MOST_CPUS: Final = 4
 MOST_MEMORY: Final = 24 * 2**30
 KEPT_FREE: Final = 2**30
 MOST_WAITING: Final = 1_000
@@ -43,13 +43,6 @@ class Refused(Exception):
         super().__init__(message)
         self.why = why
         self.message = message
-
-
-def bind_cpus(most: int = MOST_CPUS) -> None:
-    """Keep this process, and all it will start, to so many CPUs."""
-    mine = sorted(os.sched_getaffinity(0))
-    if len(mine) > most:
-        os.sched_setaffinity(0, mine[:most])
 
 
 def room_here() -> Room:
