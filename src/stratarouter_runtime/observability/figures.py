@@ -69,16 +69,18 @@ class OfAgent:
         """Count what a call took; one that does not say how long it was leaves no duration."""
         if usage.ms:
             self.seconds.observe(usage.ms / 1_000)
-        self.tokens_in += usage.tokens_in
-        self.tokens_out += usage.tokens_out
-        self.cost += usage.usd
+        if usage.tokens_in or usage.tokens_out or usage.usd:
+            self.tokens_in += usage.tokens_in
+            self.tokens_out += usage.tokens_out
+            self.cost += usage.usd
 
 
 class Counters:
     """All of them; `workflow` and `agent` hand out those of one name, to be kept by who counts."""
 
     def __init__(self) -> None:
-        self.steps: Counter[str] = Counter()
+        self.calls = 0
+        self.answers = 0
         self.routes: Counter[str] = Counter()
         self.retries = 0
         self.taken_up = 0
@@ -108,7 +110,7 @@ class Counters:
             started={name: each.started for name, each in workflows},
             ended={(name, status): n for name, each in workflows for status, n in each.ended.items()},
             duration={name: each.duration.snapshot() for name, each in workflows},
-            steps=dict(self.steps),
+            steps={"call": self.calls, "ask": self.answers},
             retries=self.retries,
             calls=_calls(self._agents),
             failures={(name, kind): n for name, each in agents for kind, n in each.failures.items()},

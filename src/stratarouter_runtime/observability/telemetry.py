@@ -17,7 +17,6 @@ from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.observability.figures import Counters, OfAgent
 from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.state.events import (
-    NO_USAGE,
     Answered,
     Chosen,
     Failed,
@@ -76,11 +75,12 @@ class Step(Struct, frozen=True):
 class _Progress:
     """What has been heard of one execution."""
 
-    __slots__ = ("chosen", "started", "steps")
+    __slots__ = ("callees", "chosen", "started", "steps")
 
-    def __init__(self, started: Started | None = None) -> None:
+    def __init__(self, callees: dict[str, OfAgent], started: Started | None = None) -> None:
         self.started = started
         self.steps = 0
+        self.callees = callees
         self.chosen: dict[StepPath, OfAgent] = {}
 
 
@@ -106,70 +106,82 @@ class Telemetry(Observer):
     @override
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
         self._counters.facts += len(records)
-        first, last = events[0], events[-1]
-        if isinstance(first, Started):
-            progress = self._begin(execution, first)
-            if first.forked is not None:  # what it took over was counted where it happened
+        last = events[-1]
+        progress = self._under_way.get(execution.id)
+        if progress is None:
+            progress = self._meet(execution, events[0])
+            if progress.started is not None and progress.started.forked is not None:
+                # What it took over was counted where it happened.
                 progress.steps = sum(isinstance(event, Returned | Answered) for event in events)
                 events = ()
-        else:
-            progress = self._under_way.get(execution.id) or self._take_up(execution.id)
         for event in events:
-            self._count(execution, progress, event)
-        if isinstance(last, Finished):
+            # Most facts are answers: they take the short way.
+            if type(event) is Returned:
+                self._returned(execution, progress, event)
+            else:
+                self._count(execution, progress, event)
+        if type(last) is Finished:
             self._end(execution, progress, last, records[-1].at)
 
-    def _begin(self, execution: Execution, started: Started) -> _Progress:
-        self._counters.workflow(execution.flow).started += 1
-        return self._remember(execution.id, _Progress(started))
-
-    def _take_up(self, execution: ExecutionId) -> _Progress:
-        self._counters.taken_up += 1
-        return self._remember(execution, _Progress())
-
-    def _remember(self, execution: ExecutionId, progress: _Progress) -> _Progress:
-        self._under_way[execution] = progress
+    def _meet(self, execution: Execution, first: object) -> _Progress:
+        """An execution that has not been heard of: it begins, or another process began it."""
+        callees = self._callees.get(execution.plan)
+        if callees is None:
+            callees = self._learn(execution.plan)
+        if isinstance(first, Started):
+            self._counters.workflow(execution.flow).started += 1
+            progress = _Progress(callees, first)
+        else:
+            self._counters.taken_up += 1
+            progress = _Progress(callees)
+        self._under_way[execution.id] = progress
         if len(self._under_way) > REMEMBERED:
             self._under_way.popitem(last=False)
         return progress
 
+    def _returned(self, execution: Execution, progress: _Progress, event: Returned) -> None:
+        progress.steps += 1
+        agent = progress.callees.get(event.step) or self._callee(progress, event.step)
+        agent.returned += 1
+        agent.spent(event.usage)
+        self._counters.calls += 1
+        if event.attempt > 1 or self._steps:
+            self._attempted(execution, agent, event, event.usage.ms, "")
+
     def _count(self, execution: Execution, progress: _Progress, event: object) -> None:
         match event:
-            case Returned():
-                progress.steps += 1
-                agent = self._callee(execution, progress, event.step)
-                agent.returned += 1
-                self._called(execution, agent, event, "")
             case Failed():
-                agent = self._callee(execution, progress, event.step)
-                self._called(execution, agent, event, event.failure.kind)
+                agent = self._callee(progress, event.step)
+                agent.spent(event.usage)
+                agent.failures[event.failure.kind] += 1
+                self._attempted(execution, agent, event, event.usage.ms, event.failure.kind)
             case TimerFired(timer="attempt"):
-                agent = self._callee(execution, progress, event.step)
-                self._called(execution, agent, event, TIMEOUT)
+                agent = self._callee(progress, event.step)
+                agent.failures[TIMEOUT] += 1
+                self._attempted(execution, agent, event, 0.0, TIMEOUT)
             case Chosen():
                 self._counters.routes[event.by] += 1
                 progress.chosen[event.step] = self._counters.agent(event.agent)
             case Interrupted():
-                self._callee(execution, progress, event.step).failures[INTERRUPTED] += 1
+                self._callee(progress, event.step).failures[INTERRUPTED] += 1
             case Answered():
                 progress.steps += 1
-                self._counters.steps["ask"] += 1
+                self._counters.answers += 1
             case _:
                 pass
 
-    def _called(
-        self, execution: Execution, agent: OfAgent, event: Returned | Failed | TimerFired, failure: str
+    def _attempted(
+        self,
+        execution: Execution,
+        agent: OfAgent,
+        event: Returned | Failed | TimerFired,
+        ms: float,
+        failure: str,
     ) -> None:
-        usage = NO_USAGE if isinstance(event, TimerFired) else event.usage
-        agent.spent(usage)
-        if failure:
-            agent.failures[failure] += 1
-        else:
-            self._counters.steps["call"] += 1
         if event.attempt > 1:
             self._counters.retries += 1
         for hear in self._steps:
-            hear(Step(execution.id, event.step, agent.name, event.attempt, usage.ms, failure))
+            hear(Step(execution.id, event.step, agent.name, event.attempt, ms, failure))
 
     def _end(self, execution: Execution, progress: _Progress, finished: Finished, at: int) -> None:
         self._under_way.pop(execution.id, None)
@@ -180,15 +192,10 @@ class Telemetry(Observer):
         for hear in self._ends:
             hear(ended)
 
-    def _callee(self, execution: Execution, progress: _Progress, step: StepPath) -> OfAgent:
-        """The counters of the agent that a step called."""
-        chosen = progress.chosen.get(step)
-        if chosen is not None:
-            return chosen
-        callees = self._callees.get(execution.plan)
-        if callees is None:
-            callees = self._learn(execution.plan)
-        return callees.get(step.partition("[")[0]) or self._counters.agent(UNKNOWN)
+    def _callee(self, progress: _Progress, step: StepPath) -> OfAgent:
+        """The counters of the agent that a step called, in any round."""
+        found = progress.chosen.get(step) or progress.callees.get(step.partition("[")[0])
+        return found or self._counters.agent(UNKNOWN)
 
     def _learn(self, digest: Digest) -> dict[str, OfAgent]:
         """The callees of a plan's steps, by their paths without rounds."""

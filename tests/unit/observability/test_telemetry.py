@@ -75,7 +75,7 @@ def test_a_whole_execution_is_counted() -> None:
     assert figures.started == {"two": 1}
     assert figures.ended == {("two", "completed"): 1}
     assert (sum(figures.duration["two"].counts), figures.duration["two"].total) == (1, 2.0)
-    assert figures.steps == {"call": 2}
+    assert figures.steps == {"call": 2, "ask": 0}
     assert figures.calls == {
         ("left", "returned"): 1,
         ("right", "returned"): 1,
