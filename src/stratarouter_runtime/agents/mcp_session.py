@@ -26,9 +26,9 @@ from stratarouter_runtime.agents.failures import (
     too_large,
 )
 from stratarouter_runtime.agents.headers import filled
+from stratarouter_runtime.agents.mcp_servers import Server
 from stratarouter_runtime.agents.reach import Barred
 from stratarouter_runtime.agents.secrets import SecretMissing
-from stratarouter_runtime.agents.tools import Server
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation

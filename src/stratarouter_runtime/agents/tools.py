@@ -6,7 +6,6 @@ know: how a server is spoken to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from msgspec import Struct
 from stratarouter_runtime.agents.addresses import needing, read_url
 from stratarouter_runtime.agents.headers import check_secrets, read_headers
 from stratarouter_runtime.agents.kinds import Declaration
+from stratarouter_runtime.agents.mcp_servers import Server
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.loading.fields import text_of
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.loading.fields import Fields
 
 FIELDS: Final = ("url", "command", "env", "headers", "tool")
-
-
-class Server(Struct, frozen=True):
-    """Where a server is: at `url`, or started by `command`. `headers` and `env` hold references to secrets."""
-
-    url: str = ""
-    command: tuple[str, ...] = ()
-    headers: Mapping[str, str] = {}
-    env: Mapping[str, str] = {}
-    hosts: tuple[str, ...] = ()
 
 
 class ToolSpec(Struct, frozen=True):
