@@ -132,9 +132,14 @@ def _guests(settings: Settings, partials: PartialTexts) -> Workshop:
     return replace(own, secrets=secrets, commands=(), partials=partials)
 
 
-def _partials(registry: Registry) -> PartialTexts:
-    """Where the agents of a project tell what they say before they have answered."""
-    return next((held for held in registry.holding if isinstance(held, PartialTexts)), PartialTexts())
+def _open_roster(
+    settings: Settings, store: Store, registry: Registry, closing: AsyncExitStack
+) -> tuple[Roster, PartialTexts]:
+    """What takes agents while the runtime runs, and where all agents tell what they say so far."""
+    partials = next((held for held in registry.holding if isinstance(held, PartialTexts)), PartialTexts())
+    roster = Roster(store.shelf, _guests(settings, partials), registry)
+    closing.push_async_callback(roster.close)
+    return roster, partials
 
 
 def _hosts(settings: Settings) -> tuple[str, ...]:
@@ -193,9 +198,7 @@ async def application(
         routers = Routers(
             opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant), core
         )
-        partials = _partials(registry)
-        roster = Roster(opened.shelf, _guests(settings, partials), registry)
-        closing.push_async_callback(roster.close)
+        roster, partials = _open_roster(settings, opened, registry, closing)
         tenants = tenancy(settings, opened, SystemClock(), SystemEntropy())
         runtime = Runtime(
             store=opened,
