@@ -36,9 +36,9 @@ from stratarouter_runtime.api.exchange import (
     Service,
     respond,
 )
-from stratarouter_runtime.api.middleware import BodyLimit, Draining, LocalHosts, Problems, Tracing
+from stratarouter_runtime.api.middleware import BodyLimit, Counted, Draining, LocalHosts, Problems, Tracing
 from stratarouter_runtime.api.openapi import document as openapi
-from stratarouter_runtime.api.traffic import ROUTE, Counted
+from stratarouter_runtime.api.traffic import ROUTE
 
 ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows/execute", {"POST": executions.execute}),

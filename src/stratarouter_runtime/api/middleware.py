@@ -7,10 +7,12 @@ never know: any route.
 from __future__ import annotations
 
 import re
+from time import perf_counter
 from typing import Final
 
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
 from stratarouter_runtime.api.exchange import PACE, PLACE, TRACE, App, Message, Receive, Scope, Send, Service
+from stratarouter_runtime.api.traffic import NOWHERE, ROUTE
 from stratarouter_runtime.errors import InvalidState
 from stratarouter_runtime.traces import parse
 
@@ -27,6 +29,32 @@ def header(scope: Scope, name: bytes) -> bytes | None:
         if key == name:
             return bytes(value)
     return None
+
+
+class Counted:
+    """Counts what passes."""
+
+    def __init__(self, app: App, service: Service) -> None:
+        self._app = app
+        self._traffic = service.traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        traffic, began = self._traffic, perf_counter()
+        traffic.active += 1
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            traffic.active -= 1
+            traffic.count(scope["method"], scope.get(ROUTE, NOWHERE), status, perf_counter() - began)
 
 
 class Tracing:

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from stratarouter_runtime.tally import Distribution, Histogram
-
-if TYPE_CHECKING:
-    from stratarouter_runtime.api.exchange import App, Message, Receive, Scope, Send, Service
 
 ROUTE: Final = "strata.route"
 """The key of the scope under which whoever answers leaves the template of its path."""
@@ -56,29 +52,3 @@ class Traffic:
         """The figures as they stand."""
         seconds = {route: each.snapshot() for route, each in self._seconds.items()}
         return TrafficStats(dict(self._requests), seconds, self.active)
-
-
-class Counted:
-    """Counts what passes."""
-
-    def __init__(self, app: App, service: Service) -> None:
-        self._app = app
-        self._traffic = service.traffic
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        traffic, began = self._traffic, perf_counter()
-        traffic.active += 1
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            traffic.active -= 1
-            traffic.count(scope["method"], scope.get(ROUTE, NOWHERE), status, perf_counter() - began)

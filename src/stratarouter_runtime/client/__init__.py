@@ -7,9 +7,9 @@ Every request that begins something carries a key, so that a request sent again 
 connection begins nothing twice. Must never know: the runtime; it speaks HTTP alone.
 """
 
-from stratarouter_runtime.client.answers import Execution, Fact
+from stratarouter_runtime.client.answers import Execution, ExecutionFailed, Fact
 from stratarouter_runtime.client.asynchronous import AsyncClient
-from stratarouter_runtime.client.errors import ClientError, ExecutionFailed, Refused, Unreachable
+from stratarouter_runtime.client.errors import ClientError, Refused, Unreachable
 from stratarouter_runtime.client.synchronous import Client
 
 __all__ = [

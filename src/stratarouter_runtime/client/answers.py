@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from stratarouter_runtime.api.models import ExecutionAnswer
-from stratarouter_runtime.client.errors import ExecutionFailed
+from stratarouter_runtime.client.errors import ClientError
 from stratarouter_runtime.ports import ENDED
 
 
@@ -40,3 +40,12 @@ class Fact(Struct, frozen=True):
     seq: int
     kind: str
     data: dict[str, Any]
+
+
+class ExecutionFailed(ClientError):
+    """The result of an execution was asked for that has none: it failed, or has not finished."""
+
+    def __init__(self, execution: Execution) -> None:
+        why = f"{execution.error.kind}: {execution.error.message}" if execution.error else "it has no result"
+        super().__init__(f"{execution.execution_id} is {execution.status}: {why}")
+        self.execution = execution

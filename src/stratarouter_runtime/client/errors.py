@@ -1,4 +1,4 @@
-"""What goes wrong between a client and a server, or in an execution that was waited for.
+"""What goes wrong between a client and a server.
 
 Must never know: how requests are sent.
 """
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stratarouter_runtime.api.models import Problem
-    from stratarouter_runtime.client.answers import Execution
 
 
 class ClientError(Exception):
@@ -37,12 +36,3 @@ class Refused(ClientError):
     def status(self) -> int:
         """The HTTP status."""
         return self.problem.status
-
-
-class ExecutionFailed(ClientError):
-    """The result of an execution was asked for that has none: it failed, or has not finished."""
-
-    def __init__(self, execution: Execution) -> None:
-        why = f"{execution.error.kind}: {execution.error.message}" if execution.error else "it has no result"
-        super().__init__(f"{execution.execution_id} is {execution.status}: {why}")
-        self.execution = execution

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from stratarouter_runtime.client import executions
-from stratarouter_runtime.client.answers import Execution
+from stratarouter_runtime.client.answers import Execution, ExecutionFailed
 from stratarouter_runtime.client.asynchronous import AsyncClient
-from stratarouter_runtime.client.errors import ExecutionFailed, Refused, Unreachable
+from stratarouter_runtime.client.errors import Refused, Unreachable
 from stratarouter_runtime.client.following import Following
 from stratarouter_runtime.client.synchronous import Client
 from stratarouter_runtime.client.talk import LONGEST_PAUSE, TRIES, Call, Heard, Lost, Pause, Talk, asked
