@@ -41,6 +41,7 @@ class ConfinedAgent(Agent):
         self.signature = signature
         self.digest = digest
         self.isolation: str = cell.level
+        self.isolation = cell.level
         self._cell = cell
         self._cells = cells
 

@@ -29,6 +29,7 @@ class Fenced(Agent):
         self.signature = agent.signature
         self.digest = agent.digest
         self.operation = agent.operation
+        self.isolation = agent.isolation
         self.isolation: str = getattr(agent, "isolation", INLINE)
         self.agent = agent
         self._clock = workshop.clock

@@ -27,7 +27,7 @@ from stratarouter_runtime.system import SystemClock
 
 _INSIDE: Final = "stratarouter_runtime.agents.inside"
 _CODE: Final = "def run(n):\n    return {'n': n + 1}\n"
-_NAP: Final = "import time\ndef run():\n    time.sleep(0.5)\n    return {}\n"
+_NAP: Final = "import time\ndef run():\n    time.sleep(2)\n    return {}\n"
 _MODULE: Final = (
     "AGFzbQEAAAABDAJgAX8Bf2ACf38BfgMDAgABBQQBAQJABgcBfwFBgAgLBxgDBm1lbW9yeQIABWFsbG9jAAADcnVuAAEKIAIRAQF/"
     "IwAhASMAIABqJAAgAQsMACAArUIghiABrYQLABMEbmFtZQIGAQABAQFwBwQBAAFu"

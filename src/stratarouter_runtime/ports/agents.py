@@ -79,13 +79,15 @@ class Agent(Protocol):
 
     `name` is what flows use, `signature` what callers may rely on, `digest` is of signature and
     implementation version: another behaviour, another digest. None of them ever changes. A flow
-    that is called, and cannot go on for now, also raises `StoreError` or `Conflict`.
+    that is called, and cannot go on for now, also raises `StoreError` or `Conflict`. `isolation` is
+    the level it is built for; what was in force stands in each reply.
     """
 
     name: AgentName
     signature: Signature
     digest: Digest
     operation: Operation = Operation()
+    isolation: Isolation = "inline"
 
     async def call(self, call: AgentCall) -> AgentReply:
         """Answer one call."""

@@ -37,6 +37,12 @@ START_SECONDS: Final = 30.0
 """What a worker may take to become ready: imports, and compiling what it was handed."""
 IDLE_MOST: Final = 32
 """Idle workers that are kept; the one longest idle goes first."""
+ROUND: Final = 1.0
+"""Seconds between two looks at idle workers."""
+RESTLESS: Final = 0.1
+"""CPU seconds that an idle worker may use in all: getting ready for the next call, and no more."""
+STALE: Final = 300
+"""Rounds after which an idle worker is let go."""
 GROWN: Final = 0.75
 """A worker whose memory has reached this share of its limit is not used again."""
 
@@ -60,6 +66,10 @@ class _Housed(Struct, eq=False):
     key: _Key
     room: Room
     cell: Cell
+    rested: float = 0.0
+    """The CPU seconds it had used when it became idle."""
+    rounds: int = 0
+    """How often it has been found idle since."""
 
 
 class BoxedCells(Cells):
@@ -76,6 +86,7 @@ class BoxedCells(Cells):
         self._idle: dict[_Key, list[_Housed]] = {}
         self._age: OrderedDict[int, _Housed] = OrderedDict()
         self._living: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.TimerHandle | None = None
         self._numbers = count(1)
         self._workers = self._started = self._retired = self._calls = 0
         self._failures: dict[str, int] = {}
@@ -101,6 +112,9 @@ class BoxedCells(Cells):
 
     @override
     async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         for housed in list(self._age.values()):
             self._evict(housed)
         if self._living:
@@ -207,6 +221,9 @@ class BoxedCells(Cells):
         return None
 
     def _keep(self, housed: _Housed) -> None:
+        housed.rested, housed.rounds = housed.worker.cpu(), 0
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(ROUND, self._look)
         self._idle.setdefault(housed.key, []).append(housed)
         self._age[id(housed)] = housed
         if len(self._age) > IDLE_MOST:
@@ -216,6 +233,16 @@ class BoxedCells(Cells):
         """Let go of an idle worker."""
         self._forget(housed)
         self._retire(housed)
+
+    def _look(self) -> None:
+        """Let go of idle workers that compute nevertheless, outside any call, or that nobody calls."""
+        for housed in list(self._age.values()):
+            housed.rounds += 1
+            restless = housed.cell.level != "process" and housed.worker.cpu() - housed.rested > RESTLESS
+            if restless or housed.rounds > STALE:
+                self._evict(housed)
+        again = asyncio.get_running_loop().call_later(ROUND, self._look) if self._age else None
+        self._looking = again
 
     def _forget(self, housed: _Housed) -> None:
         del self._age[id(housed)]

@@ -59,6 +59,17 @@ async def test_a_worker_is_retired_after_so_many_calls(cells: BoxedCells) -> Non
     assert [(await cells.call(cell, a_call())).output for _ in range(5)] == [1, 2, 1, 2, 1]
 
 
+async def test_a_worker_that_computes_while_nobody_calls_is_ended(cells: BoxedCells) -> None:
+    code = "import os, threading\ndef spin():\n    while True: pass\ndef run():\n"
+    code += "    threading.Thread(target=spin, daemon=True).start()\n    return os.getpid()"
+    pid = (await cells.call(text_cell(code), a_call())).output
+    quiet = (await cells.call(text_cell(WHO), a_call())).output
+    async with asyncio.timeout(10):
+        while not gone(pid):  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.1)
+    assert not gone(quiet)
+
+
 async def test_a_worker_that_leaks_is_retired(cells: BoxedCells) -> None:
     leaking = "held = []\ndef run():\n    held.append(bytearray(30 << 20))\n    return len(held)"
     cell = text_cell(leaking, memory=128 * MIB)
