@@ -8,7 +8,7 @@ owed again. Must never know: where journals are kept, or how a run goes on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from stratarouter_runtime.state.commands import Command, Write
 from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
 from stratarouter_runtime.state.events import (
     Answered,
+    Budget,
     Event,
     Failed,
     Interrupted,
@@ -41,16 +42,22 @@ Fact: TypeAlias = Returned | Failed | Interrupted | Scored | Answered | TimerFir
 """What can be taken over: a fact that came from outside, for a step."""
 
 
+_UNDO: Final = "/undo"
+
+
 class Change(Struct, frozen=True):
     """What is to be different: another input, or another output of `step`.
 
     With a step and no output, the step is run again. With no step at all, what succeeded is
-    kept and what failed is tried again: a failed `each` goes on with the items it lacks.
+    kept and what failed is tried again: a failed `each` goes on with the items it lacks. What was
+    undone when it failed is done again: a booking that was dropped is there no more. A
+    `budget` counts what was spent on what is kept, too.
     """
 
     step: str | None = None
     input: Any | UnsetType = UNSET
     output: Any | UnsetType = UNSET
+    budget: Budget | None = None
 
 
 class Forked(Struct, frozen=True):
@@ -75,6 +82,8 @@ def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change:
     assert isinstance(started, Started)
     if change.input is not UNSET:
         started = replace(started, input=change.input)
+    if change.budget is not None:
+        started = replace(started, budget=change.budget)
     _check(change, events)
     started = replace(started, id=execution, plan=plan.digest, forked=started.id, deadline=None, parent=None)
     begun = _Fork(plan, started, at)
@@ -94,15 +103,18 @@ def _check(change: Change, events: Sequence[Event]) -> None:
         )
 
 
-def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:
+def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:  # noqa: C901 - one case a kind of fact
     """The facts to take over, in order.
 
     What was said of a call that was interrupted is taken for what it came to: without the
     interruption, nobody has asked.
     """
     doubted: set[StepPath] = set()
+    undone = _undone(events) if change.step is None else ()
     for event in events:
         match event:
+            case Returned() | Answered() if any(_belongs(event.step, undo) for undo in undone):
+                pass
             case Returned() | Failed() | Answered() if event.step == change.step:
                 if change.output is not UNSET:
                     yield _changed(event, change.output, doubted=event.step in doubted)
@@ -117,6 +129,20 @@ def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:
                     yield event
             case _:
                 pass
+
+
+def _undone(events: Sequence[Event]) -> set[StepPath]:
+    """The undos that were done: what they took back is there no more, and cannot be kept."""
+    return {event.step for event in events if isinstance(event, Returned) and _UNDO in event.step}
+
+
+def _belongs(step: StepPath, undo: StepPath) -> bool:
+    """Whether a step is what an undo took back, or stands below it, in the same rounds."""
+    at, _, rounds = step.partition("[")
+    above = undo.partition(_UNDO)[0]
+    inside = at == above or at.startswith(f"{above}/")
+    around = undo.partition("[")[2].rstrip("]")
+    return inside and f"{rounds.rstrip(']')},".startswith(f"{around}," if around else "")
 
 
 def _changed(event: Returned | Failed | Answered, output: Any, *, doubted: bool) -> Fact:

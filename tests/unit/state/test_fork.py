@@ -148,3 +148,61 @@ def test_the_difference_names_the_steps_that_came_to_something_else() -> None:
         ),
     ]
     assert difference(events(records), events(records)) == []
+
+
+BOOKED = """
+tcfp: "1.0"
+flow: booked
+agents:
+  add: {in: {n: int}, out: {n: int}, effect: pure}
+  book: {in: {n: int}, out: {ref: int}, effect: idempotent}
+  drop: {in: {ref: int}, out: {done: bool}, effect: idempotent}
+in: {n: int}
+out: list<int>
+do:
+  - {id: a, call: add, with: {n: =n}}
+  - id: e
+    each: '=[1, 2, 3, 4]'
+    as: x
+    max: 4
+    parallel: 2
+    do:
+      do:
+        - {id: b, call: book, with: {n: =x}, undo: UNDO}
+        - {id: c, call: add, with: {n: =b.ref}}
+      return: =c.n
+return: =e
+"""
+
+
+@pytest.mark.parametrize(
+    "undo", ["{call: drop, with: {ref: =b.ref}}", "{do: [{call: drop, with: {ref: =b.ref}}, {let: 1}]}"]
+)
+def test_what_was_undone_is_done_again(undo: str) -> None:
+    def agents(broken: int | None) -> dict[str, Any]:
+        def add_one(given: Any, _: int) -> Any:
+            return Failure("agent.unavailable") if given["n"] == broken else {"n": given["n"] + 1}
+
+        book = lambda given, _: {"ref": given["n"] * 10}  # noqa: E731 - a script
+        return {"add": add_one, "book": book, "drop": lambda *_: {"done": True}}
+
+    plan = plan_of(BOOKED.replace("UNDO", undo))
+    failed = Simulator(plan, agents(30)).run({"n": 1})
+    assert failed.called.count("drop") >= 2
+    forked = fork(plan, failed.records, "exec_2", LATER, Change())
+    again = Simulator(plan, agents(None)).resume(forked.records)
+    assert again.called.count("book") == 4  # none of the bookings that were dropped is taken for one
+    assert again.called.count("add") <= 4  # the step before is kept
+    assert again.finished is not None
+    assert again.finished.output == [11, 21, 31, 41]
+
+
+def test_a_parallel_each_goes_on_with_the_items_it_lacks() -> None:
+    def fails(given: Any, attempt: int) -> Any:
+        return Failure("agent.unavailable", "down") if given["n"] == 2 else add(given, attempt)
+
+    plan, records = ran(EACH.replace("parallel: 1", "parallel: 3"), fails)
+    forked = fork(plan, records, "exec_2", LATER, Change())
+    assert 1 <= forked.kept < 4
+    assert {"n": 2, "by": 10} in owed(forked)
+    assert ended(plan, forked)[-1].output == [11, 12, 13, 14]  # type: ignore[union-attr]
