@@ -78,8 +78,10 @@ class Evidence(Struct):
     cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
     ends: dict[ExecutionId, Execution] = field(default_factory=dict)
     drained: list[Drained] = field(default_factory=list)
-    rivals: bool = False
     conflicts: int = 0
+    trespasses: list[str] = field(default_factory=list)
+    lost: int = 0
+    excused: bool = True
 
     def rows(self) -> list[Execution]:
         """Every execution, oldest first."""
@@ -113,7 +115,9 @@ def check(evidence: Evidence, loop: SimulatedLoop) -> None:
         if not isinstance(error, StrataError):
             raise Violation(f"a task of the engine ended with {error!r}") from error
     _require(not loop.mishaps, f"a callback raised: {loop.mishaps[:1]}")
-    _require(evidence.rivals or not evidence.conflicts, "a write met a conflict, and there was no rival")
+    _require(not evidence.conflicts, "a write met a conflict: two drove one execution")
+    _require(not evidence.trespasses, f"two drove one execution: {evidence.trespasses[:1]}")
+    _require(evidence.excused or not evidence.lost, "a lease was lost, and its process was well")
     calls = defaultdict(list)
     for called in evidence.world.calls:
         calls[called.call.execution].append(called)

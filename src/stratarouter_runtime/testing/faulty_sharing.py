@@ -21,13 +21,17 @@ Through: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class FaultyLeases(Leases):
-    """`entered` are the leases that this process was given, also those whose answer got lost."""
+    """`entered` are the leases that this process was given, also those whose answer got lost.
+
+    `lost` counts how often it heard that one was taken which it had not left.
+    """
 
     def __init__(self, kept: Leases, read: Through, write: Through) -> None:
         self._kept = kept
         self._read = read
         self._write = write
         self.entered: list[Lease] = []
+        self.lost = 0
 
     @property
     @override
@@ -47,11 +51,14 @@ class FaultyLeases(Leases):
 
     @override
     async def keep(self, lease: Lease) -> bool:
-        return bool(await self._write(partial(self._kept.keep, lease)))
+        kept = bool(await self._write(partial(self._kept.keep, lease)))
+        self.lost += not kept and lease in self.entered
+        return kept
 
     @override
     async def leave(self, lease: Lease) -> None:
         await self._write(partial(self._kept.leave, lease))
+        self.entered.remove(lease)
 
     @override
     async def expire(self) -> None:

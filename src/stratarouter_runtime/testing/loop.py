@@ -33,12 +33,16 @@ class Endless(Exception):
 
 
 class Life:
-    """A simulated process. What runs in its `context` is dropped, unrun, once it has `ended`."""
+    """A simulated process. What runs in its `context` is dropped, unrun, once it has `ended`.
 
-    __slots__ = ("context", "ended")
+    While it is stopped, what is due waits in `due`.
+    """
+
+    __slots__ = ("context", "due", "ended")
 
     def __init__(self) -> None:
         self.ended = False
+        self.due: list[asyncio.Handle] | None = None
         self.context = copy_context()
         self.context.run(_LIFE.set, self)
 
@@ -92,8 +96,18 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         number = int(self._draw() * len(soon))
         handle, soon[number] = soon[number], soon[-1]
         soon.pop()
-        if not _dropped(handle):
+        if handle._cancelled:  # noqa: SLF001 - of the loop
+            return
+        life = handle._context.get(_LIFE)  # type: ignore[attr-defined]  # noqa: SLF001 - of the loop
+        if life is None or not (life.ended or life.due is not None):
             handle._run()  # noqa: SLF001 - what every loop does
+        elif life.due is not None:
+            life.due.append(handle)
+
+    def go_on(self, life: Life) -> None:
+        """Let a process go on that was stopped: all that was due meanwhile is ready now."""
+        due, life.due = life.due, None
+        self._soon.extend(due or ())
 
     def _advance(self) -> None:
         """Go on to the next moment for which a timer is set; all of that moment become ready."""

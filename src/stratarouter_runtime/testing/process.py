@@ -84,6 +84,15 @@ class Process(Observer):
                 if not reply.done():
                     reply.set_exception(Gone())
 
+    def stop(self) -> None:
+        """Stop it between two callbacks: nothing of it runs until it goes on."""
+        if self.life.due is None:
+            self.life.due = []
+
+    def go_on(self) -> None:
+        """Let it go on, as if no time had passed for it."""
+        self._world.loop.go_on(self.life)
+
     @override
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
         """Deliver some facts a second time."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from random import Random  # noqa: TID251 - seeded: the same draws every time
@@ -25,12 +26,13 @@ from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.runtime import Runtime, StartExecution
-from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.sharing import Lease
 from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.checker import Accepted, Drained, Evidence, Violation, check
 from stratarouter_runtime.testing.faults import FaultyStore, Weather, at_once
 from stratarouter_runtime.testing.loop import Deadlock, Endless, SimulatedLoop
 from stratarouter_runtime.testing.process import Gone, Process
+from stratarouter_runtime.testing.witness import WitnessStore
 from stratarouter_runtime.testing.world import Luck, World, simulated_agents
 
 T = TypeVar("T")
@@ -38,6 +40,12 @@ T = TypeVar("T")
 COLD: Final = 0.01
 """The share of stories whose processes begin without a plan in memory: compiling takes most of their time."""
 
+
+SPAN: Final = 0.05
+"""Seconds that a lease holds while there are rivals."""
+
+NOTICED: Final = 0.5
+"""How often the end of a process is noticed before its lease is over."""
 
 PATIENCE: Final = 1e9
 """Seconds that a client waits at a time before it says that its execution never ends."""
@@ -67,11 +75,14 @@ class Temper(Struct):
         fair = chance.random() < 0.4
         among = FAIR if fair else tuple(TROUBLES)
         troubles = [name for name in among if chance.random() < 0.5]
+        rivals = "rival" in troubles
+        if rivals:
+            troubles += RACES
         return cls(
             cold=chance.random() < COLD,
             clients=1 + int(chance.random() * 3),
             troubles=tuple(troubles),
-            times=int(chance.random() * 5),
+            times=int(chance.random() * 5) + 2 * rivals,
             twice=some(0.3, 0.5),
             cancels=some(0.3, 0.3),
             leaves=some(0.4, 0.8),
@@ -95,19 +106,26 @@ class Story:
         self._draw = chance.random
         self.loop = SimulatedLoop(chance)
         self._temper = temper = Temper.draw(chance)
-        self.kept = MemoryStore()
+        self._rivals = "rival" in temper.troubles
+        # Alone with a store, a process has its lease until the next one comes.
+        self.kept = WitnessStore(SPAN if self._rivals else None, self.loop.time)
         for plan in flows.compiled().values():
             if not temper.cold or plan.name == "inner":
                 at_once(self.kept.keep_plan(plan.digest, plan.document))
         self.world = World(self.loop, chance, temper.luck, self._written)
         self._processes: list[Process] = []
         self._started = 0
+        self._gone: list[Lease] = []
         self._operators: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         faults = temper.weather.ill + temper.weather.late > 0 or {"rival", "full", "away"} & set(
             temper.troubles
         )
         self._steady = not faults
+        well = not (
+            temper.weather.ill + temper.weather.late or {"stop", "full", "away"} & set(temper.troubles)
+        )
+        self._well = well
         self.evidence = Evidence(world=self.world, kept=self.kept)
 
     def _written(self, execution: ExecutionId) -> int:
@@ -118,13 +136,17 @@ class Story:
         """From the first request to the last end."""
         loop = self.loop
         self._begin_process()
+        if self._rivals:
+            await self._rival()
         clients = [loop.create_task(self._client(number)) for number in range(self._temper.clients)]
         await self._trouble()
         self._calm()
         for client in clients:
             await client
         await self._all_ended()
-        self._processes[0].kill()
+        self._end_process(self._processes[0])
+        self.evidence.trespasses = self.kept.trespasses
+        self.evidence.excused = not self._well
 
     # Processes.
 
@@ -142,24 +164,31 @@ class Story:
     def _end_process(self, process: Process) -> None:
         process.kill()
         self.evidence.conflicts += process.store.conflicts
+        self.evidence.lost += process.store.leases.lost
+        self._gone += process.store.leases.entered
+        if self._draw() < NOTICED:
+            for lease in process.store.leases.entered:
+                self.kept.leases.notice_end(lease)
         self._processes.remove(process)
         if not self._processes:
             self._changed.clear()
 
     async def _operate(self, process: Process) -> None:
-        """Recover at the start; where something may stop an execution before its end, again and again."""
-        pause = 0.02
+        """Recover at the start; where something may stop an execution before its end, go on with upkeep."""
+        pause, begun = 0.02, False
+        upkeep = process.runtime.upkeep(claiming=True)
         while True:
             try:
-                recovery = await process.ask(process.runtime.recover())
+                recovery = await process.ask(upkeep.round() if begun else process.runtime.recover())
                 if self._steady and not recovery.left:
                     return
+                begun = True
             except Gone:
                 return
             except StrataError:
                 pass
             await asyncio.sleep(pause)
-            pause *= 2
+            pause *= 1 if self.kept.leases.span is not None else 2
 
     async def _somebody(self) -> Process:
         while not self._processes:
@@ -271,8 +300,13 @@ class Story:
         if not self._processes:
             self._begin_process()
 
+    async def _stop(self) -> None:
+        """Stop a process, for longer than its lease or not: it does not know how long."""
+        process = await self._somebody()
+        process.stop()
+        self.loop.call_later(self._draw() * 4 * SPAN, process.go_on)
+
     async def _rival(self) -> None:
-        self.evidence.rivals = True
         if len(self._processes) < 2:
             self._begin_process()
             self._processes[-1].clock.off = int((self._draw() - 0.5) * 2e6)
@@ -292,8 +326,14 @@ class Story:
         self._temper.weather.calm()
         self.world.calm()
         self._temper.cancels = self._temper.leaves = 0.0
-        for process in self._processes[1 if self._draw() < 0.5 and not self.evidence.rivals else 0 :]:
+        for process in self._processes[1 if self._draw() < 0.5 else 0 :]:
             self._end_process(process)
+        self.kept.leases.span = None
+        for lease in self._gone:
+            at_once(self.kept.leases.leave(lease))
+        for process in self._processes:
+            for lease in process.store.leases.entered:
+                at_once(self.kept.leases.keep(lease))
         if not self._processes:
             self._begin_process()
         elif not self._steady:
@@ -313,10 +353,15 @@ TROUBLES: Final[dict[str, Callable[[Story], Coroutine[Any, Any, None]]]] = {
     "crash": Story._crash,  # noqa: SLF001 - a table of its own methods
     "drain": Story._drain,  # noqa: SLF001
     "rival": Story._rival,  # noqa: SLF001
+    "stop": Story._stop,  # noqa: SLF001
     "jump": Story._jump,  # noqa: SLF001
     "full": Story._full,  # noqa: SLF001
     "away": Story._away,  # noqa: SLF001
 }
+
+
+RACES: Final = ("stop", "stop", "crash")
+"""What rivals meet more often than others do: it makes one take over from another."""
 
 
 FAIR: Final = ("crash", "drain", "jump")
@@ -359,6 +404,7 @@ def main(arguments: Sequence[str]) -> int:
     """Tell the stories of COUNT seeds from FIRST on; 1 where something went wrong in one of them."""
     first, count = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
     gc.freeze()
+    logging.disable()
     told = [tell(seed) for seed in range(first, first + count)]
     wrong = [each for each in told if each.wrong]
     for each in wrong:
