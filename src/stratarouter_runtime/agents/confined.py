@@ -13,7 +13,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents.failures import REFUSED
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Cell, Cells
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Cell, Cells, Isolation
 from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.ir import Cost, Signature
 
@@ -40,8 +40,7 @@ class ConfinedAgent(Agent):
         self.name = name
         self.signature = signature
         self.digest = digest
-        self.isolation: str = cell.level
-        self.isolation = cell.level
+        self.isolation: Isolation = cell.level
         self._cell = cell
         self._cells = cells
 

@@ -12,10 +12,10 @@ from typing_extensions import override
 from stratarouter_runtime.agents import exchanges
 from stratarouter_runtime.agents.exchanges import Exchange
 from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
-from stratarouter_runtime.agents.registry import INLINE, Closing
+from stratarouter_runtime.agents.registry import Closing
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import CLOSED, Breaker, Policy, ask, drop, fail, succeed
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Isolation
 
 TELLING: Final = frozenset({UNAVAILABLE, TIMEOUT})
 """The failures that say something about the agent, rather than about what it was asked."""
@@ -29,8 +29,7 @@ class Fenced(Agent):
         self.signature = agent.signature
         self.digest = agent.digest
         self.operation = agent.operation
-        self.isolation = agent.isolation
-        self.isolation: str = getattr(agent, "isolation", INLINE)
+        self.isolation: Isolation = agent.isolation
         self.agent = agent
         self._clock = workshop.clock
         self._secrets = workshop.secrets

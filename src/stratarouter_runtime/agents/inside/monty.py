@@ -1,24 +1,35 @@
 """Python text on an interpreter of its own, with no files, no network and a clock that stands still.
 
-Every call is a new session: nothing stays from one to the next, and `random` follows from the
-seed of the call, so that an answer depends on the input, the seed and the text alone. Must never
-know: which walls stand around.
+Every call has a session of its own, made before it was asked for: nothing stays from one to the
+next, and `random` follows from the seed of the call, so that an answer depends on the input, the
+seed and the text alone. Must never know: which walls stand around.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic_monty import CollectString, Monty, MontyRuntimeError, MontySyntaxError, ResourceLimits
+from pydantic_monty import (
+    CollectString,
+    Monty,
+    MontyError,
+    MontyRuntimeError,
+    MontySession,
+    MontySyntaxError,
+    ResourceLimits,
+)
 
 from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
 
-_CALLS: Final = "\nrun(**__strata_input)\n"
+_CALLS: Final = """
+import random as __strata_random
+__strata_random.seed(__strata_seed)
+run(**__strata_input)
+"""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_GRACE: Final = 1.0
 
 
 def load() -> None:
@@ -29,39 +40,71 @@ def start(setup: Any) -> Answer:
     """Start the interpreter of `setup.binary` in here; the function `run` of `setup.code` answers."""
     # Ends with the worker, and with the group of processes that this leads.
     pool = ExitStack().enter_context(Monty(binary_path=setup["binary"], min_processes=1, max_processes=1))
-    limits: ResourceLimits = {
-        "max_feed_duration_secs": setup["cpu_seconds"],
-        "max_memory": setup["memory"],
-        "max_suspensions": 1_000,
-    }
-
-    def answer(ask: Ask) -> Any:
-        return _run(pool, setup["code"] + _CALLS, ask, limits)
-
-    return answer
+    return _Text(pool, setup)
 
 
-def _run(pool: Monty, code: str, ask: Ask, limits: ResourceLimits) -> Any:
-    session = pool.checkout(
-        limits=limits,
-        script_name="agent.py",
-        os_policy={
-            "datetime": _EPOCH,
-            "timezone": "UTC",
-            "sleep": "zero",
-            "process_time": "zero",
-            "random_start": {"seed": ask.seed},
-        },
-    )
-    with session:
-        try:
-            return session.feed_run(
-                code, inputs={"__strata_input": ask.input}, print_callback=CollectString()
+class _Text:
+    """Answers with sessions that have read the text already."""
+
+    def __init__(self, pool: Monty, setup: Any) -> None:
+        self._pool = pool
+        self._code = setup["code"]
+        self._limits: ResourceLimits = {
+            "max_feed_duration_secs": setup["cpu_seconds"],
+            "max_memory": setup["memory"],
+            "max_suspensions": 1_000,
+        }
+        self._held = ExitStack()
+        self._session: MontySession | None = None
+        self._fault: AgentError | None = None
+        self.ready()
+
+    def ready(self) -> None:
+        """Have a new session read the text; what is wrong with it is told when somebody calls."""
+        with suppress(MontyError):
+            self._held.close()
+        self._held, self._fault, self._session = ExitStack(), None, None
+        session = self._held.enter_context(
+            self._pool.checkout(
+                limits=self._limits,
+                script_name="agent.py",
+                os_policy={
+                    "datetime": _EPOCH,
+                    "timezone": "UTC",
+                    "sleep": "zero",
+                    "process_time": "zero",
+                    "random_start": {"seed": 0},
+                },
             )
-        except MontySyntaxError as error:
-            raise AgentError("agent.unavailable", error.display("type-msg")) from None
-        except MontyRuntimeError as error:
-            raise AgentError(_kind(error.exception()), error.display("type-msg")) from None
+        )
+        try:
+            session.feed_run(self._code, print_callback=CollectString())
+        except MontyError as error:
+            self._fault = _failure(error)
+        self._session = session
+
+    def __call__(self, ask: Ask) -> Any:
+        if self._session is None:
+            self.ready()
+        if self._fault is not None:
+            raise self._fault
+        session, self._session = self._session, None
+        assert session is not None
+        given = {"__strata_input": ask.input, "__strata_seed": ask.seed}
+        try:
+            return session.feed_run(_CALLS, inputs=given, print_callback=CollectString())
+        except MontyError as error:
+            raise _failure(error) from None
+
+
+def _failure(error: MontyError) -> AgentError:
+    match error:
+        case MontySyntaxError():
+            return AgentError("agent.unavailable", error.display("type-msg"))
+        case MontyRuntimeError():
+            return AgentError(_kind(error.exception()), error.display("type-msg"))
+        case _:
+            return AgentError("agent.unavailable", f"its interpreter failed: {error}")
 
 
 def _kind(error: BaseException) -> str:

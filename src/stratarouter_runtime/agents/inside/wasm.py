@@ -144,6 +144,8 @@ def _config(memory: int) -> Config:
     config.memory_reservation_for_growth = 0
     config.memory_guard_size = _GUARD
     config.max_wasm_stack = 512 * 1024
+    # Its image of a module with data would need a memfd, which the walls refuse.
+    config.memory_init_cow = False
     return config
 
 
