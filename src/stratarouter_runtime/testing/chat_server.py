@@ -59,12 +59,13 @@ Script: TypeAlias = Says | Answers | Breaks | Hangs | Floods
 
 
 class ChatServer:
-    """Answers the questions with the script in order, and the last of it again.
+    """Answers the questions with the script in order, and the last of it again; on a free port where it is 0.
 
     `requests` are the bodies it was sent, `headers` theirs, `sent` the bytes it could get rid of.
     """
 
-    def __init__(self, *script: Script) -> None:
+    def __init__(self, *script: Script, port: int = 0) -> None:
+        self._port = port
         self._script = list(script)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -74,7 +75,7 @@ class ChatServer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ChatServer]:
         """Serve while the body runs, at `url`."""
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", self._port)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         serving: set[asyncio.Task[None]] = set()
         self._serving = serving
