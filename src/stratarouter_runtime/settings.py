@@ -85,10 +85,12 @@ class Settings(Struct, frozen=True):
     """The share of reused answers that is worked out anew as well, to know how many are wrong."""
     cache_memory_mb: Annotated[int, Meta(ge=1, le=65_536)] = 64
     """What answers kept in memory may take, in MiB."""
-    encoder: Literal["minilm", "lexical"] = "minilm"
+    encoder: Literal["minilm", "minilm-fast", "lexical"] = "minilm"
     """What texts are compared with when a flow routes."""
     encoder_path: Path | None = None
     """A mirrored copy of the encoder's model; None uses the installed package."""
+    encoder_cache: Path = Path(".strata/encoders")
+    """Where variants of the encoder's model are kept that were made here."""
     routing_core: bool = False
     """Whether StrataRouter-Core decides where a routing table knows all candidates."""
 
@@ -136,6 +138,7 @@ SOURCES: Final = (
     Source("cache_memory_mb", "cache.memory_mb", "STRATA_CACHE_MEMORY_MB"),
     Source("encoder", "encoder.name", "STRATA_ENCODER"),
     Source("encoder_path", "encoder.path", "STRATA_ENCODER_PATH"),
+    Source("encoder_cache", "encoder.cache", "STRATA_ENCODER_CACHE"),
     Source("routing_core", "routing.core", "STRATA_ROUTING_CORE"),
 )
 

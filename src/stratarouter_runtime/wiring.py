@@ -376,7 +376,7 @@ def encoder(settings: Settings) -> Encoder:
     """The encoder of the settings. Raises `InvalidSetting` where it is not installed."""
     from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
 
-    return open_encoder(settings.encoder, folder=settings.encoder_path)
+    return open_encoder(settings.encoder, folder=settings.encoder_path, cache=settings.encoder_cache)
 
 
 def _open_embedder(settings: Settings) -> Embedder:

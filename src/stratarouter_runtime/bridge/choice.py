@@ -13,21 +13,29 @@ from typing import Final, Literal, TypeAlias
 from stratarouter_runtime.bridge.encoder import Encoder
 from stratarouter_runtime.errors import InvalidSetting
 
-EncoderName: TypeAlias = Literal["minilm", "lexical"]
-ENCODERS: Final[tuple[EncoderName, ...]] = ("minilm", "lexical")
+EncoderName: TypeAlias = Literal["minilm", "minilm-fast", "lexical"]
+ENCODERS: Final[tuple[EncoderName, ...]] = ("minilm", "minilm-fast", "lexical")
 
 
-def open_encoder(name: str, *, folder: Path | None = None) -> Encoder:
+CACHE: Final = Path(".strata/encoders")
+"""Where variants of a model are kept that were made here."""
+
+
+def open_encoder(name: str, *, folder: Path | None = None, cache: Path = CACHE) -> Encoder:
     """The encoder of this name; raises `InvalidSetting` where it is unknown or not installed.
 
     `folder` is where `minilm` finds its `model.onnx` and `tokenizer.json`, instead of in the
-    packages of the extra `embed`. Nothing heavy is loaded before the first text.
+    packages of the extra `embed`; `cache` where `minilm-fast` is kept once it was made. Nothing heavy is loaded before the first text.
     """
     match name:
         case "minilm":
             from stratarouter_runtime.bridge.minilm import MiniLM, find_files  # noqa: PLC0415 - start-up cost
 
             return MiniLM(find_files(folder))
+        case "minilm-fast":
+            from stratarouter_runtime.bridge.minilm import FastMiniLM, find_files  # noqa: PLC0415 - start-up cost
+
+            return FastMiniLM(find_files(folder), cache)
         case "lexical":
             from stratarouter_runtime.bridge.lexical import HashedNgrams  # noqa: PLC0415 - start-up cost
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
+from stratarouter_runtime.bridge.quantising import variant
 from stratarouter_runtime.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class MiniLM(Encoder):
     texts give. Texts of equal length share a batch, which saves the padding as well.
     """
 
+    _threads = 2
+
     def __init__(self, files: Files) -> None:
         self._files = files
 
@@ -112,6 +115,9 @@ class MiniLM(Encoder):
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
+    def _weights(self) -> bytes:
+        return _read_checked(self._files.model, MODEL_SHA256)
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer  # noqa: PLC0415 - start-up cost
@@ -129,12 +135,40 @@ class MiniLM(Encoder):
         options = SessionOptions()
         # Two threads that do not spin while they wait: spinning ones are a little faster on an idle
         # machine and half as fast on one whose other core is busy, as it is here with the engine.
-        options.intra_op_num_threads = 2
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        weights = _read_checked(self._files.model, MODEL_SHA256)
-        return InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        return InferenceSession(self._weights(), options, providers=["CPUExecutionProvider"])
+
+
+class FastMiniLM(MiniLM):
+    """The same with activations quantised as they come: half the time for one text.
+
+    Activations are scaled over all that is run at once, so texts are run one by one: a text has one
+    vector whatever it is batched with. One thread is quicker than two, which would wait for each other.
+    """
+
+    _threads = 1
+
+    def __init__(self, files: Files, cache: Path) -> None:
+        super().__init__(files)
+        self._cache = cache
+
+    @property
+    @override
+    def identity(self) -> str:
+        return f"all-minilm-l6-v2/dynamic-int8-{MODEL_SHA256[:8]}/{_DIMENSION}"
+
+    @override
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        vectors = [super(FastMiniLM, self).encode([text]) for text in texts]
+        return np.concatenate(vectors) if vectors else super().encode(texts)
+
+    @override
+    def _weights(self) -> bytes:
+        super()._weights()
+        return variant(self._files.model, MODEL_SHA256, self._cache).read_bytes()
 
 
 def _read_checked(path: Path, sha256: str) -> bytes:

