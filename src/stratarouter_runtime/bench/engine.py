@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bench.flows import chain, fan, fork
 from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.host import sync_latency
@@ -31,13 +32,27 @@ async def engine(
 ) -> list[Measure]:
     """All figures about executions, on a store in `folder`, or in the database of a URL."""
     registry = open_module("stratarouter_runtime.bench.agents")
+    sizes = [] if store else [await _size(folder / "size.db", registry)]
     async with application(load(), registry, store=store or folder / "bench.db") as app:
         return [
+            *sizes,
             await _throughput(app, executions, 10, at_once),
             await _single(app, folder),
             await _spread("100-way par and join", app, folder, fork(100), {"n": 1}),
             await _spread("100-way each and join", app, folder, fan(100), {"ns": list(range(100))}),
         ]
+
+
+async def _size(path: Path, registry: Registry) -> Measure:
+    """What a small step takes of a file, with its share of all that an execution of ten leaves there."""
+    executions, steps = 300, 10
+    async with application(load(), registry, store=path) as app:
+        plan = app.runtime.flows.compile(chain(steps).replace("stable: true", "cache: never"))
+        await _many(app, plan, executions, AT_ONCE)
+        (row,) = await app.store.search(limit=1)
+        bare = sum(len(record.body) + len(record.link) + 8 for record in await app.store.read(row.id)) / steps
+    value = path.stat().st_size / (executions * steps)  # noqa: ASYNC240 - nobody else is served
+    return Measure("journal a small step", value, "B", 300, "less", bare, "facts, times and links alone")
 
 
 async def _throughput(app: Application, executions: int, steps: int, at_once: int) -> Measure:
