@@ -38,7 +38,7 @@ from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Given, Started
+from stratarouter_runtime.state.events import Budget, Given, Started
 from stratarouter_runtime.traces import NOWHERE, own_trace, parse
 from stratarouter_runtime.upkeep import Upkeep
 from stratarouter_runtime.windows import SECOND
@@ -83,6 +83,7 @@ class StartExecution(Struct, frozen=True):
     seed: str | None = None
     timeout: int | None = None
     queue: float | None = 5.0
+    budget: Budget | None = None
     parent: ExecutionId | None = None
     trace: str = ""
     span: str = ""
@@ -250,6 +251,7 @@ class Runtime(Flows):
             tenant=request.tenant,
             deadline=deadline,
             parent=request.parent,
+            budget=request.budget,
             trace=request.trace or (own_trace(execution) if sampled else ""),
             span=request.span,
             sampled=sampled,
@@ -326,6 +328,7 @@ class Runtime(Flows):
             tenant=job.tenant,
             id=job.id,
             timeout=job.timeout,
+            queue=None,
         )
         row, verdict = await self.answer(request, job.wishes)
         return row, verdict.reused is not None

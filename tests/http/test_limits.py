@@ -179,3 +179,54 @@ async def test_usage_tells_what_executions_came_to(tmp_path: Path) -> None:
         assert one.json() == {"workflow_id": "echo", "today": found["today"], "ever": found["ever"]}
         missing = await client.http.get("/api/v1/usage/workflows/other")
         assert missing.status_code == 404
+
+
+THRICE = ECHO.replace(
+    "return: {answer: =a}",
+    "".join(f"  - id: {n}\n    call: say\n    with: {{text: =query}}\n" for n in "bc")
+    + "return: {answer: =c}",
+)
+
+
+@pytest.mark.parametrize("budget", [{"usd": 0.011}, {"tokens": 110}])
+async def test_a_budget_stops_before_it_is_passed_and_a_fork_goes_on_with_more(
+    quick: Client, budget: dict[str, float]
+) -> None:
+    await quick.deploy("thrice", THRICE)
+    stopped = (await quick.execute("thrice", budget=budget)).json()
+    (limit,) = budget
+    assert (stopped["status"], stopped["error"]["kind"]) == ("failed", f"limit.{limit}")
+    assert stopped["cost"] == {"usd": "0.0021", "tokens_in": 10, "tokens_out": 5}
+    assert len(quick.stage.say.calls) == 1
+    path = f"/api/v1/executions/{stopped['execution_id']}/fork"
+    more = await quick.http.post(path, json={"budget": {"usd": 1.0, "tokens": 1_000}})
+    ended = await quick.app.runtime.wait(more.json()["execution_id"])
+    assert ended.status == "completed"
+    assert len(quick.stage.say.calls) == 3
+    assert (await quick.execute("thrice", budget={limit: 1_000})).json()["status"] == "completed"
+
+
+async def test_a_budget_holds_for_called_flows_too(quick: Client) -> None:
+    await quick.deploy("echo", ECHO)
+    await quick.deploy("outer", OUTER)
+    stopped = (await quick.execute("outer", budget={"usd": 0.005})).json()
+    assert stopped["error"]["kind"] == "limit.usd"
+    assert quick.stage.say.calls == []
+    assert [row.flow for row in await quick.app.store.search()] == ["outer"]
+    assert (await quick.execute("outer", budget={"usd": 0.01})).json()["status"] == "completed"
+
+
+async def test_a_budget_outlasts_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "PATIENCE", 0.05)
+    late = THRICE.replace("agents: [say]", "agents: [say, hold]").replace("call: say", "call: hold", 1)
+    stage = Stage()
+    async with running(tmp_path / "s.db", stage) as client:
+        await client.deploy("late", late)
+        begun = await client.execute("late", headers={"prefer": "wait=0"}, budget={"usd": 0.011})
+        stage.gate = asyncio.Event()
+    async with running(tmp_path / "s.db", stage := Stage()) as client:
+        stage.gate.set()
+        await client.app.runtime.recover()
+        ended = await client.app.runtime.wait(begun.json()["execution_id"])
+        assert ended.failure is not None
+        assert (ended.failure.kind, len(stage.say.calls)) == ("limit.usd", 1)

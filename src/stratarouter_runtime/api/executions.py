@@ -17,6 +17,7 @@ from stratarouter_runtime.api.errors import Refused, refused_at
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
     AnswerRequest,
+    BudgetWish,
     CacheOptions,
     CancelRequest,
     DifferenceAnswer,
@@ -32,6 +33,7 @@ from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derive
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.reuse import Verdict
 from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.state.events import Budget
 from stratarouter_runtime.state.fork import Change
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ async def execute(service: Service, request: Request) -> Reply:
     plan = await _plan(service, request.tenant, body, known)
     if key is None:
         wanted = _wanted(request, body, plan, None)
-        wished = wishes(body.options.cache, enabled=body.options.enable_cache)
+        wished = wishes(body.options.cache, enabled=body.options.enable_cache and body.options.budget is None)
         row, verdict = await service.runtime.answer(wanted, wished, manner.patience)
         return await _outcome(service, request, row, plan, manner, verdict)
     execution = await _start(service, request, body, plan, key)
@@ -159,7 +161,9 @@ async def fork(service: Service, request: Request) -> Reply:
     body = await read_json(request, ForkRequest, optional=True)
     row = await _own(service, request)
     try:
-        forked = await service.runtime.controls.fork(row.id, Change(body.step, body.input, body.output))
+        forked = await service.runtime.controls.fork(
+            row.id, Change(body.step, body.input, body.output, _budget(body.budget))
+        )
     except InvalidInput as error:
         raise refused_at(f"/input{error.pointer}", error.code, error.message, error.hint or "") from error
     return await _accepted(service, request, forked)
@@ -257,6 +261,7 @@ def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None)
         trace=request.trace_id,
         span="" if place is None else place.span,
         sampled=None if place is None else place.sampled,
+        budget=_budget(options.budget),
         queue=None if options.mode == "async" else options.queue_seconds,
         scope=options.cache.scope,
         fresh=not (options.enable_cache and options.cache.read),
@@ -274,6 +279,10 @@ def wishes(cache: CacheOptions, *, enabled: bool) -> Wishes:
         scope=cache.scope,
         tags=cache.tags,
     )
+
+
+def _budget(wish: BudgetWish | None) -> Budget | None:
+    return None if wish is None else Budget(wish.usd, wish.tokens)
 
 
 def _in_flight(known: Execution) -> Refused:

@@ -39,6 +39,13 @@ class CacheOptions(Struct, frozen=True, forbid_unknown_fields=True):
     tags: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
 
 
+class BudgetWish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an execution may spend at most: dollars, and tokens in and out."""
+
+    usd: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    tokens: Annotated[int, Meta(ge=0)] | None = None
+
+
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """How to execute. Without `enable_cache` no earlier answer is used, and this one is not kept."""
 
@@ -48,6 +55,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["wait", "async"] = "wait"
     seed: Annotated[str, Meta(min_length=1, max_length=64)] | int | None = None
     plan: Hash | None = None
+    budget: BudgetWish | None = None
     queue_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
 
 
@@ -84,6 +92,7 @@ class ForkRequest(Struct, frozen=True, forbid_unknown_fields=True):
     step: str | None = None
     input: Any = UNSET
     output: Any = UNSET
+    budget: BudgetWish | None = None
 
 
 class DifferenceAnswer(Struct, frozen=True):

@@ -8,7 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
+import msgspec
 from cyclopts import Parameter
+from msgspec import Meta
+
+from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.state.events import Budget
 
 STDIN: Final = "<standard input>"
 """What a lone `-` becomes, before anything could take it for an option; it reads well in messages."""
@@ -24,3 +29,27 @@ Inputs: TypeAlias = Annotated[
     tuple[str, ...],
     Parameter(name="--input", help="An input as name=value, @file.json, or - for standard input."),
 ]
+Budgets: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(name="--budget", help="What it may spend at most: usd=1.50, tokens=20000, or both."),
+]
+
+
+def budget(given: Budgets) -> Budget | None:
+    """What an execution may spend; None where nothing is said. Raises `InvalidInput`."""
+    wanted = dict(each.partition("=")[::2] for each in given)
+    if not wanted:
+        return None
+    try:
+        return msgspec.convert(wanted, _Budget, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"--budget: {error}", hint="such as --budget usd=1.50 --budget tokens=20000"
+        ) from None
+
+
+class _Budget(Budget, frozen=True, forbid_unknown_fields=True):
+    """A budget as the command line says it."""
+
+    usd: Annotated[float, Meta(ge=0)] | None = None
+    tokens: Annotated[int, Meta(ge=0)] | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stratarouter_runtime.cli.arguments import Agents, Inputs, Json, Store
+from stratarouter_runtime.cli.arguments import Agents, Budgets, Inputs, Json, Store, budget
 from stratarouter_runtime.cli.executions import look, write
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import read
@@ -110,6 +110,7 @@ def fork(
     step: str | None = None,
     output: str | None = None,
     input_: Inputs = (),
+    budgets: Budgets = (),
     agents: Agents = None,
     store: Store = None,
     json: Json = False,
@@ -133,7 +134,7 @@ def fork(
     async def begin(app: Application) -> Ended:
         plan = await runnable(app, wanted)
         given = _input(input_, plan, await app.runtime.history.journal(wanted))
-        change = Change(step, given, UNSET if output is None else _json(output))
+        change = Change(step, given, UNSET if output is None else _json(output), budget(budgets))
         return await session.drive(app, plan, app.runtime.controls.fork(wanted, change))
 
     return session.run(begin)

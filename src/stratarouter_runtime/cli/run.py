@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from stratarouter_runtime.cli import batches
-from stratarouter_runtime.cli.arguments import STDIN, Agents, Inputs, Json, Store
+from stratarouter_runtime.cli.arguments import STDIN, Agents, Budgets, Inputs, Json, Store, budget
 from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
 from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import check_complete, gather, value
@@ -38,6 +38,7 @@ def run(
     agents: Agents = None,
     seed: str | None = None,
     batch: Path | None = None,
+    budgets: Budgets = (),
     store: Store = None,
     json: Json = False,
 ) -> int:
@@ -58,6 +59,7 @@ def run(
         raise InvalidInput(f"--seed takes text of 1 to {LONGEST_SEED} characters, not of {len(seed)}")
     if batch is not None and (input_ or seed is not None):
         raise InvalidInput("--batch brings the inputs itself", hint="leave out --input and --seed")
+    limits = budget(budgets)
     document = read(flow)
     folder = Path() if flow == STDIN else Path(flow).parent
     session = Session(store, agents, folder, json)
@@ -72,7 +74,7 @@ def run(
             return await batches.drive(app, plan, batches.read_items(batch, plan))
         given = gather(input_, declared, sys.stdin.buffer.read)
         check_complete(given, declared)
-        request = StartExecution(plan=plan, input=given, flow=FlowId(plan.name), seed=seed)
+        request = StartExecution(plan=plan, input=given, flow=FlowId(plan.name), seed=seed, budget=limits)
         return await session.drive(app, plan, app.runtime.start(request))
 
     return session.run(start)

@@ -99,6 +99,13 @@ class Why(Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+class Budget(Struct, frozen=True, omit_defaults=True):
+    """What one execution may spend, whatever its flow allows: US dollars, and tokens in and out."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
@@ -106,6 +113,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     this, `sampled` whether the trace is recorded; `forked` the execution whose facts it took over.
     `routing` is a decision that came along, for the first route of the flow. `scope` is the user it
     is made for, as far as answers are reused; in a `fresh` one none of an earlier execution is.
+    `budget` is what the caller wants to spend at most.
     """
 
     id: str
@@ -122,6 +130,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     routing: Given | None = None
     scope: str = ""
     fresh: bool = False
+    budget: Budget | None = None
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

@@ -7,7 +7,9 @@ is called.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.state.run import Fail
@@ -15,11 +17,27 @@ from stratarouter_runtime.state.run import Fail
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stratarouter_runtime.state.events import Usage
+    from stratarouter_runtime.state.events import Started, Usage
     from stratarouter_runtime.state.run import Frame, Run, Scope
-    from stratarouter_runtime.tcfp.ir import Cost
+    from stratarouter_runtime.tcfp.ir import Cost, Limits
+    from stratarouter_runtime.tcfp.plan import Plan
 
 NANO = 1_000_000_000
+N = TypeVar("N", int, float)
+
+
+def whole_limits(plan: Plan, started: Started) -> Limits:
+    """The limits of a whole run: those of its flow, and the caller's budget where that is tighter."""
+    limits, budget = plan.limits, started.budget
+    if budget is None:
+        return limits
+    return replace(
+        limits, usd=_tighter(limits.usd, budget.usd), tokens=_tighter(limits.tokens, budget.tokens)
+    )
+
+
+def _tighter(one: N | None, other: N | None) -> N | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def deadline_of(frame: Frame) -> int | None:

@@ -21,6 +21,7 @@ from stratarouter_runtime.state.operators import Branches, Rounds, Turns
 from stratarouter_runtime.state.outstanding import Outstanding
 from stratarouter_runtime.state.routes import comparing
 from stratarouter_runtime.state.run import Frame, Phase, Run, Scope, Undo, Won, path_of
+from stratarouter_runtime.state.scopes import whole_limits
 from stratarouter_runtime.tcfp.plan import NONE, Plan, Route
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Reader:
         scopes: list[Scope] = []
         for form in self._form.scopes:
             owner = self._frames[form.owner]
-            limits = self._plan.limits if owner.parent is None else owner.op.limits
+            limits = whole_limits(self._plan, self._run.started) if owner.parent is None else owner.op.limits
             if limits is None:
                 raise ValueError(f"{owner.op.name} has no limits")
             outer = None if form.outer == NONE else scopes[form.outer]

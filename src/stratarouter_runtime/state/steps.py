@@ -13,6 +13,7 @@ from stratarouter_runtime.state.leaves import emit
 from stratarouter_runtime.state.machine import Happening, move
 from stratarouter_runtime.state.operators import child_succeeded, start
 from stratarouter_runtime.state.run import Begin, Frame, Open, Phase, Scope, Succeed, Undo, path_of
+from stratarouter_runtime.state.scopes import whole_limits
 from stratarouter_runtime.state.unwinding import stumble, unwind, withdraw
 from stratarouter_runtime.tcfp.expressions import ExpressionFailed
 from stratarouter_runtime.tcfp.plan import NONE, Call, Route
@@ -66,7 +67,7 @@ def _open_scope(run: Run, frame: Frame) -> None:
     """The account of a step with limits; that of the whole flow also knows the caller's deadline."""
     limits, deadline = frame.op.limits, None
     if frame.parent is None:
-        limits, deadline = run.plan.limits, run.started.deadline
+        limits, deadline = whole_limits(run.plan, run.started), run.started.deadline
     if limits is None:
         return
     if limits.time is not None:

@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from random import Random  # noqa: TID251 - seeded by the caller: the same draws every time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.errors import Conflict, StoreError, StoreFull, StoreUnavailable
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
-from stratarouter_runtime.ports import Deployed, Execution, Status, Store
+from stratarouter_runtime.ports import Audit, Deployed, Execution, Quotas, Shelf, Status, Store
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.testing.faulty_sharing import FaultyLeases, FaultyMail
@@ -63,6 +63,22 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("a store in memory waits for nothing")
 
 
+class _Finished:
+    """A part of the kept store that knows no weather: what is asked of it is answered at once."""
+
+    def __init__(self, part: object, finish: Finish) -> None:
+        self._part = part
+        self._finish = finish
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        asked = getattr(self._part, name)
+
+        async def answer(*positional: Any, **named: Any) -> Any:
+            return self._finish(asked(*positional, **named))
+
+        return answer
+
+
 class FaultyStore(Store):
     """What one process has of the store in `kept`: writes gather, and are committed in groups.
 
@@ -80,10 +96,10 @@ class FaultyStore(Store):
         self._kept = kept
         self.leases = FaultyLeases(kept.leases, self._read, self._write)
         self.mail = FaultyMail(kept.mail, self._read, self._write)
-        self.shelf = kept.shelf
+        self.shelf: Shelf = cast("Shelf", _Finished(kept.shelf, finish))
         self.cache = kept.cache
-        self.audit = kept.audit
-        self.quotas = kept.quotas
+        self.audit: Audit = cast("Audit", _Finished(kept.audit, finish))
+        self.quotas: Quotas = cast("Quotas", _Finished(kept.quotas, finish))
         self.snapshots = FaultySnapshots(kept.snapshots, chance, finish)
         self._weather = weather
         self._draw = chance.random
