@@ -115,14 +115,20 @@ async def _explained(response: Answer, cap: int) -> str:
 
 
 class _Function(Struct):
-    name: str = ""
-    arguments: str = ""
+    """Pieces may repeat a name as null."""
+
+    name: str | None = None
+    arguments: str | None = None
 
 
 class _Tool(Struct):
-    id: str = ""
+    id: str | None = None
     function: _Function = msgspec.field(default_factory=_Function)
-    index: int = 0
+    index: int | None = None
+
+    def call(self) -> ToolCall:
+        """What the model wants, as far as it has said it."""
+        return ToolCall(self.id or "", self.function.name or "", self.function.arguments or "")
 
 
 class _Message(Struct):
@@ -138,8 +144,8 @@ class _Choice(Struct):
 
 
 class _Usage(Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Body(Struct):
@@ -170,10 +176,7 @@ def _whole(data: bytes, endpoint: Endpoint) -> Said:
     choice, message = body.choices[0], body.choices[0].message
     return Said(
         text=message.content or "",
-        tools=tuple(
-            ToolCall(tool.id, tool.function.name, tool.function.arguments)
-            for tool in message.tool_calls or ()
-        ),
+        tools=tuple(tool.call() for tool in message.tool_calls or ()),
         refusal=message.refusal or "",
         finish=choice.finish_reason or "",
         tokens=_tokens(body.usage),
@@ -181,7 +184,9 @@ def _whole(data: bytes, endpoint: Endpoint) -> Said:
 
 
 def _tokens(usage: _Usage | None) -> Tokens | None:
-    return None if usage is None else Tokens(max(0, usage.prompt_tokens), max(0, usage.completion_tokens))
+    if usage is None or usage.prompt_tokens is None:
+        return None
+    return Tokens(max(0, usage.prompt_tokens), max(0, usage.completion_tokens or 0))
 
 
 # Answers in pieces.
@@ -210,16 +215,16 @@ class _Growing:
                 self._tool(piece)
 
     def _tool(self, piece: _Tool) -> None:
-        tool = self.tools.setdefault(piece.index, _Tool())
+        tool = self.tools.setdefault(piece.index or 0, _Tool())
         tool.id = tool.id or piece.id
-        tool.function.name += piece.function.name
-        tool.function.arguments += piece.function.arguments
+        tool.function.name = (tool.function.name or "") + (piece.function.name or "")
+        tool.function.arguments = (tool.function.arguments or "") + (piece.function.arguments or "")
 
     def said(self) -> Said:
         tools = (self.tools[index] for index in sorted(self.tools))
         return Said(
             text="".join(self.text),
-            tools=tuple(ToolCall(tool.id, tool.function.name, tool.function.arguments) for tool in tools),
+            tools=tuple(tool.call() for tool in tools),
             refusal="".join(self.refusal),
             finish=self.finish,
             tokens=_tokens(self.usage),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -62,7 +63,7 @@ class Model(Agent):
         self._secrets = workshop.secrets
         self._partials = workshop.partials
         self._line = Line(workshop.web.allowing(spec.hosts))
-        url = f"{spec.url.rstrip('/')}/chat/completions"
+        url = _completions(spec.url)
         self._endpoint = chat.Endpoint(url, shown(url), max_output)
 
     @override
@@ -198,6 +199,12 @@ class Conversation:
             "response_format": None if is_text(signature.output) else _format(signature.output),
         }
         return {name: part for name, part in body.items() if part not in (None, [])}
+
+
+def _completions(url: str) -> str:
+    """Where a base address answers questions; what stands behind its `?` stays there."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions"))
 
 
 def _opening(spec: Spec, value: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from stratarouter_runtime.agents.headers import check_secrets, read_headers
 from stratarouter_runtime.agents.kinds import Declaration
 from stratarouter_runtime.agents.models import ROUNDS, Spec
 from stratarouter_runtime.agents.prices import Price
+from stratarouter_runtime.agents.secrets import REFERENCE
 from stratarouter_runtime.agents.template import Template, read_template
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.ir import Signature
@@ -91,6 +92,10 @@ def _key(declaration: Declaration) -> str:
     entry = fields.entries.get("key")
     value = None if entry is None else text_of(entry.value, fields.diagnostics)
     if entry is None or value is None:
+        return ""
+    if REFERENCE.search(value) is None:
+        hint = "write a reference: secret://env/NAME"
+        fields.diagnostics.add("E134", entry.value.at, "a key does not stand in a document", hint)
         return ""
     return check_secrets(entry, value, fields, declaration.secrets)
 

@@ -7,6 +7,7 @@ where documents are kept.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -90,7 +91,8 @@ class Roster:
         `LinkError`, `Conflict`, `InvalidInput` for a name that cannot be one.
         """
         self._check_name(name)
-        kind, blueprint = read_one(source, notation, name, self._workshop.secrets)
+        # In a thread: a large document holds up nobody else.
+        kind, blueprint = await asyncio.to_thread(read_one, source, notation, name, self._workshop.secrets)
         if kind in WALLED and self._workshop.cells is not None:
             await self._workshop.cells.prepare()
         uses = await self._current(tenant, blueprint)
@@ -195,7 +197,7 @@ class Roster:
                 return None
             uses[used] = agent
         # Whether secrets can be resolved is asked again when they are needed.
-        _, blueprint = read_one(document.source, document.notation, name, None)
+        _, blueprint = await asyncio.to_thread(read_one, document.source, document.notation, name, None)
         agent = self._assembled(blueprint, uses)
         return agent if agent.digest == document.digest else None
 

@@ -61,7 +61,7 @@ Script: TypeAlias = Says | Answers | Breaks | Hangs | Floods
 class ChatServer:
     """Answers the questions with the script in order, and the last of it again; on a free port where it is 0.
 
-    `requests` are the bodies it was sent, `headers` theirs, `sent` the bytes it could get rid of.
+    `requests` are the bodies it was sent, `headers` and `targets` theirs, `sent` the bytes it could get rid of.
     """
 
     def __init__(self, *script: Script, port: int = 0) -> None:
@@ -69,6 +69,7 @@ class ChatServer:
         self._script = list(script)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.targets: list[str] = []
         self.sent = 0
         self.url = ""
 
@@ -109,6 +110,7 @@ class ChatServer:
         }
         asked = orjson.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
         self.requests.append(asked)
+        self.targets.append(head[0].split(" ")[1])
         self.headers.append(headers)
         script = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         match script:

@@ -149,6 +149,12 @@ async def test_a_question_is_asked_typed_and_answered_typed(tmp_path: Path) -> N
     assert (headers["authorization"], headers["x-team"]) == ("Bearer sk-hush-hush", "support")
 
 
+async def test_what_stands_behind_a_question_mark_stays_there(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Says(GOOD), document=DOCUMENT.replace("url: URL", "url: URL/base/?version=1"))
+    assert (await stage.call()).output == OUTPUT
+    assert stage.server.targets == ["/v1/base/chat/completions?version=1"]
+
+
 async def test_text_needs_no_form(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Says("It is billing."), document=DOCUMENT.replace("out: Triage", "out: string"))
     assert (await stage.call()).output == "It is billing."
@@ -313,6 +319,28 @@ async def test_a_stream_of_something_else_is_a_failure(tmp_path: Path, frame: by
     script = Answers(200, frame, headers=(("content-type", "text/event-stream"),))
     failure = await Stage(tmp_path, script, document=STREAMED).failure()
     assert failure.kind in {"agent.invalid_output", "agent.unavailable"}
+
+
+async def test_a_piece_may_say_null_where_nothing_is_new(tmp_path: Path) -> None:
+    pieces = (
+        (
+            b'{"choices": [{"delta": {"content": null, "tool_calls": [{"index": 0, "id": "c", "type": "function",'
+            b' "function": {"name": "look", "arguments": "{\\"id\\""}}]}}], "usage": null}'
+        ),
+        (
+            b'{"choices": [{"delta": {"tool_calls": [{"index": 0, "id": null,'
+            b' "function": {"name": null, "arguments": ": 7}"}}]}}]}'
+        ),
+        b'{"choices": [{"delta": {}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": null}}',
+        b"[DONE]",
+    )
+    body = b"".join(b"data: %b\r\n\r\n" % piece for piece in pieces)
+    script = Answers(200, body, headers=(("content-type", "text/event-stream; charset=utf-8"),))
+    stage = Stage(tmp_path, script, Says(GOOD), document=TOOLED + "    stream: true\n")
+    look = Tool()
+    stage.tools = [look]
+    assert (await stage.call()).output == OUTPUT
+    assert look.inputs == [{"id": 7}]
 
 
 async def test_tools_and_refusals_come_in_pieces_too(tmp_path: Path) -> None:
@@ -513,6 +541,7 @@ async def test_a_stable_agent_always_draws_the_same_seed(
         ("max_tokens: 200", "max_tokens: 0", ":16:17 E131: 0 is out of range"),
         ("in: 1, out: 10", "in: 1, ou: 10", ":17:21 E110: unknown key 'ou' in a price"),
         ("secret://env/KEY", "secret://env/KEI", ":9:10 E111: the variable KEI is not set"),
+        ("secret://env/KEY", "sk-plain", ":9:10 E134: a key does not stand in a document  [hint: write a reference"),
         ("url: URL", "url: llm.test", ":7:10 E134: not an address of http or https"),
         ("effect: pure", "effect: pure\n    needs: { hosts: [other.test] }", ":7:10 E134: needs.hosts does not name llm.test"),
         ("hosts: [127.0.0.1]", "hosts: [http://x]", ":1:9 E134: 'http://x' has no such port"),
