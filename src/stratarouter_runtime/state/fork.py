@@ -20,6 +20,7 @@ from stratarouter_runtime.state.commands import Command, Write
 from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
 from stratarouter_runtime.state.events import (
     Answered,
+    Budget,
     Event,
     Failed,
     Interrupted,
@@ -49,12 +50,14 @@ class Change(Struct, frozen=True):
 
     With a step and no output, the step is run again. With no step at all, what succeeded is
     kept and what failed is tried again: a failed `each` goes on with the items it lacks. What was
-    undone when it failed is done again: a booking that was dropped is there no more.
+    undone when it failed is done again: a booking that was dropped is there no more. A
+    `budget` counts what was spent on what is kept, too.
     """
 
     step: str | None = None
     input: Any | UnsetType = UNSET
     output: Any | UnsetType = UNSET
+    budget: Budget | None = None
 
 
 class Forked(Struct, frozen=True):
@@ -79,6 +82,8 @@ def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change:
     assert isinstance(started, Started)
     if change.input is not UNSET:
         started = replace(started, input=change.input)
+    if change.budget is not None:
+        started = replace(started, budget=change.budget)
     _check(change, events)
     started = replace(started, id=execution, plan=plan.digest, forked=started.id, deadline=None, parent=None)
     begun = _Fork(plan, started, at)
