@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from stratarouter_runtime.batch.coalescer import Coalescer
     from stratarouter_runtime.cache.recall import Cache
     from stratarouter_runtime.ports import Clock
+    from stratarouter_runtime.tcfp.ir import Signature
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
     from stratarouter_runtime.tcfp.types import Type
 
 FLOW: Final = "flow:"
 AGENT: Final = "agent:"
 """How the space of a flow, or of an agent, begins."""
+
+POLICIES: Final = 1_000
+"""Policies remembered, by flow or agent and wishes."""
 
 RUNS: Final = 10_000
 """Answers remembered for the executions they were given in."""
@@ -112,6 +116,7 @@ class Reuse(ports.Reuse):
         self.flights = coalescer
         self.defaults = defaults
         self._clock = clock
+        self._policies: dict[tuple[Digest, Wishes], Policy | str] = {}
         self._runs: OrderedDict[str, bytes] = OrderedDict()
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -123,7 +128,7 @@ class Reuse(ports.Reuse):
         Raises `InvalidInput` where the input does not fit.
         """
         plan = request.plan
-        policy = settle(plan.signature, self.defaults, wishes)
+        policy = self._policy(plan.digest, plan.signature, wishes)
         if isinstance(policy, str):
             return policy
         try:
@@ -138,6 +143,15 @@ class Reuse(ports.Reuse):
             return Question(request.tenant, space, policy, call, plan.digest)
         rest, texts = _apart(form, policy.semantic)
         return Question(request.tenant, space, policy, call, plan.digest, [rest, drawn], texts)
+
+    def _policy(self, of: Digest, signature: Signature, wishes: Wishes) -> Policy | str:
+        """As `settle`, which looks at whole types: remembered for what has just been asked."""
+        known = self._policies.get((of, wishes))
+        if known is None:
+            if len(self._policies) >= POLICIES:
+                self._policies.clear()
+            known = self._policies[of, wishes] = settle(signature, self.defaults, wishes)
+        return known
 
     async def _of(self, tenant: Tenant) -> int:
         return 0 if self._edition is None else await self._edition(tenant)
@@ -190,7 +204,7 @@ class Reuse(ports.Reuse):
             return await make(call), None
         if declared == "run":
             return await self._within_run(agent, call, given, make)
-        policy = settle(agent.signature, self.defaults, Wishes(scope=call.scope))
+        policy = self._policy(_typed(agent), agent.signature, Wishes(scope=call.scope))
         if isinstance(policy, str):
             return await make(call), None
         question = _question(agent, call, given, policy, await self._of(call.tenant))

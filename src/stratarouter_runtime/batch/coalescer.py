@@ -110,7 +110,7 @@ class Coalescer:
             if led:
                 flight.until = until
             try:
-                value: T = await asyncio.shield(self._await(flight, lasting=True))
+                value: T = await self._await(flight, lasting=True)
             except _LeaderDied:
                 continue
             return Shared(value, led)
@@ -156,11 +156,11 @@ class Coalescer:
     async def _await(self, flight: _Flight, *, lasting: bool = False) -> Any:
         flight.waiters += 1
         try:
-            await asyncio.wait((flight.result,))
-            if flight.result.cancelled():
-                raise TimeoutError if flight.late else _LeaderDied
-            return flight.result.result()
+            return await asyncio.shield(flight.result)
         except asyncio.CancelledError as leaving:
+            waiter = asyncio.current_task()
+            if flight.result.cancelled() and not (waiter is not None and waiter.cancelling()):
+                raise (TimeoutError if flight.late else _LeaderDied) from None
             if flight.waiters == 1 and not lasting:
                 self._give_up(flight, leaving.args)
             raise

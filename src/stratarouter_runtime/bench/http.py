@@ -66,8 +66,25 @@ async def http(folder: Path, requests: int = 12_000) -> list[Measure]:
     ]
 
 
-async def _measured(url: str, requests: int) -> Load:
-    sent = request(url, EXECUTE, BODY)
+async def hits(folder: Path, requests: int = 20_000) -> Measure:
+    """Answers a second over HTTP that are exact hits in the cache."""
+    project = folder / "hits"
+    project.mkdir()
+    (project / "agents.py").write_text(_AGENTS)
+    (project / "flow.yaml").write_text(chain(1).replace("\nagents:", "\ncache: shared\nagents:"))
+    store = str(folder / "hits.db")
+    with _server(folder, "stratarouter_runtime.bench.bare") as url:
+        bare = await _measured(url, requests)
+    with _server(
+        folder, "stratarouter_runtime", "serve", str(project), "--port", "0", "--store", store
+    ) as url:
+        reused = await _measured(url, requests, BODY.replace(b"false", b"true"))
+    name = f"exact hits a second over HTTP, {CLIENTS} clients"
+    return Measure(name, reused.rate, "/s", 8_000, "more", bare.rate, "the same server answering at once")
+
+
+async def _measured(url: str, requests: int, body: bytes = BODY) -> Load:
+    sent = request(url, EXECUTE, body)
     await load(url, sent, clients=CLIENTS, requests=requests // 6)
     return await load(url, sent, clients=CLIENTS, requests=requests)
 

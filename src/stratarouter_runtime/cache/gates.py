@@ -91,6 +91,9 @@ def quotes(left: Reading, right: Reading) -> str | None:
 
 def entities(left: Reading, right: Reading) -> str | None:
     """What one writes as a name or a code, the other says as well."""
+    for word in [word for words in _private(left, right) for word in words]:
+        if _coded(word):
+            return f"only one names '{word.strip('_')}'"
     for one, other in ((left, right), (right, left)):
         said = {*other.words, *other.stems, *other.names}
         for name in one.names:
@@ -260,6 +263,11 @@ _COMPARED: Final = (
 """Words that count for nothing by themselves, or have a gate of their own."""
 
 _ALIKE_STEMS: Final = frozenset((stem(one), stem(other)) for one, other in lexicon.SYNONYMS)
+
+
+def _coded(word: str) -> bool:
+    """Whether letters, digits and underscores are mixed in it."""
+    return not word.isalpha() and any(map(str.isalpha, word))
 
 
 def _telling(word: str) -> bool:

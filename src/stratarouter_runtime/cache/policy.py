@@ -112,6 +112,11 @@ class Partition(Struct, frozen=True, array_like=True):
     scope: str
     epoch: int
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """As texts."""
+        return self.tenant, self.space, self.scope, str(self.epoch)
+
 
 def exact_key(partition: Partition, call: Digest) -> Digest:
     """The key of exactly this question: `call` is `tcfp.digests.call_key` of it."""
@@ -127,12 +132,15 @@ def group_key(partition: Partition, of: Digest, rest: Any, identity: str) -> str
     return _digest("group", partition, of, canonical(rest), identity)
 
 
-def _digest(kind: str, partition: Partition, *parts: str | bytes) -> Digest:
-    hashed = blake3(derive_key_context=f"stratarouter cache {kind} 1.0")
-    for part in (partition.tenant, partition.space, partition.scope, str(partition.epoch), *parts):
+def _digest(kind: Literal["exact", "group"], partition: Partition, *parts: str | bytes) -> Digest:
+    pieces: list[bytes] = []
+    for part in (*partition.parts, *parts):
         data = part if isinstance(part, bytes) else part.encode()
-        hashed.update(len(data).to_bytes(8, "little") + data)
-    return Digest(hashed.hexdigest())
+        pieces += (len(data).to_bytes(8, "little"), data)
+    return Digest(blake3(b"".join(pieces), derive_key_context=_CONTEXTS[kind]).hexdigest())
+
+
+_CONTEXTS: Final = {kind: f"stratarouter cache {kind} 1.0" for kind in ("exact", "group")}
 
 
 # Shadow samples.

@@ -5,6 +5,7 @@ Must never know: how anything is measured.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +43,10 @@ def bench(  # noqa: PLR0913 - one flag a part
     sandbox: Annotated[bool, Parameter(negative=(), help="Measure walls around agents.")] = False,
     http: Annotated[bool, Parameter(negative=(), help="Measure the HTTP API.")] = False,
     routing: Annotated[bool, Parameter(negative=(), help="Measure how well texts are routed.")] = False,
-    data: Annotated[Path | None, Parameter(help="The folder with public data, for --routing.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="The folder with public data, for --routing and --cache.")
+    ] = None,
+    cache: Annotated[bool, Parameter(negative=(), help="Measure the reuse of answers.")] = False,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
     """Measure the runtime on this machine: its engine, or the part that is named.
@@ -60,11 +64,15 @@ def bench(  # noqa: PLR0913 - one flag a part
     """
     if routing:
         return _routed(data, json=json)
+    if cache and data is not None:
+        return _reused(data, json=json)
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
         here = Path(name)
         sync = sync_latency(here, samples=200)
         if sandbox:
             measures = uvloop.run(_walls())
+        elif cache:
+            measures = uvloop.run(_cache(here))
         else:
             measures = uvloop.run(_http(here)) if http else _engine(here, executions, at_once, store)
     report = Report(describe(), cores(), sync, measures)
@@ -104,6 +112,30 @@ async def _http(folder: Path) -> tuple[Measure, ...]:
     from stratarouter_runtime.bench.http import http  # noqa: PLC0415 - brings the server along
 
     return tuple(await http(folder))
+
+
+def _reused(data: Path, *, json: bool) -> int:
+    """How often public pairs of questions are served that may be, and that must not be."""
+    from stratarouter_runtime.bench.reuse import measure  # noqa: PLC0415 - brings the encoder along
+    from stratarouter_runtime.wiring import encoder  # noqa: PLC0415 - likewise
+
+    found = asyncio.run(measure(encoder(settings.load()), data))
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return Exit.OK
+    lines = [f"{'data':<28}{'policy':<28}{'rightly %':>10}{'wrongly %':>10}{'held out %':>11}"]
+    lines += [
+        f"{one.data:<28}{one.policy:<28}{one.rightly:>10.1f}{one.wrongly:>10.1f}{one.held_out:>11.1f}"
+        for one in found
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return Exit.OK
+
+
+async def _cache(folder: Path) -> tuple[Measure, ...]:
+    from stratarouter_runtime.bench.cache import cache  # noqa: PLC0415 - brings the encoder along
+
+    return tuple(await cache(folder))
 
 
 def _table(report: Report) -> str:

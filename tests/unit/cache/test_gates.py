@@ -29,6 +29,7 @@ REFUSED = [
     ("entities", "is it sunny in Lisbon", "is it sunny in Oporto"),
     ("entities", "do you like US history", "do you like us history"),
     ("numbers", "where is the a1b2 key", "where is the a1b3 key"),
+    ("entities", "open the file report_a1.csv", "open the file report_a2.csv"),
     ("question", "when does the shop open", "where does the shop open"),
     ("question", "can i bring a dog", "how can i bring a dog"),
     ("question", "can i sign here", "must i sign here"),

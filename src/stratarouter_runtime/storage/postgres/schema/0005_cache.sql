@@ -1,5 +1,6 @@
 -- Answers kept for reuse: each under the key of exactly what it answers, and in the group of those
--- among which it may be found by meaning. The body is checked by whoever reads it.
+-- among which it may be found by meaning. The body is checked by whoever reads it. Few indexes, since
+-- every answer that is made is written: what is seldom asked looks at all of a tenant, or of all.
 CREATE TABLE strata.cache_entries (
     entry   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant  text COLLATE "C" NOT NULL,
@@ -17,12 +18,6 @@ CREATE TABLE strata.cache_entries (
 CREATE INDEX cache_of_space ON strata.cache_entries (tenant, space, created);
 
 CREATE INDEX cache_of_group ON strata.cache_entries (tenant, grouped, created) WHERE grouped <> '';
-
-CREATE INDEX cache_of_source ON strata.cache_entries (tenant, source);
-
-CREATE INDEX cache_by_end ON strata.cache_entries (expires);
-
-CREATE INDEX cache_by_age ON strata.cache_entries (created);
 
 -- Counted up when answers are taken away, so that every process lets go of what it holds of them.
 CREATE TABLE strata.cache_generations (
