@@ -1,0 +1,152 @@
+"""Two processes over one store: who drives, who is asked, and who takes over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from tests.unit.executor.test_driver import ASKING, CHAIN, Rig, add, hang
+
+from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreUnavailable
+from stratarouter_runtime.executor import presence
+from stratarouter_runtime.ports import AgentCall
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.testing.agents import Answer, called
+from stratarouter_runtime.testing.stores import FailingStore
+
+SPAN = 0.5
+
+
+class Process(Rig):
+    """A runtime that looks after itself, until it is killed or stopped."""
+
+    def __init__(self, source: str, store: MemoryStore, **scripts: Answer) -> None:
+        super().__init__(source, store, {name: add(1) for name in ("a", "b") if source is CHAIN} | scripts)
+        self.upkeep = asyncio.create_task(self.runtime.upkeep(claiming=True).run())
+
+    def kill(self) -> None:
+        """Nothing of it runs any more."""
+        self.upkeep.cancel()
+        held = self.driver.presence
+        if held._keeping is not None:
+            held._keeping.cancel()
+        for _, task in self.driver._drives.values():
+            task.cancel()
+
+
+@asynccontextmanager
+async def two(source: str, **scripts: Answer) -> AsyncIterator[tuple[Process, Process, MemoryStore]]:
+    store = MemoryStore(SPAN, lambda: asyncio.get_running_loop().time())
+    one, other = Process(source, store, **scripts), Process(source, store)
+    yield one, other, store
+    for process in (one, other):
+        process.kill()
+        with suppress(asyncio.CancelledError):
+            await process.upkeep
+
+
+async def test_a_question_is_answered_once_by_whoever_is_asked() -> None:
+    async with two(ASKING) as (one, other, _):
+        execution = (await one.runtime.execute(one.request())).id
+        with pytest.raises(InvalidInput, match="does not fit"):
+            await other.runtime.controls.answer(execution, "q", {"ok": "perhaps"})
+        answers = [other.runtime.controls.answer(execution, "q", {"ok": True}, "ann") for _ in range(3)]
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+        assert sorted(str(type(outcome).__name__) for outcome in outcomes) == [
+            "InvalidState",
+            "InvalidState",
+            "NoneType",
+        ]
+        assert (await other.runtime.wait(execution, 5)).output == {"ok": True}
+        assert execution not in other.driver.active
+        assert other.store.mail._letters == {}  # type: ignore[attr-defined]  # of the reference
+
+
+async def test_cancel_and_pause_reach_who_drives_and_who_resumes_drives_on() -> None:
+    async with two(ASKING) as (one, other, _):
+        first, second = [(await one.runtime.execute(one.request(n))).id for n in range(2)]
+        await other.runtime.controls.cancel(first, "enough", "bob")
+        assert (await other.runtime.wait(first, 5)).status == "cancelled"
+        await other.runtime.controls.pause(second)
+        assert (await one.runtime.history.find(second)).status == "paused"
+        with pytest.raises(InvalidState, match="has finished"):
+            await other.runtime.controls.cancel(first)
+        await other.runtime.controls.resume(second)
+        assert other.driver.active == [second]
+        await one.runtime.controls.answer(second, "q", {"ok": False})
+        assert (await one.runtime.wait(second, 5)).output == {"ok": False}
+
+
+async def test_who_waits_elsewhere_sees_the_end() -> None:
+    go = asyncio.Event()
+
+    async def slow(call: object) -> dict[str, int]:
+        await go.wait()
+        return {"n": 5}
+
+    async with two(CHAIN, a=slow) as (one, other, _):
+        execution = await one.runtime.start(one.request())
+        waiting = asyncio.create_task(other.runtime.wait(execution, 5))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        go.set()
+        assert (await waiting).status == "completed"
+        assert called(other.agents) == 0
+
+
+async def test_what_a_killed_process_did_another_takes_up() -> None:
+    async with two(CHAIN, a=hang) as (one, other, _):
+        execution = await one.runtime.start(one.request())
+        await asyncio.sleep(0.05)
+        one.kill()
+        done = await other.runtime.wait(execution, 5)
+        assert (done.status, done.output) == ("completed", {"n": 4})
+
+
+async def test_a_process_that_lost_its_lease_drops_its_work_and_goes_on_as_another() -> None:
+    calls = 0
+
+    async def hang_once(call: AgentCall) -> dict[str, int]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await asyncio.Event().wait()
+        return {"n": call.input["n"] + 1}
+
+    async with two(CHAIN, a=hang_once) as (one, other, store):
+        execution = await one.runtime.start(one.request())
+        waiting = asyncio.create_task(one.runtime.wait(execution, 5))
+        await asyncio.sleep(0.05)
+        hold = one.driver.presence.held
+        assert isinstance(hold, presence.Hold)
+        await store.leases.leave(hold.number)  # as if another had taken it
+        done = await waiting
+        assert (done.status, done.output) == ("completed", {"n": 4})
+        assert called(one.agents) + called(other.agents) == 4  # the one under way was called again
+        assert hold.lost
+        with pytest.raises(LeaseLost):
+            await store.append(execution, [], None, hold.number)
+        assert (await one.runtime.execute(one.request(7))).status == "completed"
+
+
+async def test_a_drained_process_hands_over_at_once() -> None:
+    async with two(ASKING) as (one, other, _):
+        execution = (await one.runtime.execute(one.request())).id
+        await one.driver.drain(1.0)
+        await asyncio.sleep(0.6 * SPAN)
+        assert other.driver.active == [execution]
+
+
+async def test_what_a_failing_store_stopped_goes_on_by_itself() -> None:
+    store = FailingStore(2, StoreUnavailable("away"))
+    process = Process(CHAIN, store)
+    with pytest.raises(StoreUnavailable):
+        await process.runtime.execute(process.request())
+    assert len(process.driver.stopped) == 1
+    store.mend()
+    await asyncio.sleep(1.0)
+    (row,) = await store.search()
+    assert row.status in {"completed", "failed"}
+    process.kill()
