@@ -32,6 +32,13 @@ NOBODY: Final = 65534
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
+def prepare() -> None:
+    """Do once what every box needs: the filter, but for the number of the process."""
+    if kernel.machine() in MACHINES:
+        for spawning in (False, True):
+            syscall_filter.build(MACHINES[kernel.machine()], 0, spawning=spawning)
+
+
 def enter(walls: Walls, work: str) -> None:
     """Stand inside when this returns; the working folder is `work`. Raises `OSError`."""
     kernel.die_with_parent(signal.SIGKILL)

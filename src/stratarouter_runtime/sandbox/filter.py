@@ -7,10 +7,11 @@ Must never know: how a filter is put in force.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from struct import Struct as Layout
 from typing import Final
 
-from stratarouter_runtime.sandbox.syscalls import ALLOWED, KILLED, NETWORK, PROCESSES, Machine
+from stratarouter_runtime.sandbox.syscalls import ALLOWED, KILLED, MACHINES, NETWORK, PROCESSES, Machine
 
 ENONET: Final = 64
 ECHILD: Final = 10
@@ -31,6 +32,8 @@ _NUMBER: Final = 0
 _ARCHITECTURE: Final = 4
 _INSTRUCTION: Final = Layout("=HBBI")
 
+_SOMEBODY: Final = 0x5EED1DEA
+"""Stands for the number of the process, which is larger than any."""
 _CLONE_THREAD: Final = 0x00010000
 _NEW_NAMESPACES: Final = 0x7E020080
 _PRCTL: Final = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (names of mappings)
@@ -48,6 +51,14 @@ def errno(number: int) -> int:
 
 def build(machine: Machine, pid: int, *, spawning: bool = False) -> bytes:
     """The filter for the process `pid`; with `spawning` it may start programs, in its namespaces."""
+    return _template(machine.audit, spawning).replace(_step(_EQUAL, _SOMEBODY)[4:], _step(_EQUAL, pid)[4:])
+
+
+@cache
+def _template(audit: int, spawning: bool) -> bytes:  # noqa: FBT001 - a key of the cache
+    """The filter for a process whose number is not known yet."""
+    machine = next(each for each in MACHINES.values() if each.audit == audit)
+    pid = _SOMEBODY
     program = [
         _step(_LOAD, _ARCHITECTURE),
         _step(_EQUAL, machine.audit, yes=1),

@@ -44,6 +44,15 @@ NETWORK: Final = 3  # bind and connect of TCP
 SCOPES: Final = 3  # abstract sockets and signals
 
 
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
+
+
 def machine() -> str:
     """The name of this machine's architecture."""
     return platform.machine()
@@ -111,12 +120,8 @@ def mount_tmpfs(folder: str, size: int, files: int) -> None:
 
 def install_filter(program: bytes) -> None:
     """Put a filter of system calls in force for every thread of this process, for good."""
-
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
-
     steps = ctypes.create_string_buffer(program, len(program))
-    found = Program(len(program) // 8, ctypes.cast(steps, ctypes.c_void_p))
+    found = _Program(len(program) // 8, ctypes.cast(steps, ctypes.c_void_p))
     set_mode_filter, every_thread = ctypes.c_ulong(1), ctypes.c_ulong(1)
     _syscall(_SECCOMP[machine()], set_mode_filter, every_thread, ctypes.byref(found))
 
@@ -137,12 +142,7 @@ def landlock_rules(version: int) -> int:
 
 def landlock_allow(rules: int, folder: int, rights: int) -> None:
     """Allow these rights below an open folder, or on an open file."""
-
-    class Beneath(ctypes.Structure):
-        _pack_ = 1
-        _fields_ = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
-
-    beneath = Beneath(rights, folder)
+    beneath = _Beneath(rights, folder)
     _syscall(
         _LANDLOCK + 1,
         ctypes.c_int(rules),

@@ -25,6 +25,8 @@ import msgspec
 from stratarouter_runtime.sandbox import box, inside, wire
 
 _LARGEST: Final = 65_536
+_NICE: Final = 5
+"""Workers give way to the server where there are too few processors for both."""
 _FAILED: Final = 121
 """The exit code of a worker that could not be boxed."""
 
@@ -139,6 +141,8 @@ def _only(pipes: list[int]) -> tuple[int, int]:
 def main(control: int) -> None:
     """Serve on an inherited socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICE)
+    box.prepare()
     folder = tempfile.mkdtemp(prefix="strata-box-")
     # Each worker mounts its own file system over it; what lies beneath stays empty.
     Path(folder).chmod(0o711)
