@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.settings import SOURCES, Settings, load
+from stratarouter_runtime.settings import SOURCES, Settings, explain, load
 
 
 @pytest.fixture
@@ -66,9 +66,45 @@ def test_a_secret_is_not_shown_even_where_it_does_not_fit(file: Path) -> None:
 
 
 def test_every_field_can_be_set_in_both_ways() -> None:
-    assert [source.field for source in SOURCES] == [field.name for field in msgspec.structs.fields(Settings)]
+    names = [field.name for field in msgspec.structs.fields(Settings)]
+    assert [source.field for source in SOURCES] == [name for name in names if name != "tiers"]
     assert (
         len({source.key for source in SOURCES})
         == len({source.variable for source in SOURCES})
         == len(SOURCES)
     )
+
+
+def test_tiers_are_tables_of_the_file(file: Path) -> None:
+    file.write_text('[limits]\ntier = "pro"\n[limits.tiers.pro]\nconcurrent = 50\nseconds = 60\n')
+    got = load({}, file)
+    assert (got.tier, len(got.tiers)) == ("pro", 1)
+    assert (got.tiers[0].name, got.tiers[0].concurrent, got.tiers[0].daily) == ("pro", 50, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[limits.tiers.free]\ndaily = 1",
+        "[limits.tiers.Pro]\ndaily = 1",
+        "[limits.tiers.pro]\ndayly = 1",
+        "[limits.tiers.pro]\ndaily = -1",
+        '[limits.tiers.pro]\ndaily = "many"',
+        "[limits]\ntiers = 5",
+        "[limits.tiers]\npro = 5",
+    ],
+)
+def test_what_is_no_tier_is_refused(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InvalidSetting, match="limits"):
+        load({}, file)
+
+
+def test_each_setting_says_where_it_came_from(file: Path) -> None:
+    file.write_text("[server]\nport = 1\n[limits.tiers.pro]\ndaily = 2\n")
+    shown = {each.key: (each.value, each.origin) for each in explain({"SERVER_HOST": "::1"}, file)}
+    assert shown["server.port"] == ("1", str(file))
+    assert shown["server.host"] == ("::1", "environment: SERVER_HOST")
+    assert shown["log.level"] == ("info", "default")
+    assert shown["limits.tiers.pro.daily"] == ("2", str(file))
+    assert explain({"DATABASE_URL": "postgresql://a:b@c/d"}, file)[1].value == "(hidden)"
