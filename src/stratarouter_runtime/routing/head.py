@@ -51,13 +51,24 @@ def _whitening(vectors: Matrix, labels: Labels, routes: int) -> tuple[Matrix, Ma
     np.add.at(means, labels, vectors)
     means /= np.bincount(labels, minlength=routes)[:, None]
     centre = means.mean(axis=0)
-    residual = vectors - means[labels]
-    spread = residual.T @ residual / len(vectors)
-    level = np.trace(spread) / len(spread) or 1.0
-    mixed = (1 - SHRINK) * spread + SHRINK * level * np.eye(len(spread))
-    values, directions = np.linalg.eigh(mixed)
-    whiten = directions / np.sqrt(values * len(spread))
+    residual = (vectors - means[labels]) / math.sqrt(len(vectors))
+    whiten = _inverse_root(residual) / math.sqrt(residual.shape[1])
     return centre.astype(np.float32), whiten.astype(np.float32)
+
+
+def _inverse_root(residual: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Of the spread `residual.T @ residual`, shrunk towards its mean in all directions."""
+    size = residual.shape[1]
+    level = SHRINK * (float(np.vdot(residual, residual)) / size or 1.0)
+    if len(residual) >= size:
+        values, directions = np.linalg.eigh((1 - SHRINK) * (residual.T @ residual))
+        root: npt.NDArray[np.float64] = directions / np.sqrt(np.maximum(values, 0.0) + level)
+        return root
+    # Fewer examples than dimensions: the spread is flat but in their directions, which are quicker found.
+    _, lengths, directions = np.linalg.svd(residual, full_matrices=False)
+    flat = 1.0 / math.sqrt(level)
+    bent = 1.0 / np.sqrt((1 - SHRINK) * lengths**2 + level) - flat
+    return np.asarray(flat * np.eye(size) + (directions.T * bent) @ directions, dtype=np.float64)
 
 
 def _descend(vectors: Matrix, labels: Labels, routes: int, steps: int) -> Matrix:
