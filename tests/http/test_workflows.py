@@ -170,3 +170,16 @@ async def test_what_has_not_changed_is_not_sent_again(quick: Client) -> None:
         response = await quick.http.get(PATH, headers={"if-none-match": sent})
         assert (response.status_code, response.headers["etag"]) == (status, tag)
         assert (response.content == b"") == (status == 304)
+
+
+async def test_a_retired_workflow_is_executed_no_more_and_what_was_is_kept(client: Client) -> None:
+    tag = (await client.deploy("echo", ECHO)).headers["etag"]
+    done = (await client.execute("echo")).json()["execution_id"]
+    path = "/api/v1/workflows/echo"
+    check_problem(await client.http.delete(path, headers={"if-match": '"other"'}), 412, "precondition-failed")
+    assert (await client.http.delete(path, headers={"if-match": tag})).status_code == 204
+    check_problem(await client.http.delete(path), 404, "not-found")
+    check_problem(await client.http.get(path), 404, "not-found")
+    check_problem(await client.execute("echo", "new"), 404, "not-found")
+    assert (await client.http.get(f"/api/v1/executions/{done}")).json()["status"] == "completed"
+    assert (await client.deploy("echo", ECHO)).status_code == 201

@@ -58,7 +58,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/workflows", {"GET": listing.workflows}),
     ("/api/v1/workflows/validate", {"POST": workflows.validate}),
     ("/api/v1/workflows/{id}/executions", {"GET": listing.of_workflow}),
-    ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy}),
+    ("/api/v1/workflows/{id}", {"GET": workflows.read, "PUT": workflows.deploy, "DELETE": workflows.retire}),
     (
         "/api/v1/routing/rules",
         {"GET": routing.rules, "POST": routing.put_rules, "DELETE": routing.remove_rules},

@@ -74,6 +74,17 @@ async def deploy(service: Service, request: Request) -> Reply:
     return _reply(deployed, plan, 201 if before is None else 200)
 
 
+@operation({204: None}, headers=("If-Match",), refuses=("not-found", "precondition-failed"))
+async def retire(service: Service, request: Request) -> Reply:
+    """`DELETE /api/v1/workflows/{id}`: it is executed no more; what is under way goes on, what was is kept."""
+    flow = FlowId(request.param("id"))
+    async with service.deploying:
+        before = await _current(service, request.tenant, flow)
+        check_conditions(request, None if before is None else before.plan, "it is deployed")
+        await service.runtime.flows.retire(request.tenant, flow, by=request.caller.by)
+    return Reply(None, 204)
+
+
 @operation({200: ValidationAnswer}, texts=tuple(KINDS), refuses=("link-error",))
 async def validate(service: Service, request: Request) -> Reply:
     """`POST /api/v1/workflows/validate`: all that the checker says of the flow in the body; keeps nothing."""
