@@ -119,7 +119,7 @@ async def _fit(app: Application, name: str, written: Table | None, *, promote: b
             f"no version of a routing table '{name}' is promoted, and there is no such file",
             hint="begin with a file: strata routing fit --table FILE --promote",
         )
-    base = written or (await routers.router(LOCAL, name, pointer.promoted)).fitted.table
+    base = written or (await routers.router(LOCAL, name, pointer.promoted)).table
     remarks = await app.runtime.feedback.all(LOCAL)
     table, held = learn(base, remarks)
     digest = await routers.add(LOCAL, await routers.fit(table), promote=promote)
@@ -134,7 +134,7 @@ async def _measured(routers: Routers, name: str, version: str, held: list[Remark
         for remark in held
         for decision in [await routers.ask(router, remark.query)]
     ]
-    return Measured(version, router.fitted.report, sum(right) / len(right) if right else None)
+    return Measured(version, router.report, sum(right) / len(right) if right else None)
 
 
 def _routers(app: Application) -> Routers:

@@ -28,12 +28,15 @@ _NOTES: Final = {
 
 
 class Router:
-    """A fitted table, ready to decide. `digest` is its own; `encoder` what made its vectors."""
+    """A fitted table, ready to decide. `digest` is its own; `encoder` what made its vectors.
+
+    `table` is as it was written, `report` what held-out examples came to.
+    """
 
     def __init__(self, fitted: Fitted, digest: Digest) -> None:
         self.digest = digest
         self.encoder = fitted.encoder
-        self.fitted = fitted
+        self.table, self.report = fitted.table, fitted.report
         self._model = fitting.model(fitted)
         self._names = fitting.examples(fitted.table).routes
         self._numbers = {name: number for number, name in enumerate(self._names)}
