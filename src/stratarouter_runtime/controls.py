@@ -27,11 +27,13 @@ from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.state.fork import Change, fork
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.executor.presence import Hold
     from stratarouter_runtime.history import History
-    from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.ids import ExecutionId, Tenant
     from stratarouter_runtime.ports import Clock, Entropy, Execution, Store
     from stratarouter_runtime.sharing import Letter
     from stratarouter_runtime.tcfp.plan import Plan
@@ -55,13 +57,16 @@ class Controls:
         history: History,
         clock: Clock,
         entropy: Entropy,
+        allowed: Callable[[Tenant], Awaitable[int | None]] | None = None,
     ) -> None:
+        """`allowed` says how many microseconds an execution of a tenant may take, where that is limited."""
         self.driver = driver
         self._store = store
         self._plans = plans
         self._history = history
         self._clock = clock
         self._entropy = entropy
+        self._allowed = allowed
 
     async def answer(self, execution: ExecutionId, step: str, value: Any, by: str = "") -> None:
         """Answer a question; returns once the answer is durable. Raises as `Driver.answer`."""
@@ -110,7 +115,10 @@ class Controls:
         row = await self._history.find(execution)
         plan = await self._plans.get(row.plan)
         new = self._entropy.execution_id()
-        forked = fork(plan, await self._store.read(execution), new, self._clock.now(), change)
+        now = self._clock.now()
+        allowed = None if self._allowed is None else await self._allowed(row.tenant)
+        deadline = None if allowed is None else now + allowed
+        forked = fork(plan, await self._store.read(execution), new, now, change, deadline)
         await self.driver.adopt(row.flow, forked)
         return new
 

@@ -143,7 +143,8 @@ class Runtime(Flows):
             gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
-        self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy)
+        allowed = gate.time if gate else None
+        self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
         self._answering = Answering[StartExecution](self, self.history, reuse)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
         self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)

@@ -143,6 +143,9 @@ async def test_time_is_a_durable_deadline(tmp_path: Path) -> None:
         await client.deploy("hold", HOLD)
         ended = (await client.execute("hold", timeout_seconds=60)).json()
         assert ended["status"] == "timed_out"
+        path = f"/api/v1/executions/{ended['execution_id']}/fork"
+        again = (await client.http.post(path, json={})).json()["execution_id"]
+        assert (await client.app.runtime.wait(again)).status == "timed_out"
 
 
 async def test_requests_are_counted_and_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from stratarouter_runtime.limits.usage import Report, report
 from stratarouter_runtime.ports import ENDED, Observer
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
-from stratarouter_runtime.windows import CONCURRENT, SOON
+from stratarouter_runtime.windows import CONCURRENT, SECOND, SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,6 +69,11 @@ class Gate(Observer):
     async def tier(self, tenant: Tenant) -> Tier:
         """What the tenant may use."""
         return await self._tiers.of(tenant)
+
+    async def time(self, tenant: Tenant) -> int | None:
+        """How many microseconds an execution of the tenant may take; None where that is not limited."""
+        seconds = (await self._tiers.of(tenant)).seconds
+        return None if seconds is None else seconds * SECOND
 
     async def report(self, tenant: Tenant, flow: FlowId | None = None) -> Report:
         """What a tenant has used, and what its executions came to: all of them, or those of one flow."""

@@ -71,11 +71,19 @@ class Forked(Struct, frozen=True):
     """Facts from outside that were taken over."""
 
 
-def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change: Change) -> Forked:
+def fork(
+    plan: Plan,
+    records: Sequence[Record],
+    execution: str,
+    at: int,
+    change: Change,
+    deadline: int | None = None,
+) -> Forked:
     """A fork of the journal `records` under the id `execution`, which begins `at`.
 
-    It begins now and not when the other did: its limits of time are its own. Raises `InvalidInput` where the new input does not fit, `InvalidState` where the journal
-    has no result of the step.
+    It begins now and not when the other did: its limits of time, and its `deadline`, are its own.
+    Raises `InvalidInput` where the new input does not fit, `InvalidState` where the journal has no
+    result of the step.
     """
     events = [decode(record.body) for record in records]
     started = events[0]
@@ -85,7 +93,9 @@ def fork(plan: Plan, records: Sequence[Record], execution: str, at: int, change:
     if change.budget is not None:
         started = replace(started, budget=change.budget)
     _check(change, events)
-    started = replace(started, id=execution, plan=plan.digest, forked=started.id, deadline=None, parent=None)
+    started = replace(
+        started, id=execution, plan=plan.digest, forked=started.id, deadline=deadline, parent=None
+    )
     begun = _Fork(plan, started, at)
     for event in _facts(events[1:], change):
         begun.take(event)
