@@ -106,6 +106,13 @@ class Drive:
             finally:
                 del self._watchers[watcher]
 
+    def forsake(self) -> None:
+        """Its lease was lost: tell all who wait that it is no longer driven here."""
+        self._duties.drop()
+        self._settle(LeaseLost())
+        facts, self._facts = self._facts, []
+        _tell(facts, LeaseLost())
+
     def drain(self) -> None:
         """Begin nothing new; stop once the calls under way have answered."""
         self._draining = True

@@ -215,15 +215,22 @@ class Driver:
             self._stopped[drive.row.id] = None
             raise
         finally:
-            del self._drives[drive.row.id]
+            self._remove(drive)
 
     def _forsake(self, hold: Hold) -> None:
         """A lease was lost: drop what is driven under it, telling nobody that it has ended."""
         for execution, (drive, task) in list(self._drives.items()):
-            if drive.hold is hold:
+            if drive.hold is hold and task is not asyncio.current_task():
                 self._stopped[execution] = None
-                if task is not asyncio.current_task():
-                    task.cancel()
+                # Here and now: a task that is cancelled before its first line runs none of it.
+                task.cancel()
+                drive.forsake()
+                self._remove(drive)
+
+    def _remove(self, drive: Drive) -> None:
+        found = self._drives.get(drive.row.id)
+        if found is not None and found[0] is drive:
+            del self._drives[drive.row.id]
 
     async def settled(self, execution: ExecutionId) -> None:
         """Returns once an execution at work here has stopped, or waits for an answer from outside.
