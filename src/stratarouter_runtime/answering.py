@@ -80,7 +80,9 @@ class Answering(Generic[R]):
             row = await self._execute(request, patience)
             await reuse.keep_row(reuse.cache.ask(question), row)
             return row, Verdict(why="request")
-        looked = reuse.cache.at_hand(question) or await reuse.cache.look(question)
+        looked = reuse.cache.at_hand(question) or reuse.under_way(question)
+        if looked is None:
+            looked = await reuse.cache.look(question)
         if looked.found is not None:
             reuse.sample(looked, partial(self._anew, request))
             return reuse.row(looked, request), reuse.verdict(looked)

@@ -156,6 +156,11 @@ class Reuse(ports.Reuse):
     async def _of(self, tenant: Tenant) -> int:
         return 0 if self._edition is None else await self._edition(tenant)
 
+    def under_way(self, question: Question) -> Looked | None:
+        """The question as looked up in vain, where it is being answered now: that is younger than what is kept."""
+        asked = self.cache.ask(question)
+        return Looked(asked) if asked.key in self.flights else None
+
     def row(self, looked: Looked, request: Request) -> Execution:
         """A reused answer as an execution that took no time; its id is that of the one it comes from."""
         assert looked.found is not None

@@ -329,6 +329,15 @@ async def test_age() -> None:
     assert (late.outcome, gates(late)) == ("miss", ["age"])
 
 
+async def test_what_has_expired_leaves_the_store() -> None:
+    """When a later process first writes there."""
+    rig = Rig(defaults=Defaults(ttl=10_000_000))
+    await rig.ask("where is my parcel")
+    rig.clock.pass_(11)
+    await rig.again().ask("where is my letter")
+    assert await rig.store.cache.count(Selection(Tenant("local"))) == 1
+
+
 async def test_tags() -> None:
     """Who asks for a tag gets what carries it."""
     rig = Rig()

@@ -59,6 +59,9 @@ class Coalescer:
         self._waiters = waiters
         self._elections = elections
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
     def __len__(self) -> int:
         return len(self._flights)
 

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from stratarouter_runtime.cache.answers import LARGEST, Answer, Damaged, pack, unpack
+from stratarouter_runtime.cache.answers import LARGEST, Answer
 from stratarouter_runtime.cache.counts import Ledger
-from stratarouter_runtime.cache.front import Front, Held
+from stratarouter_runtime.cache.front import Held
 from stratarouter_runtime.cache.gates import Compared, Refusal, compare, substitution
-from stratarouter_runtime.cache.groups import LARGEST as GROUP
-from stratarouter_runtime.cache.groups import Group, Groups
 from stratarouter_runtime.cache.policy import Partition, Policy, exact_key, group_key
-from stratarouter_runtime.cache.written import Written
+from stratarouter_runtime.cache.tiers import Tiers
 from stratarouter_runtime.errors import StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
-from stratarouter_runtime.ports import CacheEntry, Holding, Selection
+from stratarouter_runtime.ports import Holding, Selection
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.cache.groups import Group
     from stratarouter_runtime.ports import CacheStore, Clock, Embedder
 
 NEAREST: Final = 4
@@ -33,12 +32,6 @@ NEAREST: Final = 4
 
 PATIENCE: Final = 5.0
 """Seconds that vectors may take before the question counts as a miss."""
-
-GLANCE: Final = 1_000_000
-"""Microseconds after which what other processes forgot is looked up again."""
-
-KEPT: Final = 1_000_000
-"""Entries that the store keeps at most."""
 
 Kind: TypeAlias = Literal["exact", "normalised", "semantic"]
 
@@ -90,44 +83,36 @@ class Cache:
 
     def __init__(self, store: CacheStore, embedder: Embedder, clock: Clock, *, room: int = 64 << 20) -> None:
         """Hold at most about `room` bytes in memory, half of them with vectors."""
-        self._store = store
+        self.ledger = Ledger()
+        self._tiers = Tiers(store, clock, self.ledger, room)
         self._embedder = embedder
         self._clock = clock
-        self._front = Front(room // 2)
-        self._groups = Groups(room // 2)
-        self._epochs: dict[tuple[Tenant, str], tuple[int, int]] = {}
-        self._looked = -GLANCE
-        self._written = Written(store, self._lost)
         self._shadow: Counter[str] = Counter()
-        self.ledger = Ledger()
 
     # Looking.
 
     def ask(self, question: Question, identity: str | None = None) -> Asked:
         """The question with its keys, as of now; without an `identity` it is looked for as it stands only."""
-        epoch = self._epoch(question)
+        epoch = self._tiers.epoch(question.tenant, question.space)
         partition = Partition(question.tenant, question.space, question.policy.scope, epoch)
         key = exact_key(partition, question.call)
         by_meaning = identity is not None and question.texts
         group = group_key(partition, question.of, question.rest, identity or "") if by_meaning else ""
         return Asked(question, epoch, key, group)
 
-    def _epoch(self, question: Question) -> int:
-        return self._epochs.get((question.tenant, question.space), (0, 0))[0]
-
     def at_hand(self, question: Question) -> Looked | None:
         """The answer to the very same question, if it lies in memory. Waits for nothing."""
-        if self._clock.now() - self._looked > GLANCE:
+        if self._tiers.stale:
             return None
         asked = self.ask(question)
-        held = self._front.get(question.tenant, asked.key)
+        held = self._tiers.at_hand(question.tenant, asked.key)
         if held is None or self._bar(held, question.policy) is not None:
             return None
         return self._hit(Looked(asked, Found("exact", held)))
 
     async def look(self, question: Question) -> Looked:
         """The answer that may be reused, if there is one. Failures of store and encoder are misses."""
-        await self._refresh()
+        await self._tiers.refresh()
         asked = self.ask(question, self._identity(question))
         refused: list[Refusal] = []
         held = await self._exact(asked)
@@ -140,25 +125,17 @@ class Cache:
         return self._miss(looked) if looked.found is None else self._hit(looked)
 
     async def _exact(self, asked: Asked) -> Held | None:
-        tenant = asked.question.tenant
-        held = self._front.get(tenant, asked.key)
-        if held is not None:
-            return held
         try:
-            entry = await self._store.find(tenant, asked.key)
+            return await self._tiers.find(asked.question.tenant, asked.key)
         except StoreError:
             self._fault(asked.question, "store")
             return None
-        held = None if entry is None else await self._opened(entry)
-        if held is not None:
-            self._front.put(held)
-        return held
 
     async def _by_meaning(self, asked: Asked, seen: set[Digest], refused: list[Refusal]) -> Looked:
         """As `look`, among the entries of the group but those `seen`."""
         question = asked.question
         try:
-            group = await self._group(asked)
+            group = await self._tiers.group(question.tenant, question.space, asked.group)
             same = group.same(question.texts)
             if same is not None and same.key not in seen and self._passes(same, question.policy, refused):
                 if self._refusal(question, same, {}, refused, normal=True) is None:
@@ -275,7 +252,7 @@ class Cache:
         It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
         """
         question = asked.question
-        if self._epoch(question) != asked.epoch or len(answer.output) > LARGEST:
+        if self._tiers.epoch(question.tenant, question.space) != asked.epoch or len(answer.output) > LARGEST:
             return False
         if question.texts:
             try:
@@ -284,12 +261,7 @@ class Cache:
                 self._fault(question, "encoder")
                 vector = b""
             answer = Answer(answer.output, question.texts, vector, answer.usd, answer.tokens, answer.ms)
-        held = self._held(asked, answer, source)
-        self._front.put(held)
-        group = self._groups.get(held.tenant, held.group) if held.group else None
-        if group is not None:
-            group.put(held)
-        self._written.put(_entry(held))
+        self._tiers.put(self._held(asked, answer, source))
         self.ledger.count(question.tenant, question.space, "kept")
         return True
 
@@ -311,17 +283,9 @@ class Cache:
 
     async def forget(self, selection: Selection, *, dry_run: bool = False) -> int:
         """Take entries away, here and in the store; how many. Raises `StoreError`."""
-        await self._written.flush()
         if dry_run:
-            return await self._store.count(selection)
-        return len(await self._forget(selection))
-
-    async def _forget(self, selection: Selection) -> list[str]:
-        """As `forget`; the space of each entry."""
-        gone = await self._store.forget(selection)
-        self._looked = -GLANCE  # what the store tells now makes this process let go of them too
-        await self._refresh()
-        return [space for space, _ in gone]
+            return await self._tiers.count(selection)
+        return len(await self._tiers.forget(selection))
 
     async def wrong(
         self, tenant: Tenant, *, key: Digest | None = None, source: ExecutionId | None = None
@@ -329,74 +293,20 @@ class Cache:
         """Somebody says that a reused answer was wrong: it is forgotten, and counted against its space."""
         if key is None and source is None:
             return 0
-        await self._written.flush()
-        spaces = await self._forget(Selection(tenant, key=key, source=source))
+        spaces = await self._tiers.forget(Selection(tenant, key=key, source=source))
         for space in spaces:
             self.ledger.count(tenant, space, "wrong")
         return len(spaces)
 
     async def holdings(self, tenant: Tenant) -> list[Holding]:
         """What is kept, by space."""
-        await self._written.flush()
-        return await self._store.holdings(tenant)
-
-    async def prune(self) -> int:
-        """Take away what has expired, and what is too much."""
-        return await self._store.prune(self._clock.now(), KEPT)
+        return await self._tiers.holdings(tenant)
 
     async def close(self) -> None:
         """Let what is on its way to the store arrive there."""
-        await self._written.close()
+        await self._tiers.close()
 
     # Parts.
-
-    async def _refresh(self) -> None:
-        """Let go of what this or another process has forgotten in the store."""
-        if self._clock.now() - self._looked <= GLANCE:
-            return
-        self._looked = self._clock.now()
-        try:
-            generations = await self._store.generations()
-        except StoreError:
-            return
-        for each in generations:
-            place, told = (each.tenant, each.space), (each.epoch, each.revision)
-            if self._epochs.get(place, (0, 0)) != told:
-                self._epochs[place] = told
-                self._front.drop_of(*place)
-                self._groups.drop_of(*place)
-
-    async def _group(self, asked: Asked) -> Group:
-        question = asked.question
-        group = self._groups.get(question.tenant, asked.group)
-        if group is not None:
-            return group
-        from stratarouter_runtime.cache.matrix import Matrix  # noqa: PLC0415 - start-up: numpy when vectors come
-
-        await self._written.flush()
-        entries = await self._store.group(question.tenant, asked.group, GROUP)
-        held = [held for entry in reversed(entries) if (held := await self._opened(entry)) is not None]
-        return self._groups.put(question.tenant, question.space, asked.group, Group(held, Matrix()))
-
-    async def _opened(self, entry: CacheEntry) -> Held | None:
-        """The entry, unpacked; a damaged one is dropped and counted."""
-        try:
-            answer = unpack(entry.body)
-        except Damaged:
-            self.ledger.fault(entry.tenant, entry.space, "damaged")
-            await self._store.forget(Selection(entry.tenant, key=entry.key))
-            return None
-        return Held(
-            tenant=entry.tenant,
-            key=entry.key,
-            space=entry.space,
-            group=entry.group,
-            source=entry.source,
-            created=entry.created,
-            expires=entry.expires,
-            tags=entry.tags,
-            answer=answer,
-        )
 
     def _identity(self, question: Question) -> str:
         """That of the encoder; empty where there is none, so that only normal forms are compared."""
@@ -411,25 +321,7 @@ class Cache:
     def _fault(self, question: Question, what: str) -> None:
         self.ledger.fault(question.tenant, question.space, what)
 
-    def _lost(self, entries: list[CacheEntry]) -> None:
-        for entry in entries:
-            self.ledger.fault(entry.tenant, entry.space, "store")
-
 
 def _untagged(held: Held, policy: Policy) -> Refusal | None:
     missing = [tag for tag in policy.tags if tag not in held.tags]
     return Refusal("tags", f"it lacks the tag '{missing[0]}'") if missing else None
-
-
-def _entry(held: Held) -> CacheEntry:
-    return CacheEntry(
-        tenant=held.tenant,
-        key=held.key,
-        space=held.space,
-        group=held.group,
-        source=held.source,
-        created=held.created,
-        expires=held.expires,
-        tags=held.tags,
-        body=pack(held.answer),
-    )

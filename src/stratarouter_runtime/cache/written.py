@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from stratarouter_runtime.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from stratarouter_runtime.ports import CacheEntry, CacheStore
 
@@ -21,13 +21,23 @@ WAITING: Final = 10_000
 
 BATCH: Final = 500
 
+PRUNED: Final = 5_000
+"""Entries written between two looks for what has expired; the first look is at the first write."""
+
 
 class Written:
-    """Writes behind. `lost` is told what the store would not take."""
+    """Writes behind. `lost` is told what the store would not take; `prune` makes room there now and then."""
 
-    def __init__(self, store: CacheStore, lost: Callable[[list[CacheEntry]], None]) -> None:
+    def __init__(
+        self,
+        store: CacheStore,
+        lost: Callable[[list[CacheEntry]], None],
+        prune: Callable[[], Awaitable[int]],
+    ) -> None:
         self._store = store
         self._lost = lost
+        self._prune = prune
+        self._unpruned = PRUNED
         self._waiting: list[CacheEntry] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -45,10 +55,6 @@ class Written:
         while self._task is not None and not self._task.done():
             await asyncio.shield(self._task)
 
-    async def close(self) -> None:
-        """As `flush`."""
-        await self.flush()
-
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
@@ -56,5 +62,9 @@ class Written:
             latest = {(entry.tenant, entry.key): entry for entry in batch}
             try:
                 await self._store.keep(list(latest.values()))
+                self._unpruned += len(batch)
+                if self._unpruned >= PRUNED:
+                    self._unpruned = 0
+                    await self._prune()
             except StoreError:
                 self._lost(batch)
