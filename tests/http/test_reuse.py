@@ -1,0 +1,143 @@
+"""Reuse and batches over HTTP: what is told, forgotten, submitted and refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.http.stage import ECHO, HOLD, Client
+
+KEPT = ECHO.replace("flow: echo", "flow: echo\ncache: semantic\nsemantic: [query]")
+
+
+async def execute(client: Client, query: str, **options: Any) -> dict[str, Any]:
+    """The answer of `echo`."""
+    body = {"workflow_id": "echo", "input": {"query": query}, "options": options}
+    answer = await client.http.post("/api/v1/workflows/execute", json=body)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def ended(client: Client, batch: str) -> dict[str, Any]:
+    """The batch once nothing more happens."""
+    for _ in range(500):
+        told: dict[str, Any] = (await client.http.get(f"/api/v1/batch/{batch}")).json()
+        if told["ended"]:
+            return told
+        await asyncio.sleep(0.01)
+    raise AssertionError("the batch never ended")
+
+
+async def test_a_hit_tells_where_it_comes_from(client: Client) -> None:
+    """And costs nothing."""
+    await client.deploy("echo", KEPT)
+    first = await execute(client, "how are you")
+    assert first["cache"]["outcome"] == "miss"
+    for query, kind in (("how are you", "exact"), ("How are you?", "normalised")):
+        answer = await execute(client, query)
+        assert answer["cache"] == {
+            "outcome": "hit",
+            "kind": kind,
+            "key": answer["cache"]["key"],
+            "similarity": 1.0,
+            "source": first["execution_id"],
+        }
+        assert (answer["output"], answer["execution_id"]) == (first["output"], first["execution_id"])
+        assert answer["cost"]["usd"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("options", "outcome"),
+    [
+        ({"enable_cache": False}, "bypass"),
+        ({"cache": {"read": False}}, "bypass"),
+        ({"cache": {"scope": "ann"}}, "miss"),
+        ({"cache": {"tags": ["v2"]}}, "miss"),
+        ({"cache": {}}, "hit"),
+    ],
+)
+async def test_a_request_can_ask_for_less(client: Client, options: dict[str, Any], outcome: str) -> None:
+    """Than the flow allows."""
+    await client.deploy("echo", KEPT)
+    await execute(client, "how are you")
+    assert (await execute(client, "how are you", **options))["cache"]["outcome"] == outcome
+
+
+async def test_what_is_kept_is_counted_and_forgotten(client: Client) -> None:
+    """Dry first; then it is made anew."""
+    await client.deploy("echo", KEPT)
+    await execute(client, "how are you")
+    await execute(client, "how are you")
+    (space,) = (await client.http.get("/api/v1/cache/stats")).json()["spaces"]
+    assert (space["space"], space["entries"], space["hits"]["exact"], space["misses"]) == (
+        "flow:echo",
+        1,
+        1,
+        1,
+    )
+    place = "/api/v1/cache/echo/invalidate"
+    dry = (await client.http.delete(place, params={"dry_run": "true"})).json()
+    assert dry == {"workflow_id": "echo", "entries": 1, "dry_run": True}
+    assert (await client.http.delete(place, params={"tag": "none"})).json()["entries"] == 0
+    assert (await client.http.delete(place)).json()["entries"] == 1
+    assert (await execute(client, "how are you"))["cache"]["outcome"] == "miss"
+
+
+async def test_feedback_that_a_reuse_was_wrong_takes_it_away(client: Client) -> None:
+    """And counts against the flow."""
+    await client.deploy("echo", KEPT)
+    first = await execute(client, "how are you")
+    said = await client.http.post(
+        f"/api/v1/executions/{first['execution_id']}/feedback", json={"reuse": "wrong"}
+    )
+    assert said.status_code == 201, said.text
+    assert (await execute(client, "how are you"))["cache"]["outcome"] == "miss"
+    (space,) = (await client.http.get("/api/v1/cache/stats")).json()["spaces"]
+    assert space["reported_wrong"] == 1
+
+
+async def test_a_batch_is_taken_in_part(client: Client) -> None:
+    """With a reason for each item that is refused; results keep their order."""
+    await client.deploy("echo", KEPT)
+    items = [
+        {"workflow_id": "echo", "input": {"query": "b"}},
+        {"workflow_id": "nowhere", "input": {}},
+        {"workflow_id": "echo", "input": {"query": 1}},
+        {"workflow_id": "echo", "input": {"query": "b"}},
+    ]
+    answer = await client.http.post("/api/v1/batch/submit", json={"items": items})
+    assert answer.status_code == 202, answer.text
+    taken = answer.json()
+    assert answer.headers["location"] == f"/api/v1/batch/{taken['id']}"
+    told = await ended(client, taken["id"])
+    assert told["counts"] == {"completed": 2, "refused": 2}
+    assert [item["status"] for item in told["items"]] == ["completed", "refused", "refused", "completed"]
+    assert [told["items"][index]["error"]["kind"] for index in (1, 2)] == ["not-found", "invalid-input"]
+    assert told["items"][0]["execution_id"] == told["items"][3]["execution_id"]
+    assert told["items"][0]["output"] == told["items"][3]["output"] == {"answer": "B"}
+
+
+async def test_a_batch_is_cancelled(client: Client) -> None:
+    """What is under way too; a second time it has ended."""
+    await client.deploy("hold", HOLD)
+    items = [{"workflow_id": "hold", "input": {"query": str(number)}} for number in range(20)]
+    taken = (await client.http.post("/api/v1/batch/submit", json={"items": items})).json()
+    cancelled = await client.http.post(f"/api/v1/batch/{taken['id']}/cancel")
+    assert cancelled.status_code == 202
+    told = await ended(client, taken["id"])
+    assert told["cancelled"]
+    assert set(told["counts"]) == {"cancelled"}
+
+
+@pytest.mark.parametrize("items", [[], [{"workflow_id": "echo"}] * 1_001, [{"flow": "echo"}]])
+async def test_a_batch_that_is_none_is_refused(client: Client, items: list[Any]) -> None:
+    """Too few, too many, of another shape."""
+    answer = await client.http.post("/api/v1/batch/submit", json={"items": items})
+    assert answer.status_code == 422
+
+
+async def test_a_batch_that_is_not_there(client: Client) -> None:
+    """Or is another tenant's."""
+    assert (await client.http.get("/api/v1/batch/batch_0")).status_code == 404
