@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.http.stage import ECHO, EXECUTE, HOLD, Client, Stage, running
+from tests.postgres import server
 
 from stratarouter_runtime import wiring
 from stratarouter_runtime.ids import Tenant
@@ -18,6 +19,10 @@ from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.settings import Settings
 
 ANN = Tenant("ann")
+STORES: dict[str, Callable[[Path], Path | str]] = {
+    "memory": lambda _: ":memory:",
+    "sqlite": lambda folder: folder / "s.db",
+}
 OUTER = """tcfp: "1.0"
 flow: outer
 agents: [echo]
@@ -55,13 +60,13 @@ def violated(response: Any) -> str:
     return str(policy)
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
 async def test_never_more_at_once_than_may_be_also_after_a_restart(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wiring, "PATIENCE", 0.05)
     stage = Stage()
-    store = ":memory:" if kind == "memory" else tmp_path / "s.db"
+    store = await server().database() if kind == "postgres" else STORES[kind](tmp_path)
     async with tier(tmp_path, store, stage, concurrent=3) as client:
         await client.deploy("hold", HOLD)
         came = await asyncio.gather(
@@ -70,7 +75,7 @@ async def test_never_more_at_once_than_may_be_also_after_a_restart(
         assert sorted(each.status_code for each in came) == [202] * 3 + [429] * 7
         assert {violated(each) for each in came if each.status_code == 429} == {"concurrent-executions"}
         stage.gate = asyncio.Event()  # another one is opened at the end: these calls never answer
-    if kind == "sqlite":
+    if kind != "memory":
         async with tier(tmp_path, store, stage := Stage(), concurrent=3) as client:
             assert violated(await client.execute("hold", queue_seconds=0)) == "concurrent-executions"
             await client.app.runtime.recover()
