@@ -12,7 +12,7 @@ from tests.http.stage import ECHO, EXECUTE, Client, check_problem
 
 from stratarouter_runtime.api.bodies import LATER, MAX_DEPTH, decode
 from stratarouter_runtime.api.errors import Refused
-from stratarouter_runtime.api.middleware import MAX_BODY
+from stratarouter_runtime.api.exchange import MAX_BODY
 from stratarouter_runtime.api.models import AnswerRequest, ExecuteRequest, Options
 
 

@@ -13,7 +13,7 @@ from tests.http.stage import ECHO, EXECUTE, Client, check_problem
 from stratarouter_runtime import errors
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
-from stratarouter_runtime.api.middleware import MAX_BODY
+from stratarouter_runtime.api.exchange import MAX_BODY
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -14,7 +14,7 @@ from stratarouter_runtime.api import protocol
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.bodies import LATER, MAX_DEPTH, decode
 from stratarouter_runtime.api.errors import KINDS
-from stratarouter_runtime.api.middleware import MAX_BODY
+from stratarouter_runtime.api.exchange import MAX_BODY
 from stratarouter_runtime.api.models import ExecuteRequest, Options
 from stratarouter_runtime.api.workflows import RESERVED
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from tests.http.stage import BOOM, ECHO, Client, check_problem
 
-from stratarouter_runtime.api.middleware import MAX_BODY
+from stratarouter_runtime.api.exchange import MAX_BODY
 from stratarouter_runtime.api.workflows import RESERVED
 
 PATH = "/api/v1/workflows/echo"

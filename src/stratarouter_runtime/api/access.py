@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.api.errors import Refused
-from stratarouter_runtime.api.exchange import CALLER, LOCALLY, PACE
+from stratarouter_runtime.api.exchange import CALLER, FIELDS, LOCALLY
 from stratarouter_runtime.limits.policy import described, told
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class Paced:
             await self._app(scope, receive, send)
             return
         spent, limit = counted
-        scope[PACE] = ((b"ratelimit-policy", described(limit).encode()), (b"ratelimit", told(spent).encode()))
+        left = (b"ratelimit-policy", described(limit).encode()), (b"ratelimit", told(spent).encode())
+        scope[FIELDS] += left
         self._gate.refuse(caller.tenant, spent, limit)
         await self._app(scope, receive, send)
 

@@ -36,7 +36,7 @@ from stratarouter_runtime.api.exchange import (
     Service,
     respond,
 )
-from stratarouter_runtime.api.middleware import BodyLimit, Counted, Draining, LocalHosts, Problems, Tracing
+from stratarouter_runtime.api.middleware import Answers, BodyLimit, Draining, LocalHosts, Problems, Tracing
 from stratarouter_runtime.api.openapi import document as openapi
 from stratarouter_runtime.api.traffic import ROUTE
 
@@ -84,7 +84,7 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
-MIDDLEWARE: Final = (Counted, Tracing, Problems, LocalHosts, Callers, Paced, Draining, BodyLimit)
+MIDDLEWARE: Final = (Answers, Tracing, Problems, LocalHosts, Callers, Paced, Draining, BodyLimit)
 """From the outermost to the innermost."""
 
 
@@ -115,6 +115,19 @@ class Resource:
         await respond(await handler(self._service, Request(scope, receive)), receive, send)
 
 
+class Paths:
+    """Finds what answers at a path: one without parameters by its name, the others in their order."""
+
+    def __init__(self, resources: Mapping[str, Resource]) -> None:
+        self._plain = {path: resource for path, resource in resources.items() if "{" not in path}
+        routes = [Route(path, resource) for path, resource in resources.items()]
+        self._others = Router(routes, redirect_slashes=False, default=_nowhere)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on. Raises `Refused` where there is nothing at its path."""
+        await self._plain.get(scope["path"], self._others)(scope, receive, send)
+
+
 async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise Refused("not-found", f"there is nothing at {scope['path']}", hint="docs/api.md lists all paths")
 
@@ -122,8 +135,7 @@ async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
 def create_app(service: Service) -> App:
     """The application that serves this runtime. It answers `http` scopes only: no lifespan."""
     service.reference = lambda: openapi(ROUTES, service.version)
-    routes = [Route(path, Resource(path, handlers, service)) for path, handlers in ROUTES]
-    app: App = Router(routes, redirect_slashes=False, default=_nowhere)
+    app: App = Paths({path: Resource(path, handlers, service) for path, handlers in ROUTES})
     for middleware in reversed(MIDDLEWARE):
         app = middleware(app, service)
     return app

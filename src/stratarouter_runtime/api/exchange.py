@@ -30,6 +30,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of a body; what arrives beyond it is not kept."""
+
 TRACE: Final = "strata.trace_id"
 """The key of the scope that holds the trace id of a request."""
 
@@ -39,8 +42,11 @@ PLACE: Final = "strata.place"
 CALLER: Final = "strata.caller"
 """The key of the scope that holds who makes a request."""
 
-PACE: Final = "strata.pace"
-"""The key of the scope that holds the header fields which tell what is left of a limit."""
+FIELDS: Final = "strata.fields"
+"""The key of the scope that holds the header fields which every answer to this request carries."""
+
+STATUS: Final = "strata.status"
+"""The key of the scope that holds the status of the answer, once it has begun."""
 
 LOCALLY: Final = Caller(LOCAL, frozenset({"admin", "operate"}), "local")
 """Whoever calls a server that asks nobody for a key."""
@@ -135,12 +141,15 @@ class Request:
         half a document may well be a document, but not the one that was meant.
         """
         parts: list[bytes] = []
-        more = True
+        arrived, more = 0, True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Refused("request-timeout", "the connection was closed before the body had arrived")
             parts.append(message.get("body", b""))
+            arrived += len(parts[-1])
+            if arrived > MAX_BODY:
+                raise too_large()
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -161,6 +170,16 @@ class Streamed(Struct, frozen=True):
 
 
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply | Streamed]]
+
+
+def too_large() -> Refused:
+    """The refusal of a body above the limit."""
+    return Refused(
+        "body-too-large",
+        f"the body has more than {MAX_BODY} bytes",
+        hint="hand over large data by reference, or in parts",
+        headers=((b"connection", b"close"),),
+    )
 
 
 async def respond(reply: Reply | Streamed, receive: Receive, send: Send) -> None:

@@ -11,13 +11,23 @@ from time import perf_counter
 from typing import Final
 
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
-from stratarouter_runtime.api.exchange import PACE, PLACE, TRACE, App, Message, Receive, Scope, Send, Service
+from stratarouter_runtime.api.exchange import (
+    FIELDS,
+    MAX_BODY,
+    PLACE,
+    STATUS,
+    TRACE,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    Service,
+    too_large,
+)
 from stratarouter_runtime.api.traffic import NOWHERE, ROUTE
 from stratarouter_runtime.errors import InvalidState
 from stratarouter_runtime.traces import parse
-
-MAX_BODY: Final = 1024 * 1024
-"""Bytes of a body; what arrives beyond it is not kept."""
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 _LOCAL: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
@@ -31,8 +41,11 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-class Counted:
-    """Counts what passes."""
+class Answers:
+    """Counts requests and what became of them, and gives each answer the fields that all carry.
+
+    The one layer that looks at what is sent: the others say in the scope what they have to add.
+    """
 
     def __init__(self, app: App, service: Service) -> None:
         self._app = app
@@ -40,20 +53,20 @@ class Counted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
-        status = 500
 
-        async def watched(message: Message) -> None:
-            nonlocal status
+        async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status = message["status"]
+                scope[STATUS] = message["status"]
+                message["headers"] = [*message["headers"], *scope[FIELDS]]
             await send(message)
 
         traffic, began = self._traffic, perf_counter()
         traffic.active += 1
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, named)
         finally:
             traffic.active -= 1
+            status = scope.get(STATUS, 500)
             traffic.count(scope["method"], scope.get(ROUTE, NOWHERE), status, perf_counter() - began)
 
 
@@ -76,17 +89,11 @@ class Tracing:
         request = _matched(_REQUEST_ID, header(scope, b"x-request-id"), 0) or f"req_{drawn}"
         scope[TRACE] = trace
         scope[PLACE] = place
-        names = [
+        scope[FIELDS] = (
             (b"x-request-id", request.encode()),
             (b"traceresponse", f"00-{trace}-{drawn[:16]}-01".encode()),
-        ]
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *names, *scope.get(PACE, ())]
-            await send(message)
-
-        await self._app(scope, receive, named)
+        )
+        await self._app(scope, receive, send)
 
 
 class Problems:
@@ -98,20 +105,13 @@ class Problems:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens."""
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send)
         except Exception as error:
             late = isinstance(error, InvalidState) and self._service.draining
             refused = draining() if late else refusal(error)
             self._log(refused, scope, error)
-            if begun:
+            if STATUS in scope:  # an answer has begun already
                 raise
             status, headers, body = rendered(refused, scope["path"], scope[TRACE])
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -165,7 +165,7 @@ class Draining:
 
 
 class BodyLimit:
-    """Counts the bytes of a body as they arrive, and stops at the limit."""
+    """Refuses what says of itself that it is too large; what arrives is measured as it is read."""
 
     def __init__(self, app: App, _service: Service) -> None:
         self._app = app
@@ -174,18 +174,8 @@ class BodyLimit:
         """Pass on bodies within the limit."""
         stated = header(scope, b"content-length")
         if stated is not None and len(stated) < 20 and int(stated) > MAX_BODY:
-            raise _too_large()
-        arrived = 0
-
-        async def counted() -> Message:
-            nonlocal arrived
-            message = await receive()
-            arrived += len(message.get("body", b""))
-            if arrived > MAX_BODY:
-                raise _too_large()
-            return message
-
-        await self._app(scope, counted, send)
+            raise too_large()
+        await self._app(scope, receive, send)
 
 
 def draining() -> Refused:
@@ -194,15 +184,6 @@ def draining() -> Refused:
         "draining",
         "the server is shutting down and takes no new work",
         hint="send the same request again; with an Idempotency-Key it is done once",
-    )
-
-
-def _too_large() -> Refused:
-    return Refused(
-        "body-too-large",
-        f"the body has more than {MAX_BODY} bytes",
-        hint="hand over large data by reference, or in parts",
-        headers=((b"connection", b"close"),),
     )
 
 
