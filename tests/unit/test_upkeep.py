@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.unit.executor.test_driver import ASKING, CHAIN, Rig, add, hang
+from typing_extensions import override
 
 from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreUnavailable
 from stratarouter_runtime.executor import presence
-from stratarouter_runtime.ports import AgentCall
+from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.ports import AgentCall, Execution
+from stratarouter_runtime.sharing import NOBODY, Lease
+from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.testing.agents import Answer, called
 from stratarouter_runtime.testing.stores import FailingStore
@@ -150,3 +154,32 @@ async def test_what_a_failing_store_stopped_goes_on_by_itself() -> None:
     (row,) = await store.search()
     assert row.status in {"completed", "failed"}
     process.kill()
+
+
+class Stalling(MemoryStore):
+    """A process over it is stopped after its first write, for longer than its lease."""
+
+    driver: Driver
+
+    @override
+    async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
+        created = await super().create(execution, records, lease)
+        hold = self.driver.presence.held
+        assert hold is not None
+        hold.until = 0.0
+        await self.leases.leave(lease)
+        return created
+
+
+async def test_a_process_that_was_stopped_between_writing_and_acting_does_not_act() -> None:
+    store = Stalling(SPAN, lambda: asyncio.get_running_loop().time())
+    stale = Rig(CHAIN, store, {"a": add(1), "b": add(1)})
+    store.driver = stale.driver
+    execution = await stale.runtime.start(stale.request())
+    await asyncio.sleep(0.05)
+    assert called(stale.agents) == 0
+    assert stale.driver.active == []
+    assert stale.driver.stopped == [execution]
+    row = await store.find(execution)
+    assert row is not None
+    assert (row.status, row.records) == ("running", 1)

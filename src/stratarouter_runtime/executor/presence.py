@@ -17,8 +17,8 @@ from stratarouter_runtime.sharing import Lease, Leases
 
 _LOG: Final = logging.getLogger(__name__)
 
-KEEPS: Final = 3
-"""How often a lease is kept while it would hold."""
+KEEPS: Final = 5
+"""How often a lease is kept while it would hold: so often that a store need not call silent who is well."""
 
 
 class Hold:
