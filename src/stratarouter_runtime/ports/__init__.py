@@ -14,6 +14,7 @@ from stratarouter_runtime.ports.agents import (
 )
 from stratarouter_runtime.ports.callers import Caller, Door, Scope
 from stratarouter_runtime.ports.journals import ENDED, Catalog, Deployed, Execution, Journal, Status
+from stratarouter_runtime.ports.keeping import Keeping, Orphans, Past, Size
 from stratarouter_runtime.ports.machine import Clock, Entropy
 from stratarouter_runtime.ports.meaning import Asked, Compared, Core, CoreTable, Embedder, Scorer, Switch
 from stratarouter_runtime.ports.observation import Observer, Source
@@ -49,15 +50,19 @@ __all__ = [
     "Holding",
     "Isolation",
     "Journal",
+    "Keeping",
     "Kept",
     "Observer",
     "Operation",
+    "Orphans",
+    "Past",
     "Quotas",
     "Reuse",
     "Scope",
     "Scorer",
     "Selection",
     "Shelf",
+    "Size",
     "Snapshots",
     "Source",
     "Status",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.audit import Head, Line
     from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
     from stratarouter_runtime.ports.journals import Execution
+    from stratarouter_runtime.ports.keeping import Keeping
     from stratarouter_runtime.ports.reuse import CacheStore
     from stratarouter_runtime.quotas import Admission, Spent, Totals
     from stratarouter_runtime.sharing import Lease, Leases, Mail
@@ -159,6 +160,7 @@ class Store(Journal, Catalog, Protocol):
     cache: CacheStore
     audit: Audit
     quotas: Quotas
+    keeping: Keeping
 
     async def probe(self) -> None:
         """Commit what changes nothing, synced as any commit. Raises `errors.StoreError` where that fails."""

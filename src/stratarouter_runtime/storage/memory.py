@@ -14,6 +14,7 @@ from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.storage.memory_cache import MemoryCache
+from stratarouter_runtime.storage.memory_keeping import MemoryKeeping
 from stratarouter_runtime.storage.memory_quotas import MemoryQuotas
 from stratarouter_runtime.storage.memory_sharing import MemoryLeases, MemoryMail
 from stratarouter_runtime.storage.memory_shelf import MemoryAudit, MemoryShelf
@@ -54,6 +55,9 @@ class MemoryStore(Store):
         self.shelf = MemoryShelf(self._check_open, self._audit)
         self.cache = MemoryCache(self._check_open)
         self.quotas = MemoryQuotas(self, self._executions, self._check_open)
+        self.keeping = MemoryKeeping(
+            self._executions, self._records, self.owners, self.snapshots, self._check_open
+        )
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:

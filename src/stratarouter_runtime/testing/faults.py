@@ -101,6 +101,7 @@ class FaultyStore(Store):
         self.audit: Audit = cast("Audit", _Finished(kept.audit, finish))
         self.quotas: Quotas = cast("Quotas", _Finished(kept.quotas, finish))
         self.snapshots = FaultySnapshots(kept.snapshots, chance, finish)
+        self.keeping = kept.keeping
         self._weather = weather
         self._draw = chance.random
         self._finish = finish

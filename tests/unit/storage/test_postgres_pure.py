@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conformance.backends import name, records, row
+from tests.conformance.backends import PLAN, name, records, row
 
 from stratarouter_runtime.errors import (
     Conflict,
@@ -188,5 +188,5 @@ def test_of_two_creators_in_one_batch_the_first_is_offered_first() -> None:
 def test_of_several_statuses_the_last_counts_and_time_goes_forward() -> None:
     late, early = row(1, status="waiting", updated=9), row(1, status="failed", updated=3)
     result = staged(Append(name(1), [], late), Append(name(1), [], early), heads={1: Head(7, 0)})
-    assert list(result.statuses.values()) == [(7, "failed", 9, None, None, None)]
+    assert list(result.statuses.values()) == [(7, "failed", 9, None, None, None, PLAN)]
     assert result.appended is None

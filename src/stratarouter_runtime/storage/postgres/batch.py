@@ -15,6 +15,7 @@ import msgspec
 from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
+from stratarouter_runtime.storage.blobs import parted
 from stratarouter_runtime.storage.postgres.text import written
 from stratarouter_runtime.storage.rules import check_records, unknown
 
@@ -65,8 +66,8 @@ Outcome: TypeAlias = "bool | StrataError | None"
 class Head:
     """Where a journal goes on: the execution's short name, and its next number.
 
-    The number may lie too low, since other processes write too, but never too high: nothing
-    is ever taken out of a journal. So a record written under it either follows all there are,
+    The number may lie too low, since other processes write too, but never too high: nothing is
+    taken out of a journal before its end, and what has ended is not remembered. So a record written under it either follows all there are,
     or its number is taken, which the key of the table refuses.
     """
 
@@ -84,6 +85,8 @@ class Staged:
     heads: dict[ExecutionId, Head] = field(default_factory=dict)
     decided: dict[int, Outcome] = field(default_factory=dict)
     stale: set[ExecutionId] = field(default_factory=set)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    uses: list[tuple[int, bytes]] = field(default_factory=list)
     appended: tuple[int, int] | None = None
     """Place and number of one record that is there exactly if the commit came true."""
 
@@ -146,6 +149,9 @@ def _create(
     fresh: Collection[ExecutionId],
 ) -> None:
     if write.id in heads:
+        # What was known may have been taken away since: then its id is free again.
+        if write.id not in fresh:
+            staged.stale.add(write.id)
         staged.decided[index] = False
         return
     try:
@@ -192,7 +198,13 @@ def _append(
 
 
 def _add(staged: Staged, place: int, records: Sequence[Record]) -> None:
-    staged.records += [(place, record.at, record.seq, record.body, record.link) for record in records]
+    bodies, blobs = parted(records)
+    staged.blobs |= blobs
+    staged.uses += [(place, digest) for digest in blobs]
+    staged.records += [
+        (place, record.at, record.seq, body, record.link)
+        for record, body in zip(records, bodies, strict=True)
+    ]
 
 
 def _restate(staged: Staged, place: int, told: Execution) -> None:

@@ -12,6 +12,8 @@ import asyncpg
 
 from stratarouter_runtime.errors import LeaseLost, StoreUnavailable
 from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import ENDED
+from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import Head, Staged, leases_of, stage
 from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, RACES, lost, translated
@@ -135,6 +137,10 @@ class Lane:
         for write in writes:
             if getattr(write, "place", None) in made:
                 self._heads[write.id] = Head(write.place, len(write.records))  # type: ignore[union-attr]  # a write staged has its place
+            status = getattr(write, "status", None)
+            if status is not None and status.status in ENDED:
+                # Nothing follows, and it may be taken away one day.
+                self._heads.pop(write.id, None)
         return staged.outcomes(writes, made)
 
     def _forget(self, writes: Sequence[Write]) -> None:
@@ -156,6 +162,20 @@ async def _write(
     """
     if staged.nothing:
         return set()
+    if not staged.blobs:
+        return await _commit(connection, staged, number, leases)
+    async with connection.transaction():
+        await blobs.keep(connection, staged.blobs)
+        made = await _commit(connection, staged, number, leases)
+        unmade = {row[0] for row in staged.executions} - made
+        await blobs.refer(connection, [use for use in staged.uses if use[0] not in unmade])
+        await blobs.drop_unused(connection, {digest for place, digest in staged.uses if place in unmade})
+    return made
+
+
+async def _commit(
+    connection: asyncpg.Connection, staged: Staged, number: int, leases: Sequence[Lease]
+) -> set[int]:
     if staged.executions or staged.statuses:
         held, made = (await connection.fetch(statement("commit"), number, *staged.all_columns(), leases))[0]
     else:

@@ -18,6 +18,8 @@ from stratarouter_runtime.ports import Quotas
 from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
+from stratarouter_runtime.storage.blobs import parted
+from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import check_range
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
@@ -105,8 +107,14 @@ async def _create(
         return LeaseLost()
     if await _value(connection, "create_limited", place, *_row(execution), lease) is None:
         return False
-    rows = [(place, place, record.at, record.seq, record.body, record.link) for record in records]
+    bodies, large = parted(records)
+    await blobs.keep(connection, large)
+    rows = [
+        (place, place, record.at, record.seq, body, record.link)
+        for record, body in zip(records, bodies, strict=True)
+    ]
     await connection.executemany(statement("record"), rows)
+    await blobs.refer(connection, [(place, digest) for digest in large])
     await _value(connection, "count_started", tenant, day, started + 1)
     return True
 

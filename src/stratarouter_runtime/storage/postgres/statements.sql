@@ -89,7 +89,9 @@ SELECT execution FROM strata.executions WHERE execution = ANY($1::bigint[])
 SELECT count(*) FROM strata.records WHERE execution = $1 AND seq = $2 AND batch = $3
 
 -- name: read
-SELECT seq, at, body, link FROM strata.records
+SELECT seq, at, CASE WHEN substring(body FROM 1 FOR 1) = '\x00'
+    THEN (SELECT b.body FROM strata.blobs b WHERE b.digest = substring(r.body FROM 2)) ELSE body END, link
+FROM strata.records r
 WHERE execution = (SELECT execution FROM strata.executions WHERE id = $1) AND seq > $2
 ORDER BY seq
 
@@ -382,3 +384,104 @@ SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
     coalesce(sum((usage::jsonb ->> 'tokens_out')::bigint), 0)::bigint,
     coalesce(sum((usage::jsonb ->> 'ms')::float8), 0)
 FROM strata.executions WHERE tenant = $1 AND created >= $2 AND ($3::text IS NULL OR flow = $3)
+
+-- name: blob_keep
+INSERT INTO strata.blobs (digest, body) VALUES ($1, $2)
+ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest
+
+-- name: blob_use
+INSERT INTO strata.blob_uses (execution, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: blob_hold
+SELECT FROM strata.blobs WHERE digest = ANY($1::bytea[]) ORDER BY digest FOR UPDATE
+
+-- name: blob_drop
+DELETE FROM strata.blobs b WHERE digest = ANY($1::bytea[])
+    AND NOT EXISTS (SELECT FROM strata.blob_uses u WHERE u.digest = b.digest)
+
+-- name: blobs
+SELECT digest, body FROM strata.blobs WHERE digest > $1 ORDER BY digest LIMIT $2
+
+-- name: size
+SELECT (SELECT count(*) FROM strata.executions),
+    (SELECT count(*) FROM strata.executions WHERE status IN ('queued', 'running', 'waiting', 'paused')),
+    r.records, r.bytes,
+    (SELECT count(*) FROM strata.blobs), (SELECT coalesce(sum(octet_length(body)), 0)::bigint FROM strata.blobs),
+    (SELECT count(*) FROM strata.snapshots),
+    (SELECT coalesce(sum(octet_length(body)), 0)::bigint FROM strata.snapshots),
+    (SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+        WHERE relnamespace = 'strata'::regnamespace AND relkind = 'r'), 0
+FROM (SELECT count(*) AS records, coalesce(sum(octet_length(body)), 0)::bigint AS bytes FROM strata.records) r
+
+-- name: past
+SELECT id, created, updated, execution,
+    (coalesce((SELECT sum(octet_length(body)) FROM strata.records r WHERE r.execution = e.execution), 0) + coalesce(
+        (SELECT sum(octet_length(b.body)) FROM strata.blob_uses u JOIN strata.blobs b ON b.digest = u.digest
+        WHERE u.execution = e.execution), 0))::bigint,
+    (SELECT CASE WHEN substring(r.body FROM 1 FOR 1) = '\x00'
+        THEN (SELECT b.body FROM strata.blobs b WHERE b.digest = substring(r.body FROM 2)) ELSE r.body END
+    FROM strata.records r WHERE r.execution = e.execution AND seq = 0)
+FROM strata.executions e
+WHERE status NOT IN ('queued', 'running', 'waiting', 'paused')
+    AND (created, execution) > ($1, $2) AND created < $3
+ORDER BY created, execution LIMIT $4
+
+-- name: beginnings
+SELECT id, CASE WHEN substring(r.body FROM 1 FOR 1) = '\x00'
+    THEN (SELECT b.body FROM strata.blobs b WHERE b.digest = substring(r.body FROM 2)) ELSE r.body END
+FROM strata.executions e JOIN strata.records r ON r.execution = e.execution AND r.seq = 0
+WHERE status IN ('queued', 'running', 'waiting', 'paused')
+
+-- name: remove
+WITH gone AS (
+    DELETE FROM strata.executions
+    WHERE id = ANY($1::text[]) AND status NOT IN ('queued', 'running', 'waiting', 'paused')
+    RETURNING execution, id
+), noted AS (
+    INSERT INTO strata.removed (execution) SELECT execution FROM gone
+)
+SELECT id FROM gone
+
+-- name: remove_snapshots
+DELETE FROM strata.snapshots WHERE execution = ANY($1::text[])
+
+-- name: remove_mail
+DELETE FROM strata.mail WHERE execution = ANY($1::text[])
+
+-- name: removed
+SELECT EXISTS (SELECT FROM strata.removed)
+
+-- name: sweep_records
+DELETE FROM strata.records r USING (
+    SELECT k.execution, k.seq FROM strata.removed d JOIN strata.records k ON k.execution = d.execution LIMIT $1
+) old
+WHERE r.execution = old.execution AND r.seq = old.seq
+
+-- name: sweep_uses
+DELETE FROM strata.blob_uses b USING (
+    SELECT u.execution, u.digest FROM strata.removed d JOIN strata.blob_uses u ON u.execution = d.execution LIMIT $1
+) old
+WHERE b.execution = old.execution AND b.digest = old.digest
+RETURNING b.digest
+
+-- name: sweep_removed
+DELETE FROM strata.removed WHERE execution IN (
+    SELECT execution FROM strata.removed d
+    WHERE NOT EXISTS (SELECT FROM strata.records r WHERE r.execution = d.execution)
+        AND NOT EXISTS (SELECT FROM strata.blob_uses u WHERE u.execution = d.execution)
+    LIMIT $1
+)
+
+-- name: orphans
+SELECT
+    (SELECT count(*) FROM strata.records r
+        WHERE NOT EXISTS (SELECT FROM strata.executions e WHERE e.execution = r.execution)
+            AND NOT EXISTS (SELECT FROM strata.removed d WHERE d.execution = r.execution)),
+    (SELECT count(*) FROM strata.snapshots s
+        WHERE NOT EXISTS (SELECT FROM strata.executions e WHERE e.id = s.execution)),
+    (SELECT count(*) FROM strata.mail m
+        WHERE NOT EXISTS (SELECT FROM strata.executions e WHERE e.id = m.execution)),
+    (SELECT count(*) FROM strata.blobs b
+        WHERE NOT EXISTS (SELECT FROM strata.blob_uses u WHERE u.digest = b.digest)),
+    (SELECT count(*) FROM strata.blob_uses u
+        WHERE NOT EXISTS (SELECT FROM strata.blobs b WHERE b.digest = u.digest))

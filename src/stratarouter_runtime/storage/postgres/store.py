@@ -16,12 +16,14 @@ from stratarouter_runtime.errors import StoreReadOnly, StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.storage.blobs import check_whole
 from stratarouter_runtime.storage.postgres import audited
 from stratarouter_runtime.storage.postgres.address import Address, parse
 from stratarouter_runtime.storage.postgres.batch import Append, Create, check_range
 from stratarouter_runtime.storage.postgres.cache import PostgresCache
 from stratarouter_runtime.storage.postgres.connection import connect
 from stratarouter_runtime.storage.postgres.faults import closed
+from stratarouter_runtime.storage.postgres.keeping import PostgresKeeping
 from stratarouter_runtime.storage.postgres.lane import Lane
 from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
 from stratarouter_runtime.storage.postgres.numbers import Numbers
@@ -78,6 +80,7 @@ class PostgresStore(Store):
         self.snapshots = PostgresSnapshots(pool, self._writing)
         self.audit = PostgresAudit(pool)
         self.quotas = PostgresQuotas(pool, numbers, self._writing)
+        self.keeping = PostgresKeeping(pool, self._writing)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
@@ -100,7 +103,8 @@ class PostgresStore(Store):
 
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
-        return [Record(*row) for row in await self._pool.fetch(statement("read"), execution, after)]
+        rows = await self._pool.fetch(statement("read"), execution, after)
+        return check_whole(execution, [Record(*row) for row in rows])
 
     @override
     async def find(self, execution: ExecutionId) -> Execution | None:

@@ -3,9 +3,11 @@ SELECT execution, coalesce((SELECT max(seq) + 1 FROM records r WHERE r.execution
 FROM executions e WHERE id = :id
 
 -- name: create
-INSERT INTO executions (id, tenant, flow, plan, status, created, updated, version, output, failure, usage,
-    owner)
-VALUES (:id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage, :owner)
+INSERT INTO executions (execution, id, tenant, flow, plan, status, created, updated, version, output, failure,
+    usage, owner)
+VALUES (1 + max(coalesce((SELECT max(execution) FROM executions), 0),
+        coalesce((SELECT max(execution) FROM removed), 0)),
+    :id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage, :owner)
 RETURNING execution
 
 -- name: append
@@ -18,7 +20,9 @@ SET status = :status, updated = max(updated, :updated), output = :output, failur
 WHERE execution = :execution
 
 -- name: read
-SELECT seq, at, body, link FROM records
+SELECT seq, at, CASE substr(body, 1, 1) WHEN x'00' THEN (SELECT b.body FROM blobs b WHERE b.digest = substr(r.body, 2))
+    ELSE body END, link
+FROM records r
 WHERE execution = (SELECT execution FROM executions WHERE id = :id) AND seq > :after
 ORDER BY seq
 
@@ -245,3 +249,88 @@ SELECT count(*), coalesce(sum(status = 'completed'), 0),
     coalesce(sum(json_extract(usage, '$.usd')), 0.0), coalesce(sum(json_extract(usage, '$.tokens_in')), 0),
     coalesce(sum(json_extract(usage, '$.tokens_out')), 0), coalesce(sum(json_extract(usage, '$.ms')), 0.0)
 FROM executions WHERE tenant = :tenant AND created >= :since AND (:flow IS NULL OR flow = :flow)
+
+-- name: blob_keep
+INSERT INTO blobs (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING
+
+-- name: blob_use
+INSERT INTO blob_uses (execution, digest) VALUES (:execution, :digest) ON CONFLICT DO NOTHING
+
+-- name: blobs
+SELECT digest, body FROM blobs WHERE digest > :behind ORDER BY digest LIMIT :limit
+
+-- name: size
+SELECT (SELECT count(*) FROM executions),
+    (SELECT count(*) FROM executions WHERE status IN ('queued', 'running', 'waiting', 'paused')),
+    r.records, r.bytes,
+    (SELECT count(*) FROM blobs), (SELECT coalesce(sum(length(body)), 0) FROM blobs),
+    (SELECT count(*) FROM snapshots), (SELECT coalesce(sum(length(body)), 0) FROM snapshots),
+    (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size),
+    (SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size)
+FROM (SELECT count(*) AS records, coalesce(sum(length(body)), 0) AS bytes FROM records) r
+
+-- name: past
+SELECT id, created, updated, execution,
+    coalesce((SELECT sum(length(body)) FROM records r WHERE r.execution = e.execution), 0) + coalesce(
+        (SELECT sum(length(b.body)) FROM blob_uses u JOIN blobs b ON b.digest = u.digest
+        WHERE u.execution = e.execution), 0),
+    (SELECT CASE substr(r.body, 1, 1) WHEN x'00' THEN (SELECT b.body FROM blobs b WHERE b.digest = substr(r.body, 2))
+        ELSE r.body END FROM records r WHERE r.execution = e.execution AND seq = 0)
+FROM executions e
+WHERE status NOT IN ('queued', 'running', 'waiting', 'paused')
+    AND (created, execution) > (:created, :place) AND created < :before
+ORDER BY created, execution LIMIT :limit
+
+-- name: beginnings
+SELECT id, CASE substr(r.body, 1, 1) WHEN x'00' THEN (SELECT b.body FROM blobs b WHERE b.digest = substr(r.body, 2))
+    ELSE r.body END
+FROM executions e JOIN records r ON r.execution = e.execution AND r.seq = 0
+WHERE status IN ('queued', 'running', 'waiting', 'paused')
+
+-- name: remove
+DELETE FROM executions
+WHERE id IN (SELECT value FROM json_each(:ids)) AND status NOT IN ('queued', 'running', 'waiting', 'paused')
+RETURNING execution, id
+
+-- name: note_removed
+INSERT INTO removed (execution) VALUES (?)
+
+-- name: remove_snapshots
+DELETE FROM snapshots WHERE execution IN (SELECT value FROM json_each(:ids))
+
+-- name: remove_mail
+DELETE FROM mail WHERE execution IN (SELECT value FROM json_each(:ids))
+
+-- name: removed
+SELECT EXISTS (SELECT 1 FROM removed)
+
+-- name: sweep_records
+DELETE FROM records WHERE place IN (
+    SELECT place FROM records WHERE execution IN (SELECT execution FROM removed) LIMIT :limit
+)
+
+-- name: sweep_uses
+DELETE FROM blob_uses WHERE (execution, digest) IN (
+    SELECT u.execution, u.digest FROM removed r JOIN blob_uses u ON u.execution = r.execution LIMIT :limit
+)
+RETURNING digest
+
+-- name: sweep_blobs
+DELETE FROM blobs WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM blob_uses WHERE digest = ?1)
+
+-- name: sweep_removed
+DELETE FROM removed WHERE execution IN (
+    SELECT execution FROM removed d
+    WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.execution = d.execution)
+        AND NOT EXISTS (SELECT 1 FROM blob_uses u WHERE u.execution = d.execution)
+    LIMIT :limit
+)
+
+-- name: orphans
+SELECT
+    (SELECT count(*) FROM records r WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.execution = r.execution)
+        AND NOT EXISTS (SELECT 1 FROM removed d WHERE d.execution = r.execution)),
+    (SELECT count(*) FROM snapshots s WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = s.execution)),
+    (SELECT count(*) FROM mail m WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = m.execution)),
+    (SELECT count(*) FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM blob_uses u WHERE u.digest = b.digest)),
+    (SELECT count(*) FROM blob_uses u WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = u.digest))

@@ -18,12 +18,14 @@ from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ports import Deployed, Execution, Status, Store
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.storage.blobs import check_whole
 from stratarouter_runtime.storage.rows import execution_of
 from stratarouter_runtime.storage.rules import check_size, unknown
 from stratarouter_runtime.storage.sqlite import audited, writes
 from stratarouter_runtime.storage.sqlite.cache import SqliteCache
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.faults import NO_ROOM, full, read_only
+from stratarouter_runtime.storage.sqlite.keeping import SqliteKeeping
 from stratarouter_runtime.storage.sqlite.lock import Ownership
 from stratarouter_runtime.storage.sqlite.quotas import SqliteQuotas
 from stratarouter_runtime.storage.sqlite.reader import Reader
@@ -67,6 +69,7 @@ class SqliteStore(Store):
         self.snapshots = SqliteSnapshots(reader, self._write)
         self.audit = SqliteAudit(reader)
         self.quotas = SqliteQuotas(reader, self._write)
+        self.keeping = SqliteKeeping(path, self._write)
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
@@ -87,7 +90,7 @@ class SqliteStore(Store):
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
         rows = await self._reader.fetch(statement("read"), {"id": execution, "after": after})
-        return [Record(*row) for row in rows]
+        return check_whole(execution, [Record(*row) for row in rows])
 
     @override
     async def find(self, execution: ExecutionId) -> Execution | None:

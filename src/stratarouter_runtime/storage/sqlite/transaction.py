@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stratarouter_runtime.errors import LeaseLost
 from stratarouter_runtime.sharing import NOBODY
+from stratarouter_runtime.storage.blobs import parted
 from stratarouter_runtime.storage.sqlite.sql import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import apsw
 
@@ -77,10 +78,22 @@ class Transaction:
         self._heads[execution] = head
         return head
 
+    def forget(self, executions: Iterable[ExecutionId]) -> None:
+        """Look again for these: they were taken away."""
+        for execution in executions:
+            self._heads.pop(execution, None)
+
     def stage(self, head: Head, records: Sequence[Record]) -> None:
         """Add records, already checked against the head, to what will be inserted."""
         place = head.execution
-        self._rows += [(place, record.seq, record.at, record.body, record.link) for record in records]
+        bodies, blobs = parted(records)
+        self._rows += [
+            (place, record.seq, record.at, body, record.link)
+            for record, body in zip(records, bodies, strict=True)
+        ]
+        for digest, body in blobs.items():
+            self.connection.execute(statement("blob_keep"), {"digest": digest, "body": body})
+            self.connection.execute(statement("blob_use"), {"execution": place, "digest": digest})
         head.next += len(records)
 
     def begin(self) -> None:
