@@ -282,29 +282,31 @@ class Runtime(Flows):
 
         After `patience` seconds it is returned as it stands.
         """
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(patience):
-                await self._settled(execution)
-        return await self.history.find(execution)
+                return await self._settled(execution)
+        except TimeoutError:
+            return await self.history.find(execution)
 
-    async def _settled(self, execution: ExecutionId) -> None:
-        """Returns once it has stopped, or only an answer from outside can move it on, wherever it is driven."""
+    async def _settled(self, execution: ExecutionId) -> Execution:
+        """It, once it has stopped, or only an answer from outside can move it on, wherever it is driven."""
         for pause in _pauses():
-            if execution in self.driver.active:
-                with suppress(LeaseLost):
-                    await self.driver.settled(execution)
-                    return
+            with suppress(LeaseLost):
+                settled = await self.driver.settled(execution)
+                if settled is not None:
+                    return settled
             row = await self.history.find(execution)
             if row.status not in DRIVEN or self.driver.draining:
-                return
+                return row
             try:
                 resumed = await resume(execution, self._store, self._plans, self.driver)
             except StoreError:
                 raise
             except StrataError:  # it cannot go on: as it stands
-                return
+                return row
             if not resumed:
                 await asyncio.sleep(pause)
+        raise AssertionError("pauses do not end")
 
     async def execute(self, request: StartExecution, patience: float | None = None) -> Execution:
         """Start and wait."""

@@ -93,10 +93,15 @@ class Drive:
         self._wake.set()
         await durable
 
-    async def settled(self) -> None:
-        """Returns once it has stopped, or only an answer from outside can move it on.
+    @property
+    def listed(self) -> Execution:
+        """The execution as a store lists it, once all that has come is durable."""
+        return replace(self.row, updated=self._ledger.at, records=self._ledger.seq)
 
-        Raises what stopped it.
+    async def settled(self) -> Execution | None:
+        """The execution once it has ended, or only an answer from outside can move it on.
+
+        None where it stopped before that, or is moving on already. Raises what stopped it.
         """
         if not self._parked:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -105,6 +110,7 @@ class Drive:
                 await watcher
             finally:
                 del self._watchers[watcher]
+        return self.listed if self._parked or self._run.finished is not None else None
 
     def forsake(self) -> None:
         """Its lease was lost: tell all who wait that it is no longer driven here."""

@@ -6,7 +6,7 @@ Must never know: how anything is decided; where plans, agents or journals come f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, KeysView, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -85,9 +85,9 @@ class Driver:
         return DriverStats(len(self._drives), len(self._stopped), self.presence.losses)
 
     @property
-    def active(self) -> list[ExecutionId]:
-        """The executions at work here."""
-        return list(self._drives)
+    def active(self) -> KeysView[ExecutionId]:
+        """The executions at work here, as they come and go."""
+        return self._drives.keys()
 
     @property
     def stopped(self) -> list[ExecutionId]:
@@ -232,14 +232,13 @@ class Driver:
         if found is not None and found[0] is drive:
             del self._drives[drive.row.id]
 
-    async def settled(self, execution: ExecutionId) -> None:
-        """Returns once an execution at work here has stopped, or waits for an answer from outside.
+    async def settled(self, execution: ExecutionId) -> Execution | None:
+        """An execution at work here, once it has ended or waits for an answer from outside.
 
-        Returns at once where it is not at work here. Raises `StoreError` where it cannot go on.
+        None where it is not at work here, or stopped before that. Raises `StoreError` where it cannot go on.
         """
         found = self._drives.get(execution)
-        if found is not None:
-            await found[0].settled()
+        return None if found is None else await found[0].settled()
 
     async def ended(self, execution: ExecutionId) -> None:
         """Returns once an execution is no longer at work here. Raises `StoreError` as `settled`."""

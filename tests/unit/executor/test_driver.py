@@ -105,7 +105,7 @@ async def test_an_execution_runs_to_its_end_and_its_row_says_so() -> None:
         assert (done.status, done.output) == ("completed", {"n": 4})
         assert done.records == 6
         assert (await it.runtime.history.replay(done.id)).reproducible
-        assert it.driver.active == []
+        assert not it.driver.active
 
 
 async def test_key_and_seed_are_those_of_the_step_whatever_the_attempt() -> None:
