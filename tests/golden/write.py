@@ -27,8 +27,9 @@ from stratarouter_runtime.state.replay import plans_of
 from stratarouter_runtime.storage.sqlite import open_readonly
 from stratarouter_runtime.testing.faults import at_once
 from stratarouter_runtime.testing.plans import plan_of
-from stratarouter_runtime.testing.simulation import Story
+from stratarouter_runtime.testing.simulation import story
 from stratarouter_runtime.testing.simulator import START, Simulator
+from stratarouter_runtime.testing.stage import Stage
 
 FOLDER: Final = Path(__file__).parent
 EXAMPLES: Final = FOLDER.parents[1] / "examples"
@@ -107,15 +108,15 @@ def stories() -> Iterator[Golden]:
     """Journals of the simulation that have a mixture of facts which none before them had."""
     seen: set[tuple[Any, ...]] = set()
     for seed in range(SEEDS):
-        story = Story(seed)
-        story.loop.run(story.tell())
-        for row in story.evidence.rows():
-            events = [decode(record.body) for record in story.evidence.records(row.id)]
+        stage = Stage(seed)
+        stage.loop.run(story(stage))
+        for row in stage.evidence.rows():
+            events = [decode(record.body) for record in stage.evidence.records(row.id)]
             kinds = (row.flow, row.status, *sorted({type(event).__name__ for event in events}))
             if kinds not in seen:
                 seen.add(kinds)
-                yield at_once(_kept(f"story-{seed}-{row.flow}-{row.status}-{len(seen)}", story.kept, row))
-        story.loop.close()
+                yield at_once(_kept(f"story-{seed}-{row.flow}-{row.status}-{len(seen)}", stage.kept, row))
+        stage.loop.close()
 
 
 def moved() -> Golden:

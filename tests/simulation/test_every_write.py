@@ -22,8 +22,9 @@ from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_store
 from stratarouter_runtime.testing import flows
-from stratarouter_runtime.testing.checker import UNKNOWN, Accepted, check
+from stratarouter_runtime.testing.checker import UNKNOWN, check
 from stratarouter_runtime.testing.cutting import WAYS, Cut, Trial
+from stratarouter_runtime.testing.evidence import Accepted
 from stratarouter_runtime.testing.faults import at_once
 from stratarouter_runtime.testing.process import Process
 from stratarouter_runtime.testing.world import World, simulated_agents

@@ -11,12 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from stratarouter_runtime.errors import JournalMismatch, StrataError
 from stratarouter_runtime.executor.calls import idempotency_key
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.ports import ENDED, Execution, Store
+from stratarouter_runtime.ports import ENDED, Execution
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import CallAgent, Write
 from stratarouter_runtime.state.decide import accept, begin, decide
@@ -28,13 +28,14 @@ from stratarouter_runtime.state.events import (
     Failed,
     Finished,
     Interrupted,
+    Migrated,
     Record,
     Returned,
     Started,
 )
-from stratarouter_runtime.state.replay import replay
+from stratarouter_runtime.state.replay import replay, retold
 from stratarouter_runtime.testing import flows
-from stratarouter_runtime.testing.faults import Finish, at_once
+from stratarouter_runtime.testing.evidence import Evidence, Violation
 from stratarouter_runtime.testing.flows import Told
 from stratarouter_runtime.testing.loop import SimulatedLoop
 from stratarouter_runtime.testing.world import Called, World
@@ -44,54 +45,6 @@ UNKNOWN: Final = "whether it took effect is not known"
 
 POLICIES: Final = {"pay": "fail", "ring": "retry", "ship": "ask"}
 """The agents with side effects, and what the flows say of a call of theirs that a crash interrupts."""
-
-
-class Violation(Exception):
-    """A promise was broken."""
-
-
-class Accepted(Struct, frozen=True):
-    """A client was told that this execution is accepted; `again` is what it was told before."""
-
-    execution: ExecutionId
-    told: Told
-    n: int
-    again: ExecutionId | None = None
-
-
-class Drained(Struct, frozen=True):
-    """A process stopped in good order, over a store that never failed it. Times in microseconds."""
-
-    process: int
-    began: int
-    patience: int
-
-
-class Evidence(Struct):
-    """What a story leaves behind. `finish` runs a coroutine of the store `kept` to its end."""
-
-    world: World
-    kept: Store
-    finish: Finish = at_once
-    accepted: list[Accepted] = field(default_factory=list)
-    answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
-    cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
-    ends: dict[ExecutionId, Execution] = field(default_factory=dict)
-    drained: list[Drained] = field(default_factory=list)
-    conflicts: int = 0
-    trespasses: list[str] = field(default_factory=list)
-    lost: int = 0
-    excused: bool = True
-
-    def rows(self) -> list[Execution]:
-        """Every execution, oldest first."""
-        rows: list[Execution] = self.finish(self.kept.search(limit=1_000_000))
-        return rows[::-1]
-
-    def records(self, execution: ExecutionId) -> list[Record]:
-        """The journal of an execution."""
-        records: list[Record] = self.finish(self.kept.read(execution))
-        return records
 
 
 class Journal(Struct):
@@ -130,6 +83,7 @@ def check(evidence: Evidence, loop: SimulatedLoop) -> None:
         _check_children(journal, journals)
     _require(not calls, f"calls for executions that do not exist: {list(calls)}")
     _check_clients(evidence, journals)
+    _check_moves(evidence, journals)
     _check_drained(evidence, journals)
 
 
@@ -140,21 +94,26 @@ def _require(holds: object, message: str) -> None:
 
 def _read(row: Execution, records: list[Record]) -> Journal:
     """Replay a journal as production does, then once more to learn what it called for."""
-    plan = flows.plan(row.flow)
+    plans = flows.compiled()
+    plan = plans[row.plan]
     try:
-        replayed = replay(plan, records)
+        replayed = replay(plan, records, plans)
     except JournalMismatch as mismatch:
         raise Violation(f"{row.flow} {row.id} does not replay: {mismatch.message}") from mismatch
     _require(not replayed.owed, f"{row.flow} {row.id} ended and still owes {replayed.owed}")
     events = [decode(record.body) for record in records]
     started = events[0]
     assert isinstance(started, Started)
-    run = begin(plan, started, records[0].at)
+    run = begin(plans[started.plan], started, records[0].at)
     calls: dict[tuple[str, int], list[int]] = {}
     skip = 0
     for seq, event in enumerate(events):
         if skip:
             skip -= 1
+            continue
+        if isinstance(event, Migrated):
+            there = retold(plans[event.plan], records[:seq])
+            run, skip = there.run, len(there.due)
             continue
         if seq:
             accept(run, event, records[seq].at)
@@ -305,6 +264,22 @@ def _check_clients(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> 
         journal.require(
             len(known) == 1, f"the answer by {by} was acknowledged, and is there {len(known)} times"
         )
+
+
+def _check_moves(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
+    """What was moved to another plan is on it; what was paused called nobody until it was resumed."""
+    for execution, plan in evidence.moves:
+        journal = journals[execution]
+        told = [event for event in journal.events if isinstance(event, Migrated) and event.plan == plan]
+        journal.require(len(told) == 1, f"its migration was acknowledged, and is there {len(told)} times")
+        journal.require(journal.row.plan == plan, "went on with another plan than it was moved to")
+    for pause in evidence.pauses if evidence.alone else ():
+        called = [
+            called.agent
+            for called in evidence.world.calls
+            if called.call.execution == pause.execution and pause.began < called.at <= pause.ended
+        ]
+        journals[pause.execution].require(not called, f"was paused, and called {called}")
 
 
 def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:

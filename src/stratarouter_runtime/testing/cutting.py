@@ -19,7 +19,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.ports import ENDED, Execution, Store
 from stratarouter_runtime.runtime import StartExecution
-from stratarouter_runtime.testing.checker import Evidence
+from stratarouter_runtime.testing.evidence import Evidence
 from stratarouter_runtime.testing.faults import FaultyStore, Finish, Weather, Work, _Request, at_once
 from stratarouter_runtime.testing.loop import SimulatedLoop
 from stratarouter_runtime.testing.process import Gone, Process

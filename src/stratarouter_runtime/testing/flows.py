@@ -58,6 +58,11 @@ class Told(Struct, frozen=True):
     usd: float | None = None
     unsafe: bool = False
 
+    @property
+    def books(self) -> bool:
+        """Whether it holds references, which belong to one execution."""
+        return "call: book" in self.body
+
 
 CHAIN: Final = """
 do:
@@ -286,11 +291,21 @@ def _sums(choices: list[tuple[int, ...]]) -> set[int]:
 
 
 @cache
-def plan(name: str) -> Plan:
-    """The plan of one of the flows, compiled once."""
-    loaded = load(HEAD.replace("NAME", name) + BY_NAME[name].body)
+def plan(name: str, *, later: bool = False) -> Plan:
+    """The plan of one of the flows, compiled once; or that of a later version, which does the same."""
+    body = BY_NAME[name].body
+    loaded = load(HEAD.replace("NAME", name) + (_later(body) if later else body))
     assert loaded.flow is not None, loaded.diagnostics
     return compile_flow(loaded.flow, stand_ins(validate(loaded.flow)) | _flows(name), ROUTER)
+
+
+def _later(body: str) -> str:
+    """The same with a limit that nothing reaches."""
+    if "steps: 6" in body:
+        return body.replace("steps: 6", "steps: 60")
+    if body.startswith("\nlimits: {"):
+        return body.replace("limits: {", "limits: {steps: 600, ", 1)
+    return "\nlimits: {steps: 600}" + body
 
 
 def _flows(name: str) -> dict[str, LinkableAgent]:
@@ -312,9 +327,11 @@ def agents() -> dict[str, LinkableAgent]:
     }
 
 
+@cache
 def compiled() -> dict[Digest, Plan]:
     """Every plan by its digest: what a process that has run for a while holds in memory."""
-    return {made.digest: made for made in map(plan, BY_NAME)}
+    made = [plan(name, later=later) for name in BY_NAME for later in (False, True)]
+    return {each.digest: each for each in made}
 
 
 @cache

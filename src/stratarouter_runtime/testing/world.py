@@ -43,14 +43,15 @@ class Luck(Struct):
 class Called(Struct):
     """One call, as the agent saw it.
 
-    `durable` is how many records of its execution were durable at that moment; `answered` is
-    when the agent did, in microseconds of the loop.
+    `durable` is how many records of its execution were durable at that moment, `at`; `answered` is
+    when the agent did. Both in microseconds of the loop.
     """
 
     agent: AgentName
     process: int
     call: AgentCall
     durable: int
+    at: int
     answered: int | None = None
 
 
@@ -86,7 +87,7 @@ class SimulatedAgent(Agent):
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         world, draw = self._world, self._world.chance.random
-        noted = Called(self.name, self._process, call, world.durable(call.execution))
+        noted = Called(self.name, self._process, call, world.durable(call.execution), world.loop.elapsed)
         world.calls.append(noted)
         reply, seconds = self._reply(call, draw())
         try:

@@ -1,0 +1,81 @@
+"""What a story leaves behind, for whoever judges it: what clients were told, what is kept, what agents saw.
+
+Must never know: how the story went, or what must be true of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from stratarouter_runtime.ids import Digest, ExecutionId
+from stratarouter_runtime.ports import Execution, Store
+from stratarouter_runtime.testing.faults import Finish, at_once
+from stratarouter_runtime.testing.flows import Told
+from stratarouter_runtime.testing.world import World
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.state.events import Record
+
+
+class Violation(Exception):
+    """A promise was broken."""
+
+
+class Accepted(Struct, frozen=True):
+    """A client was told that this execution is accepted; `again` is what it was told before."""
+
+    execution: ExecutionId
+    told: Told
+    n: int
+    again: ExecutionId | None = None
+
+
+class Drained(Struct, frozen=True):
+    """A process stopped in good order, over a store that never failed it. Times in microseconds."""
+
+    process: int
+    began: int
+    patience: int
+
+
+class Paused(Struct, frozen=True):
+    """A client was told that an execution stands still, and left it alone. Times in microseconds."""
+
+    execution: ExecutionId
+    began: int
+    ended: int
+
+
+class Evidence(Struct):
+    """What a story leaves behind. `finish` runs a coroutine of the store `kept` to its end.
+
+    `excused` says that processes had reasons to lose their leases, `alone` that no two were at work.
+    """
+
+    world: World
+    kept: Store
+    finish: Finish = at_once
+    accepted: list[Accepted] = field(default_factory=list)
+    answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
+    cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
+    moves: list[tuple[ExecutionId, Digest]] = field(default_factory=list)
+    pauses: list[Paused] = field(default_factory=list)
+    ends: dict[ExecutionId, Execution] = field(default_factory=dict)
+    drained: list[Drained] = field(default_factory=list)
+    conflicts: int = 0
+    trespasses: list[str] = field(default_factory=list)
+    lost: int = 0
+    excused: bool = True
+    alone: bool = False
+
+    def rows(self) -> list[Execution]:
+        """Every execution, oldest first."""
+        rows: list[Execution] = self.finish(self.kept.search(limit=1_000_000))
+        return rows[::-1]
+
+    def records(self, execution: ExecutionId) -> list[Record]:
+        """The journal of an execution."""
+        records: list[Record] = self.finish(self.kept.read(execution))
+        return records
