@@ -13,6 +13,7 @@
     │   ├── ExceedsTier          it asks for more than the tenant's tier ever allows
     │   └── WorkflowQuota        the tenant has as many workflows as its tier allows
     ├── LinkError            the agents at hand do not fit what the flow requires
+    ├── EncoderFailed        the encoder gave no vectors: nothing can be compared now
     ├── JournalMismatch      a journal does not belong to this plan, or was changed
     └── StoreError           the store cannot do its work
         ├── StoreUnavailable     it cannot be opened or reached now
@@ -156,6 +157,14 @@ class LinkError(StrataError):
 
     code = "link-error"
     fault = Fault.OPERATOR
+
+
+class EncoderFailed(StrataError):
+    """The encoder gave no vectors; nothing is compared by other means in its place."""
+
+    code = "encoder-failed"
+    fault = Fault.OPERATOR
+    retryable = True
 
 
 class JournalMismatch(StrataError):

@@ -43,6 +43,12 @@ class Settings(Struct, frozen=True):
     """Sessions that this process opens at most."""
     database_lease_seconds: Annotated[float, Meta(ge=0.5, le=300)] = 3.0
     """After how long another process takes over the work of one that no longer answers."""
+    retention_days: Annotated[float, Meta(gt=0)] | None = None
+    """How long executions are kept after their end; None for ever."""
+    retention_executions: Annotated[int, Meta(ge=0)] | None = None
+    """How many that have ended are kept, the newest; None all of them."""
+    retention_bytes: Annotated[int, Meta(ge=0)] | None = None
+    """How many bytes journals may have before the oldest that have ended go; None any number."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
@@ -85,12 +91,20 @@ class Settings(Struct, frozen=True):
     """The share of reused answers that is worked out anew as well, to know how many are wrong."""
     cache_memory_mb: Annotated[int, Meta(ge=1, le=65_536)] = 64
     """What answers kept in memory may take, in MiB."""
-    encoder: Literal["minilm", "minilm-fast", "lexical"] = "minilm"
+    encoder: Literal["minilm", "minilm-fast", "universal", "endpoint", "lexical"] = "minilm"
     """What texts are compared with when a flow routes."""
     encoder_path: Path | None = None
     """A mirrored copy of the encoder's model; None uses the installed package."""
     encoder_cache: Path = Path(".strata/encoders")
     """Where variants of the encoder's model are kept that were made here."""
+    encoder_url: str = ""
+    """The base of the endpoint that the encoder `endpoint` asks, before `/embeddings`."""
+    encoder_model: str = ""
+    """Which model it asks there."""
+    encoder_dimension: Annotated[int, Meta(ge=0, le=16_384)] = 0
+    """The length of that model's vectors."""
+    encoder_key: str | None = None
+    """A reference to the key for it, `secret://env/NAME` or `secret://file/PATH`."""
     routing_core: bool = False
     """Whether StrataRouter-Core decides where a routing table knows all candidates."""
 
@@ -114,6 +128,9 @@ SOURCES: Final = (
     Source("database_url", "database.url", "DATABASE_URL", secret=True),
     Source("database_max_connections", "database.max_connections", "DATABASE_MAX_CONNECTIONS"),
     Source("database_lease_seconds", "database.lease_seconds", "DATABASE_LEASE_SECONDS"),
+    Source("retention_days", "retention.days", "STRATA_RETENTION_DAYS"),
+    Source("retention_executions", "retention.executions", "STRATA_RETENTION_EXECUTIONS"),
+    Source("retention_bytes", "retention.bytes", "STRATA_RETENTION_BYTES"),
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
     Source("log_level", "log.level", "LOG_LEVEL"),
@@ -139,6 +156,10 @@ SOURCES: Final = (
     Source("encoder", "encoder.name", "STRATA_ENCODER"),
     Source("encoder_path", "encoder.path", "STRATA_ENCODER_PATH"),
     Source("encoder_cache", "encoder.cache", "STRATA_ENCODER_CACHE"),
+    Source("encoder_url", "encoder.url", "STRATA_ENCODER_URL"),
+    Source("encoder_model", "encoder.model", "STRATA_ENCODER_MODEL"),
+    Source("encoder_dimension", "encoder.dimension", "STRATA_ENCODER_DIMENSION"),
+    Source("encoder_key", "encoder.key", "STRATA_ENCODER_KEY", secret=True),
     Source("routing_core", "routing.core", "STRATA_ROUTING_CORE"),
 )
 

@@ -375,8 +375,14 @@ async def _names(runtime: Runtime, tenant: Tenant) -> list[str]:
 def encoder(settings: Settings) -> Encoder:
     """The encoder of the settings. Raises `InvalidSetting` where it is not installed."""
     from stratarouter_runtime.bridge.choice import open_encoder  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.bridge.encoder import Place  # noqa: PLC0415 - likewise
 
-    return open_encoder(settings.encoder, folder=settings.encoder_path, cache=settings.encoder_cache)
+    reference = settings.encoder_key
+    key = None if reference is None else workshop(settings).secrets.reader(reference, "encoder.key")
+    place = Place(settings.encoder_url, settings.encoder_model, settings.encoder_dimension, key)
+    return open_encoder(
+        settings.encoder, folder=settings.encoder_path, cache=settings.encoder_cache, place=place
+    )
 
 
 def _open_embedder(settings: Settings) -> Embedder:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 from typing_extensions import override
 
+from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.ports import AgentReply
 
 REFERENCE: Final = re.compile(r"secret://(?P<where>env|file)/(?P<name>[A-Za-z0-9_./-]+)")
@@ -67,7 +68,29 @@ class Secrets:
         """The text with its references replaced by their values. Raises `SecretMissing`."""
         if REFERENCE.search(text) is None:
             return text
-        return await asyncio.to_thread(REFERENCE.sub, self._value, text)
+        return await asyncio.to_thread(self.read, text)
+
+    def read(self, text: str) -> str:
+        """As `fill`, for a thread that may wait. Raises `SecretMissing`."""
+        return REFERENCE.sub(self._value, text)
+
+    def reader(self, reference: str, setting: str) -> Callable[[], str]:
+        """What reads the value behind the reference in a setting, each time anew.
+
+        Raises `InvalidSetting` where it is no reference, or cannot be read, now or later.
+        """
+        if REFERENCE.fullmatch(reference) is None:
+            hint = "write secret://env/NAME or secret://file/PATH"
+            raise InvalidSetting(f"{setting} has to be a reference to a secret, not the secret", hint=hint)
+
+        def read() -> str:
+            try:
+                return self.read(reference)
+            except SecretMissing as missing:
+                raise InvalidSetting(f"{setting}: {missing}", hint="see docs/security.md") from None
+
+        read()
+        return read
 
     def scrub(self, value: Any) -> Any:
         """The value without any secret that was given out: in texts, in keys, at any depth."""

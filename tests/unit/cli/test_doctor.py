@@ -32,6 +32,12 @@ def test_a_store_that_cannot_be_written_makes_it_unavailable(capsys: pytest.Capt
     ("settings", "ok", "says"),
     [
         (Settings(encoder="lexical"), True, "not meaning"),
+        (Settings(encoder="endpoint"), False, "needs encoder.url"),
+        (
+            Settings(encoder="endpoint", encoder_url="http://x/v1", encoder_model="m", encoder_dimension=4),
+            True,
+            "endpoint: m at http://x/v1",
+        ),
         (Settings(encoder_path=Path("/no/such/model")), False, "missing"),
     ],
 )
