@@ -114,7 +114,7 @@ async def test_the_past_is_told_oldest_first(store: Store) -> None:
         await ended(store, number, (b'{"n":"first"}', b"123"))
     await store.create(row(2), records(0))
     first = await store.keeping.past(None, 100, 2)
-    assert [(each.id, each.created, each.ended, each.bytes) for each in first] == [
+    assert [(each.id, each.created, each.ended, each.size) for each in first] == [
         (name(3), 3, 1_003, 16),
         (name(4), 4, 1_004, 16),
     ]

@@ -66,6 +66,7 @@ COMMANDS: Final = (
     Command("tier", f"{_CLI}.tenants:tier", "Show or set what a tenant may use."),
     Command("usage", f"{_CLI}.tenants:usage", "Show what a tenant has used, and what is left."),
     Command("audit", f"{_CLI}.audit:audit", "List who changed what, or prove that no line was changed."),
+    Command("db", f"{_CLI}.db:db", "Look after the store: its size, soundness, age and copies."),
     Command("config", f"{_CLI}.config:config", "Show each setting in force, and where it came from."),
     Command("bench", f"{_CLI}.bench:bench", "Measure the runtime on this machine."),
     Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, encoder."),

@@ -8,27 +8,19 @@ from __future__ import annotations
 from cyclopts import App
 from msgspec import Struct
 
-from stratarouter_runtime.audit import START, Head, Line, fault, head_of
+from stratarouter_runtime.audit import Line
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import attend, table
-from stratarouter_runtime.ports import Audit
 from stratarouter_runtime.tcfp.times import time_text
+from stratarouter_runtime.verification import Audited, check_audit
 from stratarouter_runtime.wiring import Office
 
 audit = App(name="audit")
 
 PAGE = 1_000
 """Lines that are read at once."""
-
-
-class Verdict(Struct, frozen=True):
-    """What following the links came to: the last line and its link, and what is wrong, if anything."""
-
-    lines: int
-    link: str
-    fault: str
 
 
 class Told(Struct, frozen=True):
@@ -89,8 +81,8 @@ def verify(*, head: str | None = None, store: Store = None, json: Json = False) 
         A link that was printed before: it has to stand in the audit still.
     """
 
-    async def follow(office: Office) -> Verdict:
-        return await _verify(office.store.audit, head)
+    async def follow(office: Office) -> Audited:
+        return await check_audit(office.store.audit, head)
 
     verdict = attend(store, follow)
     if json:
@@ -100,26 +92,6 @@ def verify(*, head: str | None = None, store: Store = None, json: Json = False) 
     else:
         write(f"intact: {verdict.lines} line{'s' if verdict.lines != 1 else ''}, link {verdict.link}")
     return Exit.FAILED if verdict.fault else Exit.OK
-
-
-async def _verify(lines: Audit, wanted: str | None) -> Verdict:
-    noted = await lines.head()
-    head, seen = START, wanted in (None, START.link.hex())
-    while page := await lines.lines(head.number, PAGE):
-        for line in page:
-            if found := fault(head, line):
-                return _verdict(head, found)
-            head = head_of(line)
-            seen = seen or line.link.hex() == wanted
-    if head.number < noted.number:
-        return _verdict(head, f"lines {head.number + 1} to {noted.number} are missing at the end")
-    if head.number == noted.number and head != noted:
-        return _verdict(head, "the last line is not the one that was noted beside it")
-    return _verdict(head, "" if seen else "no line has the link that --head names: the audit was rewritten")
-
-
-def _verdict(head: Head, found: str) -> Verdict:
-    return Verdict(head.number, head.link.hex(), found)
 
 
 def _told(line: Line) -> Told:

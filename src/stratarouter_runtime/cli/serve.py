@@ -28,6 +28,7 @@ from stratarouter_runtime.errors import InvalidSetting, NotFound
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
+from stratarouter_runtime.retention import Retention, policy_of
 from stratarouter_runtime.sandbox.governor.affinity import bind_cpus
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import (
@@ -107,7 +108,10 @@ async def _session(
             f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
             f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
         )
+        retention = Retention(app.store.keeping, policy_of(chosen), SystemClock())
+        forgetting = asyncio.create_task(retention.run(), name="retention")
         await _serve(app, listener, line, door)
+        forgetting.cancel()
 
 
 async def _door(app: Application, listener: socket.socket) -> Door | None:

@@ -35,7 +35,7 @@ class Size(Struct, frozen=True):
 
 
 class Past(Struct, frozen=True):
-    """An execution that has ended. `first` is the body of its first record, `bytes` all of its bodies.
+    """An execution that has ended. `first` is the body of its first record, `size` the bytes of all.
 
     `place` puts those that were created in one microsecond in order.
     """
@@ -44,7 +44,7 @@ class Past(Struct, frozen=True):
     created: int
     ended: int
     place: int
-    bytes: int
+    size: int
     first: bytes | None
 
 

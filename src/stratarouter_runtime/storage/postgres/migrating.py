@@ -10,8 +10,8 @@ from typing import Final
 import asyncpg
 
 from stratarouter_runtime.errors import StoreLocked, StoreUnavailable, StoreVersion
-from stratarouter_runtime.storage.postgres.address import Address
-from stratarouter_runtime.storage.postgres.connection import LOCKS
+from stratarouter_runtime.storage.postgres.address import Address, parse
+from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, translated
 from stratarouter_runtime.storage.postgres.sql import migrations, statement
 
@@ -40,13 +40,25 @@ async def migrate(connection: asyncpg.Connection, address: Address) -> None:
         raise translated(error, address) from error
 
 
+async def schema_of(url: str) -> int:
+    """The number of a database's schema; 0 where there is none. Raises `StoreError`."""
+    address = parse(url)
+    connection = await connect(address, readonly=True)
+    try:
+        return await _version(connection, address)
+    except FAILED as error:
+        raise translated(error, address) from error
+    finally:
+        await connection.close(timeout=2.0)
+
+
 async def check_version(connection: asyncpg.Connection, address: Address) -> None:
     """Refuse a schema that is not exactly ours. Raises `StoreVersion`, `StoreUnavailable`."""
     version = await _version(connection, address)
     if version < len(migrations()):
         raise StoreVersion(
             f"the database at {address.place} has schema {version}, this runtime reads {len(migrations())}",
-            hint="start a server or run a flow on it once: that brings it up to date",
+            hint="strata db migrate brings it up to date, as does the next server that starts",
         )
 
 

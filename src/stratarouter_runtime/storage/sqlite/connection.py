@@ -73,7 +73,7 @@ def _open_reader(path: Path, how: str) -> apsw.Connection:
         connection.close(True)
         raise StoreVersion(
             f"the store {path} has schema {version}, this runtime reads {len(migrations())}",
-            hint="start a server or run a flow on it once: that brings it up to date",
+            hint="strata db migrate brings it up to date, as does the next server that starts",
         )
     return connection
 

@@ -1,0 +1,87 @@
+"""A store as those have it who look after it: brought up to date, copied, owned alone.
+
+Must never know: executions, or what is wrong with a store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.storage import sqlite
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Store
+    from stratarouter_runtime.settings import Settings
+
+DATABASES = ("postgresql:", "postgres:")
+"""How a store begins that is a database and no file."""
+
+
+class Migration(Struct, frozen=True):
+    """The number of a schema before and after; 0 where there was none."""
+
+    place: str
+    before: int
+    after: int
+
+
+@asynccontextmanager
+async def owned(settings: Settings, store: Path | str | None) -> AsyncIterator[Store]:
+    """The store, to be written. Raises `StoreLocked` while another process owns its file, and `StoreError`."""
+    url, path = _named(settings, store)
+    opened: Store = sqlite.open_store(path) if url is None else await _open_database(settings, url)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def migrate(settings: Settings, store: Path | str | None) -> Migration:
+    """Bring the schema of a store up to date. Raises `StoreError`."""
+    url, path = _named(settings, store)
+    if url is None:
+        before = await asyncio.to_thread(sqlite.schema_of, path)
+        await sqlite.open_store(path).close()
+        return Migration(str(path), before, sqlite.schema_of(path))
+    from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
+
+    before = await postgres.schema_of(url)
+    opened = await _open_database(settings, url)
+    await opened.close()
+    return Migration(getattr(opened, "place", ""), before, await postgres.schema_of(url))
+
+
+async def backup(settings: Settings, store: Path | str | None, target: Path) -> int:
+    """Copy a store that is a file to another one, as it stands now; the bytes of the copy.
+
+    Raises `InvalidInput` where it is a database or the target exists, and `StoreError`.
+    """
+    url, path = _named(settings, store)
+    if url is not None:
+        raise InvalidInput(
+            "the store is a PostgreSQL database, which copies itself best",
+            hint="pg_dump --format=custom --schema=strata --file=FILE URL; bring it back with pg_restore",
+        )
+    return await asyncio.to_thread(sqlite.backup, path, target)
+
+
+def _named(settings: Settings, store: Path | str | None) -> tuple[str | None, Path]:
+    """The URL of the store, or its file."""
+    if store is None:
+        return settings.database_url, settings.store
+    return (store, Path()) if isinstance(store, str) and store.startswith(DATABASES) else (None, Path(store))
+
+
+async def _open_database(settings: Settings, url: str) -> Store:
+    from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
+
+    return await postgres.open_store(
+        url, connections=settings.database_max_connections, span=settings.database_lease_seconds
+    )
