@@ -16,7 +16,7 @@ def test_a_healthy_machine_is_ok_and_the_disk_is_left_as_it_was(
     store = tmp_path / "deep" / "store.db"
     assert app.run(["doctor", "--store", str(store), "--json"]) == Exit.OK
     found = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
-    assert set(found) == {"runtime", "python", "machine", "sqlite", "store", "encoder", "server"}
+    assert set(found) == {"runtime", "python", "machine", "sqlite", "store", "encoder", "sandbox", "server"}
     assert "a durable write takes" in found["store"]["says"]
     assert list(tmp_path.iterdir()) == []
 
