@@ -8,14 +8,14 @@ story went.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from stratarouter_runtime.errors import JournalMismatch, StrataError
 from stratarouter_runtime.executor.calls import idempotency_key
-from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ids import Digest, ExecutionId
 from stratarouter_runtime.ports import ENDED, Execution
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import CallAgent, Write
@@ -34,11 +34,12 @@ from stratarouter_runtime.state.events import (
     Started,
 )
 from stratarouter_runtime.state.replay import replay, retold
+from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.testing import flows
-from stratarouter_runtime.testing.evidence import Evidence, Violation
+from stratarouter_runtime.testing.evidence import Evidence, Outside, Violation
 from stratarouter_runtime.testing.flows import Told
 from stratarouter_runtime.testing.loop import SimulatedLoop
-from stratarouter_runtime.testing.world import Called, World
+from stratarouter_runtime.testing.world import Called
 
 UNKNOWN: Final = "whether it took effect is not known"
 """How a failure says that a call was under way when its process ended."""
@@ -71,10 +72,17 @@ def check(evidence: Evidence, loop: SimulatedLoop) -> None:
     _require(not evidence.conflicts, "a write met a conflict: two drove one execution")
     _require(not evidence.trespasses, f"two drove one execution: {evidence.trespasses[:1]}")
     _require(evidence.excused or not evidence.lost, "a lease was lost, and its process was well")
+    journals = check_kept(evidence)
+    _check_moves(evidence, journals)
+    _check_drained(evidence, journals)
+
+
+def check_kept(evidence: Evidence) -> dict[ExecutionId, Journal]:
+    """As `check`, without what only a simulation can know; the journals."""
     calls = defaultdict(list)
     for called in evidence.world.calls:
         calls[called.call.execution].append(called)
-    journals = {row.id: _read(row, evidence.records(row.id)) for row in evidence.rows()}
+    journals = {row.id: _read(row, evidence.records(row.id), evidence.plans) for row in evidence.rows()}
     for journal in journals.values():
         _check_row(journal)
         _check_facts(journal)
@@ -83,8 +91,7 @@ def check(evidence: Evidence, loop: SimulatedLoop) -> None:
         _check_children(journal, journals)
     _require(not calls, f"calls for executions that do not exist: {list(calls)}")
     _check_clients(evidence, journals)
-    _check_moves(evidence, journals)
-    _check_drained(evidence, journals)
+    return journals
 
 
 def _require(holds: object, message: str) -> None:
@@ -92,9 +99,8 @@ def _require(holds: object, message: str) -> None:
         raise Violation(message)
 
 
-def _read(row: Execution, records: list[Record]) -> Journal:
+def _read(row: Execution, records: list[Record], plans: Mapping[Digest, Plan]) -> Journal:
     """Replay a journal as production does, then once more to learn what it called for."""
-    plans = flows.compiled()
     plan = plans[row.plan]
     try:
         replayed = replay(plan, records, plans)
@@ -216,7 +222,7 @@ def _allowed(journal: Journal) -> Counter[tuple[str, str, int]]:
     return again
 
 
-def _check_references(journal: Journal, world: World) -> None:
+def _check_references(journal: Journal, world: Outside) -> None:
     """What a flow booked and must not hold any more was dropped; what it holds was not."""
     refs = {
         event.output["ref"]

@@ -5,18 +5,35 @@ Must never know: how the story went, or what must be true of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
 from stratarouter_runtime.ids import Digest, ExecutionId
 from stratarouter_runtime.ports import Execution, Store
+from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.testing.faults import Finish, at_once
-from stratarouter_runtime.testing.flows import Told
-from stratarouter_runtime.testing.world import World
+from stratarouter_runtime.testing.flows import Told, compiled
+from stratarouter_runtime.testing.world import Called
 
 if TYPE_CHECKING:
     from stratarouter_runtime.state.events import Record
+
+
+class Outside(Protocol):
+    """What agents saw: every call, and how often each reference was taken back."""
+
+    @property
+    def calls(self) -> list[Called]:
+        """In their order."""
+        ...
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """By reference."""
+        ...
 
 
 class Violation(Exception):
@@ -51,12 +68,13 @@ class Paused(Struct, frozen=True):
 class Evidence(Struct):
     """What a story leaves behind. `finish` runs a coroutine of the store `kept` to its end.
 
-    `excused` says that processes had reasons to lose their leases, `alone` that no two were at work.
+    `plans` are those that journals name; `excused` says that processes had reasons to lose their leases, `alone` that no two were at work.
     """
 
-    world: World
+    world: Outside
     kept: Store
     finish: Finish = at_once
+    plans: Mapping[Digest, Plan] = field(default_factory=compiled)
     accepted: list[Accepted] = field(default_factory=list)
     answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
     cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
