@@ -38,7 +38,7 @@ from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Budget, Given, Started
+from stratarouter_runtime.state.events import Allowance, Budget, Given, Started
 from stratarouter_runtime.traces import NOWHERE, own_trace, parse
 from stratarouter_runtime.upkeep import Upkeep
 from stratarouter_runtime.windows import SECOND
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
     from stratarouter_runtime.reuse import Reuse, Verdict
     from stratarouter_runtime.routers import Routers
+    from stratarouter_runtime.tcfp.allowed import Allowed
     from stratarouter_runtime.tcfp.plan import Plan
 
 
@@ -92,6 +93,8 @@ class StartExecution(Struct, frozen=True):
     """A decision of StrataRouter-Core, for the first route of the flow."""
     scope: str = ""
     fresh: bool = False
+    allowed: Allowance | None = None
+    """What the limits around the call allow, of a flow that another one calls."""
 
 
 def _never(_trace: str) -> bool:
@@ -158,7 +161,7 @@ class Runtime(Flows):
             plan = await self._plans.get(digest)
         except NotFound:
             return None if self.roster is None else await self.roster.version(tenant, name, digest)
-        return FlowAgent(name, plan.signature, digest, partial(self._run_child, plan))
+        return FlowAgent(name, plan.signature, digest, partial(self._run_child, plan), plan.limits)
 
     async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:
         """Start the execution of a call, or attach to it, and wait for its end."""
@@ -178,6 +181,8 @@ class Runtime(Flows):
             sampled=trace.sampled,
             scope=call.scope,
             fresh=call.fresh,
+            budget=call.budget,
+            allowed=_allowance(call.allowed),
         )
         try:
             await self.start(request)
@@ -259,6 +264,7 @@ class Runtime(Flows):
             routing=request.routing,
             scope=request.scope,
             fresh=request.fresh,
+            allowed=request.allowed,
         )
 
     async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:
@@ -360,6 +366,14 @@ class Runtime(Flows):
             else:
                 await asyncio.sleep(pause)
         raise AssertionError("pauses do not end")
+
+
+def _allowance(allowed: Allowed) -> Allowance | None:
+    """What a call may reach, as a journal keeps it; None for everything."""
+    lists = (allowed.hosts, allowed.tools, allowed.labels)
+    if all(each is None for each in lists):
+        return None
+    return Allowance(*(None if each is None else tuple(sorted(each)) for each in lists))
 
 
 def _pauses() -> Iterator[float]:

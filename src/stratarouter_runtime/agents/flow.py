@@ -8,16 +8,18 @@ another: what has failed, or was cancelled when its time was over, stays so. Mus
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
+from stratarouter_runtime.agents.failures import REFUSED, TIMEOUT, UNAVAILABLE, failed
 from stratarouter_runtime.errors import Conflict, StoreError, StrataError
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, derived_execution_id
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution
-from stratarouter_runtime.state.events import Usage
-from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution, Operation
+from stratarouter_runtime.state.events import Budget, Usage
+from stratarouter_runtime.tcfp.ir import Limits, Signature
+
+_SPENT: Final = frozenset({"limit.usd", "limit.tokens"})
 
 RunChild: TypeAlias = Callable[[ExecutionId, AgentCall], Awaitable[Execution]]
 """Starts the execution of this id, or attaches to it, and returns it once it is finished.
@@ -33,13 +35,24 @@ def child_id(call: AgentCall) -> ExecutionId:
 
 
 class FlowAgent(Agent):
-    """`digest` is that of the flow's plan: another plan is another agent."""
+    """`digest` is that of the flow's plan: another plan is another agent. `limits` are its own."""
 
-    def __init__(self, name: AgentName, signature: Signature, digest: Digest, run: RunChild) -> None:
+    kind = "flow"
+    operation = Operation("invoke_workflow")
+
+    def __init__(
+        self,
+        name: AgentName,
+        signature: Signature,
+        digest: Digest,
+        run: RunChild,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
         self.name = name
         self.signature = signature
         self.digest = digest
         self._run = run
+        self._limits = limits
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -49,7 +62,21 @@ class FlowAgent(Agent):
             raise
         except StrataError as error:
             return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
-        return _reply(child)
+        reply = _reply(child)
+        if reply.failure is not None and reply.failure.kind in _SPENT and not self._inherited(call, reply):
+            own = f"{reply.failure.kind} of its own: {reply.failure.message}"
+            return failed(REFUSED, f"flow '{self.name}' reached {own}", usage=reply.usage)
+        return reply
+
+    def _inherited(self, call: AgentCall, reply: AgentReply) -> bool:
+        """Whether what ran out was what the caller had left, rather than what the flow allows itself."""
+        assert reply.failure is not None
+        budget = call.budget or Budget()
+        if reply.failure.kind == "limit.usd":
+            return budget.usd is not None and (self._limits.usd is None or budget.usd < self._limits.usd)
+        return budget.tokens is not None and (
+            self._limits.tokens is None or budget.tokens < self._limits.tokens
+        )
 
 
 def _reply(child: Execution) -> AgentReply:

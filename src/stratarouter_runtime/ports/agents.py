@@ -5,14 +5,19 @@ Times are microseconds since the epoch (UTC). Must never know: an implementation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
+from stratarouter_runtime.tcfp.allowed import ANYTHING
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
-    from stratarouter_runtime.state.events import Failure, Usage
-    from stratarouter_runtime.tcfp.ir import Signature
+    from stratarouter_runtime.state.events import Budget, Failure, Usage
+    from stratarouter_runtime.tcfp.allowed import Allowed
+    from stratarouter_runtime.tcfp.ir import Batch, Signature
 
 
 Isolation: TypeAlias = Literal["inline", "process", "sandbox", "wasm", "command"]
@@ -27,7 +32,8 @@ class AgentCall(Struct, frozen=True):
     every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
     of this attempt, "" where nobody asked for a trace. `scope` is the user it is made for, as far as
     answers are reused; `fresh` says that no earlier answer will do. `step` is
-    where it stands in the plan, for those who watch.
+    where it stands in the plan, for those who watch. `allowed` is what the limits around it and the policy
+    of the tenant let it reach, `budget` what it may spend before a limit around it is reached.
     """
 
     execution: ExecutionId
@@ -41,6 +47,8 @@ class AgentCall(Struct, frozen=True):
     scope: str = ""
     fresh: bool = False
     step: str = ""
+    allowed: Allowed = ANYTHING
+    budget: Budget | None = None
 
 
 class AgentReply(Struct, frozen=True):
@@ -80,7 +88,8 @@ class Agent(Protocol):
     `name` is what flows use, `signature` what callers may rely on, `digest` is of signature and
     implementation version: another behaviour, another digest. None of them ever changes. A flow
     that is called, and cannot go on for now, also raises `StoreError` or `Conflict`. `isolation` is
-    the level it is built for; what was in force stands in each reply.
+    the level it is built for; what was in force stands in each reply. `kind` is the one it was declared as,
+    and `uses` are the agents that it calls by itself.
     """
 
     name: AgentName
@@ -88,9 +97,31 @@ class Agent(Protocol):
     digest: Digest
     operation: Operation = Operation()
     isolation: Isolation = "inline"
+    kind: str = "python"
+    uses: tuple[Agent, ...] = ()
 
     async def call(self, call: AgentCall) -> AgentReply:
         """Answer one call."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """An agent that answers several calls together."""
+
+    name: AgentName
+    batch: Batch
+
+    async def call_together(self, calls: Sequence[AgentCall]) -> Sequence[AgentReply]:
+        """A reply each, in order: what one of them is about fails that one alone."""
+        ...
+
+
+class Groups(Protocol):
+    """Where calls wait for others of the same agent and tenant."""
+
+    async def call(self, agent: Grouped, call: AgentCall) -> AgentReply:
+        """Answer one call, together with those that come soon."""
         ...
 
 

@@ -12,14 +12,17 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.ids import Digest, StepPath
-from stratarouter_runtime.state.events import Event, Given, brief
+from stratarouter_runtime.state.events import Budget, Event, Given, brief
+from stratarouter_runtime.tcfp.allowed import ANYTHING, Allowed
 from stratarouter_runtime.tcfp.plan import LinkedAgent, Value
 
 
 class CallAgent(Struct, frozen=True):
     """Call an agent; answer with `Returned` or `Failed` for the same step, attempt and input.
 
-    `guarded` says that the intent must be durable before the call (see `Dispatched`).
+    `guarded` says that the intent must be durable before the call (see `Dispatched`). `allowed` is what the
+    limits around the step let it reach, `carries` are the labels of what it is given, and `budget` is what
+    it may spend before a limit around it is reached; None where there is none.
     """
 
     step: StepPath
@@ -29,6 +32,9 @@ class CallAgent(Struct, frozen=True):
     input_digest: Digest
     deadline: int | None
     guarded: bool
+    allowed: Allowed = ANYTHING
+    carries: frozenset[str] = frozenset()
+    budget: Budget | None = None
 
     @property
     def brief(self) -> Digest:

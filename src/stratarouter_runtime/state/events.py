@@ -106,6 +106,14 @@ class Budget(Struct, frozen=True, omit_defaults=True):
     tokens: int | None = None
 
 
+class Allowance(Struct, frozen=True, omit_defaults=True):
+    """What the limits around the call of a flow allow it to reach, sorted; None allows everything."""
+
+    hosts: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+
+
 class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=True):
     """The execution was accepted. Always record 0. `id`, `seed` and the record's time become `run`.
 
@@ -113,7 +121,8 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     this, `sampled` whether the trace is recorded; `forked` the execution whose facts it took over.
     `routing` is a decision that came along, for the first route of the flow. `scope` is the user it
     is made for, as far as answers are reused; in a `fresh` one none of an earlier execution is.
-    `budget` is what the caller wants to spend at most.
+    `budget` is what the caller wants to spend at most; of a flow that another one called, what that one
+    had left, and `allowed` what the limits around the call allow.
     """
 
     id: str
@@ -131,6 +140,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     scope: str = ""
     fresh: bool = False
     budget: Budget | None = None
+    allowed: Allowance | None = None
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

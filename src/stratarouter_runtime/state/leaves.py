@@ -16,23 +16,26 @@ from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, SetTimer
 from stratarouter_runtime.state.events import Asked, Dispatched, Failure, Usage
 from stratarouter_runtime.state.run import Admit, Dispatch, Fail, Succeed
 from stratarouter_runtime.state.scopes import (
+    SPENT,
     count_step,
     deadline_of,
+    exhaust,
     has_room,
     leave_place,
+    left_for,
     reserve,
     settle,
     take_place,
 )
 from stratarouter_runtime.tcfp.plan import Ask, Call, Route
-from stratarouter_runtime.tcfp.types import show
+from stratarouter_runtime.tcfp.types import NO_LABELS, show
 from stratarouter_runtime.tcfp.validation.kinds import AGENT as AGENT_KINDS
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, checker, to_json
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
-    from stratarouter_runtime.state.events import Answered, Failed, Returned
+    from stratarouter_runtime.state.events import Answered, Budget, Failed, Returned
     from stratarouter_runtime.state.run import Frame, Run, Scope
     from stratarouter_runtime.tcfp.plan import Code, LinkedAgent, Value
 
@@ -123,11 +126,33 @@ def dispatch(run: Run, frame: Frame, turn: Scope | None = None) -> None:
         at = run.now + frame.op.time
         deadline = at if deadline is None else min(at, deadline)
         emit(run, frame, SetTimer(frame.path, "attempt", frame.attempt, at))
-    guarded = flight.agent.signature.effect == "effect"
-    if guarded:
+    budget = left_for(frame, flight.agent.signature.cost)
+    call = calling(run, frame, flight, frame.attempt, deadline, budget)
+    if call.guarded:
         run.commands.append(Write(Dispatched(frame.path, frame.attempt)))
-    call = CallAgent(frame.path, frame.attempt, flight.agent, flight.input, flight.digest, deadline, guarded)
     emit(run, frame, call)
+
+
+def calling(
+    run: Run, frame: Frame, flight: Flight, attempt: int, deadline: int | None, budget: Budget | None
+) -> CallAgent:
+    """The command that has a call made, within what its place in the plan allows."""
+    agent, op, allowed = flight.agent, frame.op, frame.op.allowed
+    if run.started.allowed is not None:
+        outer = run.started.allowed
+        allowed = allowed.narrowed(outer.hosts, outer.tools, outer.labels)
+    return CallAgent(
+        frame.path,
+        attempt,
+        agent,
+        flight.input,
+        flight.digest,
+        deadline,
+        guarded=agent.signature.effect == "effect",
+        allowed=allowed,
+        carries=op.carries.get(agent.name, NO_LABELS),
+        budget=budget,
+    )
 
 
 def land(run: Run, frame: Frame, usage: Usage | None) -> None:
@@ -180,8 +205,11 @@ def failed(run: Run, frame: Frame, event: Failed) -> None:
     frame.outstanding -= 1
     failure = event.failure
     if isinstance(frame.memory, Flight):
+        exhausted = failure.kind in SPENT and exhaust(run, frame, failure)
         failure = _declared(run, frame.memory.agent, failure)
         land(run, frame, event.usage)
+        if exhausted:
+            return
     else:
         frame.memory = None
     run.agenda.append(Fail(frame, failure))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.state.events import Budget, Failure
 from stratarouter_runtime.state.run import Fail
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan
 
 NANO = 1_000_000_000
+SPENT = frozenset({"limit.usd", "limit.tokens"})
+"""What a flow that was called fails with where its caller has no more to give."""
 N = TypeVar("N", int, float)
 
 
@@ -60,7 +62,7 @@ def count_step(run: Run, frame: Frame) -> bool:
 def reserve(run: Run, frame: Frame, cost: Cost) -> bool:
     """Reserve the cost of a call in every scope; False where one refuses, which then fails.
 
-    Undos are charged, but never refused: their frames have no scope.
+    Undos are charged to the scopes in which they run, but never refused: their frames have no scope.
     """
     price = round(cost.usd * NANO)
     for scope in _around(frame):
@@ -80,17 +82,50 @@ def reserve(run: Run, frame: Frame, cost: Cost) -> bool:
                 f"{frame.op.name} may take {cost.tokens} tokens, {left_tokens} of {tokens} are left",
             )
             return False
-    for scope in _around(frame):
+    for scope in _charged(frame):
         scope.nanousd += price
         scope.tokens += cost.tokens
     return True
+
+
+def left_for(frame: Frame, cost: Cost) -> Budget | None:
+    """What a call, whose cost is reserved, may spend before a scope around it is used up; None without end."""
+    usd: float | None = None
+    tokens: int | None = None
+    for scope in _around(frame):
+        limits = scope.limits
+        if limits.usd is not None:
+            nano = round(limits.usd * NANO) - scope.nanousd + round(cost.usd * NANO)
+            usd = _tighter(usd, max(0, nano) / NANO)
+        if limits.tokens is not None:
+            tokens = _tighter(tokens, max(0, limits.tokens - scope.tokens + cost.tokens))
+    return None if usd is None and tokens is None else Budget(usd, tokens)
+
+
+def exhaust(run: Run, frame: Frame, failure: Failure) -> bool:
+    """What was called has used up what was left here: fail the scope that has least; False where none has any."""
+    limit = failure.kind.removeprefix("limit.")
+    limited = [scope for scope in _around(frame) if getattr(scope.limits, limit) is not None]
+    if not limited:
+        return False
+    scope = min(limited, key=_left_of_usd if limit == "usd" else _left_of_tokens)
+    _refuse(run, scope, limit, f"{frame.op.name}: {failure.message}")
+    return True
+
+
+def _left_of_usd(scope: Scope) -> int:
+    return round((scope.limits.usd or 0) * NANO) - scope.nanousd
+
+
+def _left_of_tokens(scope: Scope) -> int:
+    return (scope.limits.tokens or 0) - scope.tokens
 
 
 def settle(run: Run, frame: Frame, cost: Cost, usage: Usage) -> None:
     """Put what a call really took in the place of what was reserved for it."""
     price = round(usage.usd * NANO)
     tokens = usage.tokens_in + usage.tokens_out
-    for scope in _around(frame):
+    for scope in _charged(frame):
         scope.nanousd += price - round(cost.usd * NANO)
         scope.tokens += tokens - cost.tokens
     run.nanousd += price
@@ -131,6 +166,14 @@ def _around(frame: Frame) -> Iterator[Scope]:
     while scope is not None:
         yield scope
         scope = scope.outer
+
+
+def _charged(frame: Frame) -> Iterator[Scope]:
+    """The scopes that pay for a frame: those around it, and for an undo those around what is undone."""
+    payer: Frame | None = frame
+    while payer is not None and payer.scope is None:
+        payer = payer.parent
+    return iter(()) if payer is None else _around(payer)
 
 
 def _refuse(run: Run, scope: Scope, limit: str, message: str) -> None:

@@ -137,11 +137,13 @@ class ScopeForm(Struct, frozen=True, array_like=True):
 
 
 class CallForm(Struct, frozen=True, array_like=True, tag="call"):
-    """A call that is owed: what is given to whom stands with the frame."""
+    """A call that is owed, with what it may spend: what is given to whom stands with the frame."""
 
     step: str
     attempt: int
     deadline: int | None
+    usd: float | None = None
+    tokens: int | None = None
 
 
 class ScoreForm(Struct, frozen=True, array_like=True, tag="score"):

@@ -14,8 +14,8 @@ from msgspec import Struct
 from stratarouter_runtime.ids import Digest, StepPath
 from stratarouter_runtime.state import snapshot_form as forms
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, Command, ScoreRoutes, SetTimer
-from stratarouter_runtime.state.events import Failure
-from stratarouter_runtime.state.leaves import Flight, Question, Scoring
+from stratarouter_runtime.state.events import Budget, Failure
+from stratarouter_runtime.state.leaves import Flight, Question, Scoring, calling
 from stratarouter_runtime.state.ledger import Ledger
 from stratarouter_runtime.state.operators import Branches, Rounds, Turns
 from stratarouter_runtime.state.outstanding import Outstanding
@@ -146,8 +146,9 @@ class _Reader:
                 return AwaitAnswer(StepPath(step))
             case forms.ScoreForm(step, attempt):
                 return self._score(self._run.live[StepPath(step)], attempt)
-            case forms.CallForm(step, attempt, deadline):
-                return self._call(self._run.live[StepPath(step)], attempt, deadline)
+            case forms.CallForm(step, attempt, deadline, usd, tokens):
+                budget = None if usd is None and tokens is None else Budget(usd, tokens)
+                return self._call(self._run.live[StepPath(step)], attempt, deadline, budget)
 
     def _score(self, frame: Frame, attempt: int) -> ScoreRoutes:
         does, memory = frame.op.does, frame.memory
@@ -155,12 +156,11 @@ class _Reader:
             raise ValueError(f"{frame.op.name} compares nothing")  # noqa: TRY004 - as all else that does not fit
         return comparing(self._run, frame, does, memory, attempt)
 
-    def _call(self, frame: Frame, attempt: int, deadline: int | None) -> CallAgent:
+    def _call(self, frame: Frame, attempt: int, deadline: int | None, budget: Budget | None) -> CallAgent:
         flight = frame.memory
         if not isinstance(flight, Flight):
             raise ValueError(f"{frame.op.name} calls nobody")  # noqa: TRY004 - likewise
-        guarded = flight.agent.signature.effect == "effect"
-        return CallAgent(frame.path, attempt, flight.agent, flight.input, flight.digest, deadline, guarded)
+        return calling(self._run, frame, flight, attempt, deadline, budget)
 
 
 def _outcome(form: forms.WonForm | forms.LostForm | None) -> Failure | Won | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.state import snapshot_form as forms
 from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRoutes, SetTimer
-from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.state.events import Budget, Failure
 from stratarouter_runtime.state.leaves import Flight, Question, Scoring
 from stratarouter_runtime.state.liveness import Reads, Slots, needed
 from stratarouter_runtime.state.operators import Branches, Rounds, Turns
@@ -185,7 +185,8 @@ def _outcome(outcome: Failure | Won | None) -> forms.WonForm | forms.LostForm | 
 def _owed(command: Command) -> forms.OwedForm:
     match command:
         case CallAgent():
-            return forms.CallForm(command.step, command.attempt, command.deadline)
+            budget = command.budget or Budget()
+            return forms.CallForm(command.step, command.attempt, command.deadline, budget.usd, budget.tokens)
         case ScoreRoutes():
             return forms.ScoreForm(command.step, command.attempt)
         case SetTimer():

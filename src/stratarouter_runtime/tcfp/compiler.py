@@ -31,19 +31,22 @@ def compile_flow(flow: ir.Flow | Checked, registry: Registry, router: str = "") 
     checked = _checked(flow, registry)
     agents = link(checked.agents, registry)
     router = router if checked.routes else ""
+    limits = checked.flow.limits
     own = flow_digest(checked.flow)
     raises = _raises(checked)
     return Plan(
         name=checked.flow.name,
         digest=_plan_digest(own, agents, router),
         flow_digest=own,
-        ops=flatten(checked.body, {agent.name: number for number, agent in enumerate(agents)}, agents),
+        ops=flatten(
+            checked.body, {agent.name: number for number, agent in enumerate(agents)}, agents, limits
+        ),
         agents=agents,
         inputs=tuple(sorted(name for name, _ in checked.flow.input)),
         input=checker(checked.input),
         output=checker(checked.output),
         size=checked.size,
-        limits=checked.flow.limits or ir.Limits(),
+        limits=limits or ir.Limits(),
         effect=checked.effect,
         raises=raises,
         bound=checked.worst.bound(),

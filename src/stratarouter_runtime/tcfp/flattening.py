@@ -10,17 +10,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp import ir, plan
+from stratarouter_runtime.tcfp.allowed import ANYTHING, Allowed
 from stratarouter_runtime.tcfp.plan import NONE, LinkedAgent, Op
+from stratarouter_runtime.tcfp.relations import labels_of
+from stratarouter_runtime.tcfp.types import Labels
 from stratarouter_runtime.tcfp.validation import tree
 from stratarouter_runtime.tcfp.validation.steps import UNDO_RETRY
 from stratarouter_runtime.tcfp.values import checker
 
 
-def flatten(body: tree.Step, numbers: Mapping[str, int], agents: Sequence[LinkedAgent]) -> tuple[Op, ...]:
-    """The ops of a checked body, which becomes `ops[0]`; `numbers` are those of `agents`, by name."""
+def flatten(
+    body: tree.Step,
+    numbers: Mapping[str, int],
+    agents: Sequence[LinkedAgent],
+    limits: ir.Limits | None = None,
+) -> tuple[Op, ...]:
+    """The ops of a checked body, which becomes `ops[0]`; `numbers` are those of `agents`, by name.
+
+    `limits` are those of the whole flow.
+    """
     flat = _Flat(numbers, agents)
-    flat.place(body, NONE)
+    flat.place(body, NONE, within=ANYTHING.within(limits))
     return tuple(flat.ops[index] for index in range(flat.size))
 
 
@@ -30,12 +42,16 @@ class _Flat:
     def __init__(self, numbers: Mapping[str, int], agents: Sequence[LinkedAgent]) -> None:
         self.ops: dict[int, Op] = {}
         self.size = 0
+        self._allowed: dict[int, Allowed] = {NONE: ANYTHING}
         self._numbers = numbers
         self._agents = agents
 
-    def place(self, step: tree.Step, parent: int, retry: ir.Retry | None = None) -> int:
+    def place(
+        self, step: tree.Step, parent: int, retry: ir.Retry | None = None, within: Allowed | None = None
+    ) -> int:
         """A step that nothing follows; `retry` stands in where it has none of its own."""
         index = self._reserve()
+        self._allowed[index] = within or self._allowed[parent]
         self._put(step, index, parent, NONE, retry)
         return index
 
@@ -47,6 +63,7 @@ class _Flat:
         self, step: tree.Step, index: int, parent: int, follows: int, retry: ir.Retry | None = None
     ) -> None:
         source = step.source
+        self._allowed[index] = self._allowed.get(index, self._allowed[parent]).within(source.limits)
         does = self._does(step, index)
         catch = tuple(
             plan.Handler(handler.on, handler.slot, self.place(handler.body, index)) for handler in step.catch
@@ -69,6 +86,8 @@ class _Flat:
             undo=NONE if step.undo is None else self.place(step.undo, index, UNDO_RETRY),
             limits=source.limits,
             bound=step.facts.worst.bound(),
+            allowed=self._allowed[index],
+            carries=self._carries(step),
         )
 
     def _does(self, step: tree.Step, index: int) -> plan.Does:  # noqa: C901 - one case an operator
@@ -138,6 +157,22 @@ class _Flat:
             result=loop.result,
             project=checker(loop.state),
         )
+
+    def _carries(self, step: tree.Step) -> dict[AgentName, Labels]:
+        """The labels that may reach each agent; the check has seen to it that it takes them."""
+        names: Sequence[str]
+        match step.does:
+            case tree.Call(agent=agent, input=given):
+                names, labels = (agent,), labels_of(given.type)
+            case tree.Route(candidates=candidates, input=given):
+                names, labels = candidates, labels_of(given.type)
+            case _:
+                return {}
+        agents = [self._agents[self._numbers[name]] for name in names] if labels else []
+        return {
+            agent.name: labels & (agent.signature.accepts | labels_of(agent.signature.input))
+            for agent in agents
+        }
 
     def _time(self, step: tree.Step) -> int | None:
         """What bounds one attempt: the step's own time, or that of the agent where it is less."""

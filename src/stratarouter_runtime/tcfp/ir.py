@@ -96,6 +96,16 @@ class Cost(Struct, frozen=True):
     tokens: int = 0
 
 
+class Batch(Struct, frozen=True):
+    """How calls of an agent become one: at most `max` inputs, of which none waits longer than `wait` (µs).
+
+    It is how an agent is carried out, so it is no part of a signature or a digest.
+    """
+
+    max: int
+    wait: int
+
+
 class Needs(Struct, frozen=True):
     """What an agent asks of its sandbox: hosts, tools, CPUs and memory in MiB."""
 

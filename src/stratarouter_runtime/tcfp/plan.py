@@ -15,8 +15,9 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.tcfp.allowed import ANYTHING, Allowed
 from stratarouter_runtime.tcfp.ir import Effect, Limits, Retry, Signature
-from stratarouter_runtime.tcfp.types import Type
+from stratarouter_runtime.tcfp.types import Labels, Type
 
 Value: TypeAlias = Any
 """A value of a flow: None, bool, int, float, str, bytes, list or dict of these. Never mutated."""
@@ -202,7 +203,8 @@ class Op(Struct, frozen=True):
     `path` is the plan position (its identity: steps keys derive from it), `pointer` the
     place in the document, `name` what people call it. `parent` and `next` are indices of
     ops; `out` the slot, at `depth`, that gets the result. `time` is in microseconds and
-    bounds each attempt. Modifiers apply in the order of the language: guard; attempts,
+    bounds each attempt; `allowed` is what all limits around it
+    allow together, `carries` the labels that what it gives to an agent may carry, by the agent. Modifiers apply in the order of the language: guard; attempts,
     each bounded by `time`, with `retry` around them; `catch`; bind; register `undo`.
     """
 
@@ -223,6 +225,8 @@ class Op(Struct, frozen=True):
     undo: int
     limits: Limits | None
     bound: Bound
+    allowed: Allowed = ANYTHING
+    carries: Mapping[AgentName, Labels] = {}
 
 
 class Plan(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.canonical import escape
 from stratarouter_runtime.tcfp import ir
+from stratarouter_runtime.tcfp.allowed import Allowed
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics
 from stratarouter_runtime.tcfp.expressions import Scope
 from stratarouter_runtime.tcfp.ir import Where
@@ -38,31 +39,13 @@ class Frame:
         return self.size - 1
 
 
-class Policy(Struct, frozen=True):
-    """What limits around a step allow: hosts, tools and labels; None allows everything."""
-
-    hosts: frozenset[str] | None = None
-    tools: frozenset[str] | None = None
-    labels: frozenset[str] | None = None
-
-    def within(self, limits: ir.Limits | None) -> Policy:
-        """Inner limits narrow outer ones."""
-        if limits is None:
-            return self
-        return Policy(
-            _narrowed(self.hosts, limits.hosts),
-            _narrowed(self.tools, limits.tools),
-            _narrowed(self.labels, limits.labels),
-        )
-
-
 class Place(Struct, frozen=True):
     """Where a step stands: its plan position, the names it sees, its slots and the policy around it."""
 
     path: str
     scope: Scope
     frame: Frame
-    policy: Policy
+    policy: Allowed
 
     def into(self, *parts: str) -> Place:
         """The same place, one position further down."""
@@ -136,9 +119,3 @@ class Checking:
     def data_of(self, kind: str) -> Type:
         """The type of the data of a kind: null for those built in, json for those only a registry knows."""
         return NULL if kind in BUILT_IN else self.errors.get(kind, JSON)
-
-
-def _narrowed(outer: frozenset[str] | None, inner: tuple[str, ...] | None) -> frozenset[str] | None:
-    if inner is None:
-        return outer
-    return frozenset(inner) if outer is None else outer & frozenset(inner)

@@ -6,6 +6,7 @@ Must never know how a step is checked.
 from __future__ import annotations
 
 from stratarouter_runtime.tcfp import ir, relations
+from stratarouter_runtime.tcfp.allowed import ANYTHING
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics, did_you_mean
 from stratarouter_runtime.tcfp.expressions import Scope
 from stratarouter_runtime.tcfp.plan import NONE
@@ -14,7 +15,7 @@ from stratarouter_runtime.tcfp.types import STRING, TIME, RecordType, Type, reco
 from stratarouter_runtime.tcfp.validation import agents, bounds, kinds, policy
 from stratarouter_runtime.tcfp.validation.aliases import Aliases
 from stratarouter_runtime.tcfp.validation.blocks import check_do
-from stratarouter_runtime.tcfp.validation.context import Checking, Frame, Place, Policy
+from stratarouter_runtime.tcfp.validation.context import Checking, Frame, Place
 from stratarouter_runtime.tcfp.validation.fits import Receiver, misfits, report
 from stratarouter_runtime.tcfp.validation.outcome import Outcome
 from stratarouter_runtime.tcfp.validation.steps import check_step
@@ -91,7 +92,7 @@ def _outermost(check: Checking, input_: RecordType) -> Place:
                 "run is the record {id, seed, started}: choose another name",
             )
         scope = scope.bind(name, of, 0, frame.slot())
-    return Place("", scope, frame, Policy().within(check.flow.limits))
+    return Place("", scope, frame, ANYTHING.within(check.flow.limits))
 
 
 def _body(flow: ir.Flow, outcome: Outcome) -> Step:
