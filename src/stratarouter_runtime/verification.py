@@ -158,11 +158,11 @@ async def _execution(store: Store, plan_of: PlanOf, row: Execution, tally: _Tall
 
 def _chain(records: Sequence[Record], row: Execution) -> str:
     """Raises `JournalMismatch` for the first record that does not follow from those before it."""
-    if len(records) < row.records or not records:
-        return f"{row.records} records are listed, and {len(records)} are there"
     ledger = Ledger()
     for record in records:
         ledger.check(record)
+    if len(records) < row.records or not records:
+        return f"{row.records} records are listed, and {len(records)} are there"
     started = decode(records[0].body)
     if not isinstance(started, Started) or started.id != row.id:
         return "its journal begins with the start of another execution"
