@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+from tests.http import documented
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
@@ -193,7 +194,8 @@ async def running(
             gate=app.tenancy.gate,
         )
         transport = httpx2.ASGITransport(app=create_app(service))
-        async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+        hooks = {"response": [documented.check]}
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE, event_hooks=hooks) as http:
             yield Client(http, app, service, stage)
             stage.gate.set()
 

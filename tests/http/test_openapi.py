@@ -6,21 +6,21 @@ import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.http.documented import DOCUMENT
 from tests.http.stage import Client
 from typing_extensions import override
 
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.contract import CONTRACTS
 from stratarouter_runtime.api.errors import KINDS
-from stratarouter_runtime.api.openapi import document
+from stratarouter_runtime.cli.app import run
 
-SAID = tuple(
-    (path, {name: of for name, of in methods.items() if of in CONTRACTS}) for path, methods in ROUTES
-)
-DOCUMENT = document(SAID, "1.2.3")
+WRITTEN = Path(__file__).parents[2] / "docs" / "openapi.json"
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 
 
@@ -69,6 +69,19 @@ def test_an_operation_is_told_in_full(path: str, method: str) -> None:
     assert ("requestBody" in told) <= (method in {"post", "put", "patch"})
     if told.get("security") != []:
         assert {"401", "403"} <= set(told["responses"])
+
+
+def test_it_is_a_document_of_openapi() -> None:
+    assert [
+        str(fault) for fault in OpenAPIV31SpecValidator(json.loads(json.dumps(DOCUMENT))).iter_errors()
+    ] == []
+
+
+def test_the_document_in_the_repository_is_that_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["openapi"]) == 0
+    assert WRITTEN.read_text(encoding="utf-8") == capsys.readouterr().out, (
+        "strata openapi > docs/openapi.json"
+    )
 
 
 async def test_the_server_shows_its_own_document(quick: Client) -> None:

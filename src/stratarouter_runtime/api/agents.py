@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.text import Kind
 
 
-_REFUSES = ("invalid-agent", "link-error", "precondition-failed", "conflict")
+_REFUSES = ("invalid-agent", "invalid-input", "link-error", "precondition-failed", "conflict")
 
 
 @operation({200: AgentAnswer, 201: AgentAnswer}, takes=NamedAgent, refuses=_REFUSES)

@@ -59,6 +59,7 @@ COMMANDS: Final = (
     Command("route", f"{_CLI}.routing:route", "Say for whom a text is, and why."),
     Command("routing", f"{_CLI}.routing:routing", "Make the next version of a routing table."),
     Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
+    Command("openapi", f"{_CLI}.openapi:openapi", "Print the OpenAPI document of the HTTP API."),
     Command(
         "cache", f"{_CLI}.cache:cache", "Tell of answers kept for reuse, forget them, and explain gates."
     ),
