@@ -38,6 +38,7 @@ class FlowAgent(Agent):
     """`digest` is that of the flow's plan: another plan is another agent. `limits` are its own."""
 
     kind = "flow"
+    remote = True
     operation = Operation("invoke_workflow")
 
     def __init__(

@@ -15,12 +15,26 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.canonical import MAX_INTEGER
 from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
+from stratarouter_runtime.executor.boundary import POLICY, discreet, overcharged, refusal
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
-from stratarouter_runtime.ports import AgentCall, Agents, Asked, Clock, Compared, Flows, Reuse, Scorer, Switch
+from stratarouter_runtime.policies import EVERYTHING, Policy
+from stratarouter_runtime.ports import (
+    AgentCall,
+    Agents,
+    Asked,
+    Clock,
+    Compared,
+    Flows,
+    Policies,
+    Reuse,
+    Scorer,
+    Switch,
+)
 from stratarouter_runtime.routing.choose import settle
 from stratarouter_runtime.state.codec import decode, encode
-from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored
+from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returned, Scored, Usage
 from stratarouter_runtime.tcfp.digests import step_key
+from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit, to_json
 from stratarouter_runtime.traces import Trace, call_span
 
@@ -43,6 +57,8 @@ class Shell(Struct, frozen=True):
     """Where answers come from that need not be made anew; None makes every one."""
     switch: Switch | None = None
     """What decides for whom queries are; None goes by the scorer alone."""
+    policies: Policies | None = None
+    """What agents of tenants may be; None lets them be anything."""
 
 
 async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
@@ -57,22 +73,28 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
         if flow is None:
             return _failed(command, _missing(command, agent))
         agent = flow
+    policy = EVERYTHING if shell.policies is None else await shell.policies.policy(started.tenant)
+    refused = refusal(agent, command, policy)
+    if refused is not None:
+        return _failed(command, refused)
     try:
-        fact = await _answered(shell, agent, started, command)
+        fact = await _answered(shell, agent, started, narrowed(command, policy))
     except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
         raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
-        return _failed(command, _broken(f"agent '{name}'", command.step, error))
-    return fact if _kept(fact) else _failed(command, _unkept(command))
+        fact = _spent(command, _broken(f"agent '{name}'", command.step, error))
+    if not _kept(fact):
+        fact = _spent(command, _unkept(command))
+    return replace(fact, failure=discreet(fact.failure, command)) if isinstance(fact, Failed) else fact
 
 
 async def _answered(shell: Shell, agent: Agent, started: Started, command: CallAgent) -> Returned | Failed:
     """The agent's answer, or one that is known already; checked."""
     call = agent_call(started, command)
     if shell.reuse is None:
-        return _fact(command, await agent.call(call))
+        return _fact(agent, command, await agent.call(call))
     reply, reused = await shell.reuse.call(command.agent, call, command.input_digest, agent.call)
-    fact = _fact(command, reply)
+    fact = _fact(agent, command, reply)
     return fact if reused is None or isinstance(fact, Failed) else replace(fact, reused=reused)
 
 
@@ -91,7 +113,16 @@ def agent_call(started: Started, command: CallAgent) -> AgentCall:
         scope=started.scope,
         fresh=started.fresh,
         step=command.step,
+        allowed=command.allowed,
+        budget=command.budget,
     )
+
+
+def narrowed(command: CallAgent, policy: Policy) -> CallAgent:
+    """The command, allowed no more than the policy of the tenant allows."""
+    if policy.hosts is None:
+        return command
+    return replace(command, allowed=command.allowed.narrowed(policy.hosts))
 
 
 def _traceparent(started: Started, step: Digest, attempt: int) -> str:
@@ -104,28 +135,35 @@ def idempotency_key(execution: str, step: StepPath) -> Digest:
     return Digest(blake3(f"{execution}\0{step_key(step)}".encode()).hexdigest())
 
 
-def _fact(command: CallAgent, reply: AgentReply) -> Returned | Failed:
+def _fact(agent: Agent, command: CallAgent, reply: AgentReply) -> Returned | Failed:
     usage = NO_USAGE if reply.usage is None else reply.usage.plain()
     if reply.failure is not None:
         # An agent does not know which step called it, and a flow that was called names its own.
         failure = replace(reply.failure, step=command.step)
         return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
     checker = command.agent.output
+    kind, wrong = POLICY, overcharged(agent, usage) if _counted(usage) else ""
+    output = None
     try:
         output = to_json(checker.type, checker.project(reply.output))
     except Misfit as misfit:
-        failure = Failure(
-            "agent.invalid_output",
-            f"{command.agent.name} returned what does not fit: {misfit}",
-            None,
-            command.step,
-        )
+        told = f"at {misfit.pointer or '/'}" if labels_of(checker.type) else str(misfit)
+        kind, wrong = "agent.invalid_output", f"{agent.name} returned what does not fit: {told}"
+    if wrong:
+        failure = Failure(kind, wrong, None, command.step)
         return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
     return Returned(command.step, command.brief, output, command.attempt, usage, isolation=reply.isolation)
 
 
 def _failed(command: CallAgent, failure: Failure) -> Failed:
     return Failed(command.step, command.brief, failure, command.attempt)
+
+
+def _spent(command: CallAgent, failure: Failure) -> Failed:
+    """A call whose costs nobody knows counts as what was reserved for it: silence is not cheaper than truth."""
+    cost = command.agent.signature.cost
+    usage = Usage(cost.usd, cost.tokens).plain()
+    return Failed(command.step, command.brief, failure, command.attempt, usage)
 
 
 def _missing(command: CallAgent, agent: Agent | None) -> Failure:
@@ -182,12 +220,19 @@ def _broken(who: str, step: StepPath, error: Exception) -> Failure:
 
 def _kept(fact: Returned | Failed) -> bool:
     """Whether the journal gives back what an agent says of its costs, or of its failure."""
-    usage = fact.usage
-    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms)
     said = fact if isinstance(fact, Failed) else replace(fact, output=None)
     try:
-        return all(0 <= amount <= MAX_INTEGER for amount in amounts) and decode(encode(said)) == said
+        return _counted(fact.usage) and decode(encode(said)) == said
     except (JournalMismatch, TypeError, ValueError):
+        return False
+
+
+def _counted(usage: Usage) -> bool:
+    """Whether amounts are numbers that can be added up."""
+    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms)
+    try:
+        return all(0 <= amount <= MAX_INTEGER for amount in amounts)
+    except TypeError:
         return False
 
 

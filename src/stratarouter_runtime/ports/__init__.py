@@ -9,8 +9,12 @@ from stratarouter_runtime.ports.agents import (
     Cell,
     Cells,
     Flows,
+    Grouped,
+    Groups,
     Isolation,
     Operation,
+    Policies,
+    manner_of,
 )
 from stratarouter_runtime.ports.callers import Caller, Door, Scope
 from stratarouter_runtime.ports.journals import ENDED, Catalog, Deployed, Execution, Journal, Status
@@ -47,6 +51,8 @@ __all__ = [
     "Execution",
     "Flows",
     "Generation",
+    "Grouped",
+    "Groups",
     "Holding",
     "Isolation",
     "Journal",
@@ -56,6 +62,7 @@ __all__ = [
     "Operation",
     "Orphans",
     "Past",
+    "Policies",
     "Quotas",
     "Reuse",
     "Scope",
@@ -68,4 +75,5 @@ __all__ = [
     "Status",
     "Store",
     "Switch",
+    "manner_of",
 ]

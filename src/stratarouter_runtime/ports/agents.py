@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, runt
 
 from msgspec import Struct
 
+from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.tcfp.allowed import ANYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
+    from stratarouter_runtime.policies import Policy
     from stratarouter_runtime.state.events import Budget, Failure, Usage
     from stratarouter_runtime.tcfp.allowed import Allowed
     from stratarouter_runtime.tcfp.ir import Batch, Signature
@@ -89,7 +91,7 @@ class Agent(Protocol):
     implementation version: another behaviour, another digest. None of them ever changes. A flow
     that is called, and cannot go on for now, also raises `StoreError` or `Conflict`. `isolation` is
     the level it is built for; what was in force stands in each reply. `kind` is the one it was declared as,
-    and `uses` are the agents that it calls by itself.
+    `remote` says that none of its code runs on this machine, and `uses` are agents that it calls by itself.
     """
 
     name: AgentName
@@ -98,6 +100,7 @@ class Agent(Protocol):
     operation: Operation = Operation()
     isolation: Isolation = "inline"
     kind: str = "python"
+    remote: bool = False
     uses: tuple[Agent, ...] = ()
 
     async def call(self, call: AgentCall) -> AgentReply:
@@ -122,6 +125,20 @@ class Groups(Protocol):
 
     async def call(self, agent: Grouped, call: AgentCall) -> AgentReply:
         """Answer one call, together with those that come soon."""
+        ...
+
+
+def manner_of(agent: Agent) -> Manner:
+    """What an agent is, as policies ask."""
+    isolation = "" if agent.remote else agent.isolation
+    return Manner(agent.kind, isolation, agent.signature.needs.hosts, agent.operation.model)
+
+
+class Policies(Protocol):
+    """What operators let the agents of tenants be."""
+
+    async def policy(self, tenant: Tenant, /) -> Policy:
+        """The policy of a tenant, as it is now. Raises `errors.StoreError`."""
         ...
 
 

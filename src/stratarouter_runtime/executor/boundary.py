@@ -1,0 +1,124 @@
+"""What is held against an agent at its boundary: before it is called, and when it has answered.
+
+A flow was checked when it was linked; this is held against what is at hand when it runs, whatever
+has changed since. Each refusal names the constraint, the value and the limit. Must never know: how
+an agent is called, or what becomes of a refusal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from stratarouter_runtime.policies import EVERYTHING, Policy, faults
+from stratarouter_runtime.ports import manner_of
+from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.tcfp.relations import labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stratarouter_runtime.ports import Agent
+    from stratarouter_runtime.state.commands import CallAgent
+    from stratarouter_runtime.state.events import Usage
+    from stratarouter_runtime.tcfp.allowed import Allowed
+
+POLICY: Final = "policy"
+
+_TOLD: Final = 4
+"""Characters from which on a value is looked for in what an agent says of its failure."""
+_MOST: Final = 1_000
+"""Values of an input that are looked for."""
+_SLACK: Final = 1 + 1e-9
+
+
+def refusal(agent: Agent, command: CallAgent, policy: Policy) -> Failure | None:
+    """Why this call may not be made; None where it may."""
+    for reason in _reasons(agent, command, policy):
+        return Failure(POLICY, f"{agent.name} is not called: {reason}", None, command.step)
+    return None
+
+
+def _reasons(agent: Agent, command: CallAgent, policy: Policy) -> Iterator[str]:
+    yield from _beyond(agent, command.allowed)
+    accepted = agent.signature.accepts | labels_of(agent.signature.input)
+    for label in sorted(command.carries - accepted):
+        yield f"its input carries @{label}, and it accepts {_listed(accepted, '@')}"
+    labels = command.allowed.labels
+    if labels is not None:
+        for label in sorted(command.carries - labels):
+            yield f"its input carries @{label}, limits.labels allows {_listed(labels, '@')}"
+    if policy is not EVERYTHING and agent.kind != "flow":
+        yield from _unlike(agent, policy)
+
+
+def _beyond(agent: Agent, allowed: Allowed) -> Iterator[str]:
+    """What it, or a tool of it, needs and limits around the call do not allow."""
+    needs, hosts, tools = agent.signature.needs, allowed.hosts, allowed.tools
+    if hosts is not None:
+        for host in sorted({*needs.hosts} - hosts):
+            yield f"{agent.name} needs host '{host}', limits.hosts allows {_listed(hosts)}"
+    if tools is not None:
+        for tool in sorted({*needs.tools} - tools):
+            yield f"{agent.name} needs tool '{tool}', limits.tools allows {_listed(tools)}"
+    for used in agent.uses:
+        yield from _beyond(used, allowed)
+
+
+def _unlike(agent: Agent, policy: Policy) -> Iterator[str]:
+    """What the policy of the tenant does not let it, or a tool of it, be."""
+    for fault in faults(policy, manner_of(agent)):
+        yield f"the policy of the tenant does not allow {agent.name}: {fault}"
+    for tool in agent.uses:
+        yield from _unlike(tool, policy)
+
+
+def overcharged(agent: Agent, usage: Usage) -> str:
+    """What an agent took beyond the bound that it declares; empty where that was kept, or there is none.
+
+    A flow's cost is reckoned from its agents' and no promise of its own.
+    """
+    cost = agent.signature.cost
+    if agent.kind == "flow":
+        return ""
+    if cost.usd > 0 and usage.usd > cost.usd * _SLACK:
+        return f"{agent.name} took {usage.usd:g} usd, its cost.usd declares at most {cost.usd:g}"
+    tokens = usage.tokens_in + usage.tokens_out
+    if 0 < cost.tokens < tokens:
+        return f"{agent.name} took {tokens} tokens, its cost.tokens declares at most {cost.tokens}"
+    return ""
+
+
+def discreet(failure: Failure, command: CallAgent) -> Failure:
+    """The failure without what the agent was given, where that carries a label: messages are shown to all."""
+    if not command.carries or not failure.message:
+        return failure
+    hidden = f"[{', '.join('@' + label for label in sorted(command.carries))}]"
+    message = failure.message
+    for value in sorted(set(_leaves(command.input)), key=lambda each: (-len(each), each))[:_MOST]:
+        message = message.replace(value, hidden)
+    return replace(failure, message=message)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts and numbers within a value, of those that are long enough to be told from others."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _leaves(item)
+        case list():
+            for item in value:
+                yield from _leaves(item)
+        case str() if len(value) >= _TOLD:
+            yield value
+        case bool():
+            pass
+        case int() | float() if len(str(value)) >= _TOLD:
+            yield str(value)
+        case _:
+            pass
+
+
+def _listed(names: frozenset[str], sign: str = "") -> str:
+    return ", ".join(sign + name for name in sorted(names)) or "none"
