@@ -198,11 +198,11 @@ class Controls:
 
         Raises `InvalidState` for one that has finished.
         """
-        if execution in self.driver.active:
+        if self.driver.drives(execution):
             return True
         row: Execution = await self._history.find(execution)
         if row.status in ENDED:
             raise InvalidState(f"execution {execution} has finished: {row.status}")
         return await resume(execution, self._store, self._plans, self.driver) or (
-            execution in self.driver.active
+            self.driver.drives(execution)
         )

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 _BLOCK: Final = b"\0" * 4096
+_OWN_MEMORY: Final = Path("/proc/self/statm")
 _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -48,6 +49,14 @@ def memory() -> int:
         return min(physical, int(_CGROUP_LIMIT.read_text()))
     except (OSError, ValueError):  # no cgroup here, or no limit set ("max")
         return physical
+
+
+def resident() -> int:
+    """Bytes of memory that this process takes; 0 where the system does not say."""
+    try:
+        return int(_OWN_MEMORY.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def sync_latency(folder: Path, samples: int = 40) -> SyncLatency:

@@ -360,7 +360,7 @@ class Runtime(Flows):
                 return row
             if row.status != "paused":
                 await resume(execution, self._store, self._plans, self.driver)
-            if execution in self.driver.active:
+            if self.driver.drives(execution):
                 with suppress(LeaseLost):
                     await self.driver.ended(execution)
             else:

@@ -54,7 +54,7 @@ async def test_a_copy_is_made_beside_an_owner_that_writes(store: Path) -> None:
             assert done.code == 4
             assert "is in use by process" in done.err
     finally:
-        owner._ownership.release()
+        await owner.close()
     assert sorted(path.name for path in here.glob("copy*")) == ["copy.db"]
     assert strata("db", "verify", "--replay", "--store", "copy.db", cwd=here).code == 0
 

@@ -89,6 +89,10 @@ class Driver:
         """The executions at work here, as they come and go."""
         return self._drives.keys()
 
+    def drives(self, execution: ExecutionId) -> bool:
+        """Whether this one is at work here."""
+        return execution in self._drives
+
     @property
     def stopped(self) -> list[ExecutionId]:
         """Executions that this process should drive, and does not: their store failed."""

@@ -30,7 +30,7 @@ async def move(
     """
     async with driver.alone(execution):
         hold = await driver.hold()
-        if execution in driver.active or not await store.leases.take(hold.number, execution):
+        if driver.drives(execution) or not await store.leases.take(hold.number, execution):
             raise Conflict(f"execution {execution} is at work", hint="pause it first")
         row = await store.find(execution)
         if row is None:

@@ -66,9 +66,8 @@ async def sweep(store: Store, plans: Plans, driver: Driver) -> Recovery:
     A start whose answer got lost may come true after its client was told that it failed.
     """
     hold = await driver.hold()
-    active = set(driver.active)
     held = await store.leases.held(hold.number)
-    return await _resume([each for each in held if each not in active], store, plans, driver)
+    return await _resume([each for each in held if not driver.drives(each)], store, plans, driver)
 
 
 async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
@@ -91,7 +90,7 @@ async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Dri
     `JournalMismatch`, `InvalidState` while draining, `StoreError`.
     """
     async with driver.alone(execution):
-        if execution in driver.active:
+        if driver.drives(execution):
             return False
         hold = await driver.hold()
         # From here on nobody else writes this journal.
