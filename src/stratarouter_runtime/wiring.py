@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.roster import Roster
 from stratarouter_runtime.batch.coalescer import Coalescer
+from stratarouter_runtime.batch.grouping import Groups
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
@@ -117,6 +118,7 @@ def workshop(settings: Settings | None = None) -> Workshop:
         commands=_listed(settings.sandbox_commands),
         partials=PartialTexts(),
         listener=_note if settings.log_level == "debug" else None,
+        groups=Groups(SystemClock()),
     )
 
 
@@ -304,7 +306,7 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
     if store == ":memory:":
         return MemoryStore(), ":memory:"
     named = settings.database_url if store is None else store
-    if isinstance(named, str) and (store is None or _names_database(named)):
+    if isinstance(named, str) and (store is None or named.startswith(DATABASES)):
         return await _open_database(settings, named, readonly=readonly)
     return _open_file(store or settings.store, readonly=readonly)
 
@@ -335,10 +337,6 @@ async def reach(settings: Settings) -> tuple[str, float]:
         return place, perf_counter() - began
     finally:
         await opened.close()
-
-
-def _names_database(store: str) -> bool:
-    return store.startswith(DATABASES)
 
 
 def _open_file(name: Path | str, *, readonly: bool) -> tuple[Store, str]:

@@ -51,8 +51,8 @@ async def run(name: str, value: Any) -> Execution:
         return execution
 
 
-def test_the_five_flows_and_the_demo_are_here() -> None:
-    assert NAMES == ["approval", "map_reduce", "rag_judge", "saga", "support_triage", "triage"]
+def test_the_flows_and_the_demo_are_here() -> None:
+    assert NAMES == ["approval", "grouped", "map_reduce", "rag_judge", "saga", "support_triage", "triage"]
 
 
 @pytest.mark.parametrize("name", NAMES)

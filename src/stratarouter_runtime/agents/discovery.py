@@ -20,7 +20,7 @@ from typing import Final
 from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_declared
 from stratarouter_runtime.agents.process import Origin, process_agent
-from stratarouter_runtime.agents.python import PythonAgent
+from stratarouter_runtime.agents.python import PythonAgent, PythonGroup
 from stratarouter_runtime.agents.registry import Closing, Registry
 from stratarouter_runtime.agents.threads import Threads
 from stratarouter_runtime.agents.workshop import Workshop
@@ -67,6 +67,8 @@ def _held(threads: Threads, workshop: Workshop) -> tuple[Closing, ...]:
 def _function(definition: AgentDefinition, origin: Origin, threads: Threads, workshop: Workshop) -> Agent:
     if definition.isolation == "process":
         return process_agent(definition, origin, workshop)
+    if definition.batch is not None:
+        return PythonGroup(definition, definition.batch, threads, workshop.clock)
     return PythonAgent(definition, threads, workshop.clock)
 
 

@@ -5,6 +5,7 @@ Must never know: of which kind the agent is.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from typing_extensions import override
@@ -15,7 +16,7 @@ from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
 from stratarouter_runtime.agents.registry import Closing
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import CLOSED, Breaker, Policy, ask, drop, fail, succeed
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Isolation
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Grouped, Isolation
 
 TELLING: Final = frozenset({UNAVAILABLE, TIMEOUT})
 """The failures that say something about the agent, rather than about what it was asked."""
@@ -30,12 +31,19 @@ class Fenced(Agent):
         self.digest = agent.digest
         self.operation = agent.operation
         self.isolation: Isolation = agent.isolation
+        self.kind = agent.kind
+        self.remote = agent.remote
+        self.uses = agent.uses
+        self.grouped = isinstance(agent, Grouped)
         self.agent = agent
         self._clock = workshop.clock
         self._secrets = workshop.secrets
         self._listener = workshop.listener
         self._policy = policy or Policy()
         self._breaker = CLOSED
+        self._inside = agent.call
+        if isinstance(agent, Grouped) and workshop.groups is not None:
+            self._inside = partial(workshop.groups.call, agent)
 
     @property
     def breaker(self) -> Breaker:
@@ -49,7 +57,7 @@ class Fenced(Agent):
         if not through:
             return self._refused(started)
         try:
-            reply = await self.agent.call(call)
+            reply = await self._inside(call)
         except BaseException:
             self._given_up(call)
             raise

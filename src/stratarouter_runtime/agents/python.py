@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import isawaitable
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.failures import (
+    INVALID_OUTPUT,
     MAX_OUTPUT,
     REFUSED,
     TIMEOUT,
@@ -24,13 +27,14 @@ from stratarouter_runtime.agents.failures import (
     too_large,
 )
 from stratarouter_runtime.agents.threads import Threads
+from stratarouter_runtime.agents.together import divided, each
 from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
 from stratarouter_runtime.builder.conversion import encode
 from stratarouter_runtime.builder.usage import Meter, metered
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
-from stratarouter_runtime.tcfp.ir import Cost
+from stratarouter_runtime.tcfp.ir import Batch, Cost
 from stratarouter_runtime.tcfp.types import JSON
 from stratarouter_runtime.tcfp.values import Misfit, checker
 
@@ -58,13 +62,14 @@ class PythonAgent(Agent):
     async def call(self, call: AgentCall) -> AgentReply:
         started = self._clock.now()
         with metered() as meter:
-            reply = await self._reply(call)
+            reply = await self._reply(partial(self._definition.call_with, call.input))
         milliseconds = (self._clock.now() - started) / 1000
-        return AgentReply(reply.output, reply.failure, _usage(meter, self.signature.cost, milliseconds))
+        usage = _usage(meter, self.signature.cost, milliseconds)
+        return AgentReply(reply.output, reply.failure, usage)
 
-    async def _reply(self, call: AgentCall) -> AgentReply:
+    async def _reply(self, function: Callable[[], Any]) -> AgentReply:
         try:
-            output = await self._run(call.input)
+            output = await self._run(function)
         except AgentError as error:
             return self._raised(error)
         except TimeoutError as error:
@@ -78,15 +83,18 @@ class PythonAgent(Agent):
         # SystemExit and KeyboardInterrupt too: an agent must not end the runtime.
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
             return failed(UNAVAILABLE, f"{self.name} raised {_words(error)}")
+        return self._sized(output)
+
+    def _sized(self, output: Any) -> AgentReply:
         size = _size(output)
         return (
             too_large(f"{size:,} bytes", self._max_output) if size > self._max_output else AgentReply(output)
         )
 
-    async def _run(self, value: Any) -> Any:
+    async def _run(self, function: Callable[[], Any]) -> Any:
         if self._definition.is_async:
-            return await self._definition.call_with(value)
-        output = await self._threads.run(partial(self._definition.call_with, value))
+            return await function()
+        output = await self._threads.run(function)
         return await output if isawaitable(output) else output
 
     def _raised(self, error: AgentError) -> AgentReply:
@@ -98,6 +106,61 @@ class PythonAgent(Agent):
         except (Misfit, ValueError):
             return failed(kind, f"{message} (its data is no JSON)")
         return failed(kind, message, data)
+
+
+class PythonGroup(PythonAgent):
+    """A function that takes lists: several inputs in one call, an item each in what it returns."""
+
+    def __init__(
+        self,
+        definition: AgentDefinition,
+        batch: Batch,
+        threads: Threads,
+        clock: Clock,
+        *,
+        max_output: int = MAX_OUTPUT,
+    ) -> None:
+        super().__init__(definition, threads, clock, max_output=max_output)
+        self.batch = batch
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        (reply,) = await self.call_together([call])
+        return reply
+
+    async def call_together(self, calls: Sequence[AgentCall]) -> Sequence[AgentReply]:
+        """A reply each. Where the function raises, every input is tried by itself."""
+        return await each(calls, self._together)
+
+    async def _together(self, calls: Sequence[AgentCall]) -> list[AgentReply] | AgentReply:
+        started = self._clock.now()
+        with metered() as meter:
+            whole = await self._reply(partial(self._definition.call_together, [call.input for call in calls]))
+        milliseconds = (self._clock.now() - started) / 1000
+        if whole.failure is not None:
+            # What a call that broke is taken to have cost is what the calls made in its place will cost.
+            spent = _usage(meter, Cost() if len(calls) > 1 else self.signature.cost, milliseconds)
+            return replace(whole, usage=spent)
+        usages = self._usages(meter, len(calls), milliseconds)
+        if not isinstance(whole.output, list) or len(whole.output) != len(calls):
+            said = f"{self.name} was given {len(calls)} inputs, and returned no list of as many"
+            return [failed(INVALID_OUTPUT, said, usage=usage) for usage in usages]
+        return [
+            replace(self._one(item), usage=usage) for item, usage in zip(whole.output, usages, strict=True)
+        ]
+
+    def _usages(self, meter: Meter, parts: int, milliseconds: float) -> list[Usage]:
+        """What was reported is divided; of what reports nothing each counts as what the agent declares."""
+        if meter.reported:
+            return divided(_usage(meter, self.signature.cost, milliseconds), parts)
+        return [_usage(meter, self.signature.cost, milliseconds)] * parts
+
+    @override
+    def _sized(self, output: Any) -> AgentReply:
+        return AgentReply(output)
+
+    def _one(self, item: Any) -> AgentReply:
+        return self._raised(item) if isinstance(item, AgentError) else super()._sized(item)
 
 
 def _words(error: BaseException) -> str:

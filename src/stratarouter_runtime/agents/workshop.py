@@ -14,7 +14,7 @@ from stratarouter_runtime.agents.exchanges import Listener
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.ids import AgentName
-from stratarouter_runtime.ports import Agent, AgentCall, Cells, Clock
+from stratarouter_runtime.ports import Agent, AgentCall, Cells, Clock, Groups
 
 Colleagues: TypeAlias = Callable[[AgentName], Agent | None]
 """The agent of a name among those at hand, at the time of asking."""
@@ -41,6 +41,7 @@ class Workshop(Struct, frozen=True):
     """One for all the agents of a project. A kind takes what it needs and leaves the rest.
 
     `cells` are where code runs behind walls, `commands` the programs that may be started there.
+    `groups` are where calls wait for others, of agents that answer several together; None makes each alone.
     `listener` hears of each exchange with an agent, `partials` of text before it is whole.
     """
 
@@ -52,3 +53,4 @@ class Workshop(Struct, frozen=True):
     partials: Partials | None = None
     cells: Cells | None = None
     commands: tuple[str, ...] = ()
+    groups: Groups | None = None

@@ -1,1 +1,1 @@
-"""Many requests at once: equal ones made one, many submitted together."""
+"""Many requests at once: equal ones made one, many submitted together, calls of agents grouped."""

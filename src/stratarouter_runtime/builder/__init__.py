@@ -15,7 +15,7 @@ from stratarouter_runtime.builder.flows import FlowDefinition, flow
 from stratarouter_runtime.builder.functions import choose, run
 from stratarouter_runtime.builder.making import make
 from stratarouter_runtime.builder.modifiers import catch
-from stratarouter_runtime.builder.quantities import Limits, Retry
+from stratarouter_runtime.builder.quantities import Batch, Limits, Retry
 from stratarouter_runtime.builder.steps import (
     Routed,
     ask,
@@ -40,6 +40,7 @@ __all__ = [
     "SECRET",
     "AgentDefinition",
     "AgentError",
+    "Batch",
     "Cost",
     "File",
     "FlowDefinition",

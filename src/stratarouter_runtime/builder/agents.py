@@ -7,16 +7,17 @@ when agents are called.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from stratarouter_runtime.builder.annotations import Label, hints_of, type_of
+from stratarouter_runtime.builder.annotations import Label, hints_of, item_of, options_of, type_of
 from stratarouter_runtime.builder.conversion import Decode, decoder, encode
 from stratarouter_runtime.builder.quantities import Span, labels, micros
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName
-from stratarouter_runtime.tcfp.ir import CachePolicy, Cost, Effect, Needs, OnCrash, Signature
+from stratarouter_runtime.tcfp.ir import Batch, CachePolicy, Cost, Effect, Needs, OnCrash, Signature
+from stratarouter_runtime.tcfp.relations import join
 from stratarouter_runtime.tcfp.types import JSON, record
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
@@ -45,7 +46,7 @@ class AgentDefinition:
     """A function as an agent. `version` is the author's: another behaviour, another version.
 
     `defaults` are values of parameters that a call in a flow may leave out. `isolation` is where the
-    function runs, which is no part of what it is.
+    function runs, which is no part of what it is; nor is `batch`, which says that it takes lists.
     """
 
     name: AgentName
@@ -55,6 +56,7 @@ class AgentDefinition:
     defaults: Mapping[str, Any]
     decoders: tuple[tuple[str, Decode], ...]
     isolation: Isolated = "inline"
+    batch: Batch | None = None
 
     @property
     def is_async(self) -> bool:
@@ -74,9 +76,37 @@ class AgentDefinition:
         result = self.function(**arguments)
         return _encoded(result) if inspect.isawaitable(result) else encode(result)
 
+    def call_together(self, values: Sequence[Mapping[str, Any]]) -> Any:
+        """Call a function that takes lists with several inputs, each parameter the list of its values.
 
-async def _encoded(result: Awaitable[Any]) -> Any:
-    return encode(await result)
+        Gives what it returned, or an awaitable of it, as `call_with`; an `AgentError` in a list stays one.
+        """
+        columns = {
+            name: [_decoded(decode, value[name]) for value in values]
+            for name, decode in self._columns.items()
+        }
+        result = self.function(**columns)
+        return _encoded(result, _encode_each) if inspect.isawaitable(result) else _encode_each(result)
+
+    @property
+    def _columns(self) -> dict[str, Decode | None]:
+        return dict.fromkeys(field for field in inspect.signature(self.function).parameters) | dict(
+            self.decoders
+        )
+
+
+def _decoded(decode: Decode | None, value: Any) -> Any:
+    return value if decode is None or value is None else decode(value)
+
+
+def _encode_each(result: Any) -> Any:
+    if not isinstance(result, list | tuple):
+        return encode(result)
+    return [item if isinstance(item, AgentError) else encode(item) for item in result]
+
+
+async def _encoded(result: Awaitable[Any], encoding: Callable[[Any], Any] = encode) -> Any:
+    return encoding(await result)
 
 
 def definition_of(function: object) -> AgentDefinition | None:
@@ -107,6 +137,7 @@ def agent(
     time: Span | None = None,
     on_crash: OnCrash | None = None,
     isolation: Isolated = "inline",
+    batch: Batch | None = None,
 ) -> Callable[[_Function], _Function]: ...
 
 
@@ -129,11 +160,14 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     time: Span | None = None,
     on_crash: OnCrash | None = None,
     isolation: Isolated = "inline",
+    batch: Batch | None = None,
 ) -> _Function | Callable[[_Function], _Function]:
     """Make a function an agent; its parameters are the fields of `in`, its return annotation is `out`.
 
-    Raises `InvalidFlow` for annotations that no type says, and for `on_crash` of an agent without
-    side effects. The function itself is returned.
+    With `batch` each parameter, and what is returned, is a list of these: one item an input, an
+    `AgentError` where that input failed. Raises `InvalidFlow` for annotations that no type says, for
+    `on_crash` of an agent without side effects, and for `batch` of one with them. The function itself
+    is returned.
     """
     if on_crash is not None and effect != "effect":
         raise InvalidFlow(
@@ -141,10 +175,13 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
             hint="leave it out: after a crash such a call is made again, with the same key",
         )
 
+    if batch is not None:
+        _check_batch(effect, isolation)
+
     def decorate(function: _Function) -> _Function:
         signature = Signature(
-            input=record({field: type_of(of) for field, of in _parameters(function).items()}),
-            output=_output(function),
+            input=record({field: type_of(of) for field, of in _fields(function, batch).items()}),
+            output=_output(function, batch),
             effect=effect,
             stable=stable,
             cache=cache,
@@ -158,15 +195,27 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
             time=None if time is None else micros(time),
             on_crash=on_crash,
         )
-        defined = _define(function, name or function.__name__, version, signature)
+        defined = _define(function, name or function.__name__, version, signature, batch)
         setattr(function, _DEFINITION, replace(defined, isolation=isolation))
         return function
 
     return decorate if function is None else decorate(function)
 
 
-def _define(function: Callable[..., Any], name: str, version: str, signature: Signature) -> AgentDefinition:
-    decoders = [(field, decoder(of)) for field, of in _parameters(function).items()]
+def _check_batch(effect: Effect, isolation: Isolated) -> None:
+    if effect == "effect":
+        raise InvalidFlow(
+            "batch is for agents without side effects of their own; this is effect",
+            hint="where a call may be made twice, write effect='pure' or 'idempotent'",
+        )
+    if isolation != "inline":
+        raise InvalidFlow(f"batch is for functions inline; this one runs in a {isolation}")
+
+
+def _define(
+    function: Callable[..., Any], name: str, version: str, signature: Signature, batch: Batch | None
+) -> AgentDefinition:
+    decoders = [(field, decoder(of)) for field, of in _fields(function, batch).items()]
     parameters = inspect.signature(function).parameters
     return AgentDefinition(
         name=AgentName(name),
@@ -179,7 +228,28 @@ def _define(function: Callable[..., Any], name: str, version: str, signature: Si
             if parameter.default is not inspect.Parameter.empty
         },
         decoders=tuple((field, decode) for field, decode in decoders if decode is not None),
+        batch=batch,
     )
+
+
+def _fields(function: Callable[..., Any], batch: Batch | None) -> dict[str, Any]:
+    """Names and annotations of the fields of one input."""
+    found = _parameters(function)
+    if batch is None:
+        return found
+    if not found:
+        raise InvalidFlow(f"the agent {function.__name__} takes nothing, so there is nothing to group")
+    return {field: _item(function, field, of) for field, of in found.items()}
+
+
+def _item(function: Callable[..., Any], what: str, annotation: Any) -> Any:
+    item = Any if annotation is Any else item_of(annotation)
+    if item is None:
+        raise InvalidFlow(
+            f"the agent {function.__name__} has a batch, and {what} is no list",
+            hint="annotate it list[T]: one item an input",
+        )
+    return item
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
@@ -194,6 +264,12 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     return {field: hints.get(field, Any) for field in inspect.signature(function).parameters}
 
 
-def _output(function: Callable[..., Any]) -> Any:
+def _output(function: Callable[..., Any], batch: Batch | None) -> Any:
     hints = hints_of(function)
-    return type_of(hints["return"]) if "return" in hints else JSON
+    if "return" not in hints:
+        return JSON
+    if batch is None:
+        return type_of(hints["return"])
+    item = _item(function, "what it returns", hints["return"])
+    said = [option for option in options_of(item) or (item,) if option is not AgentError]
+    return join(*map(type_of, said))

@@ -69,6 +69,13 @@ def Retry(  # noqa: N802 - read as the record it makes
     return ir.Retry(max=max, wait=micros(wait), factor=float(factor), on=kinds(on), unsafe=unsafe)
 
 
+def Batch(max: int, *, wait: Span = "5ms") -> ir.Batch:  # noqa: A002, N802 - the language's own words
+    """Calls become one: at most `max` inputs, of which none waits longer than `wait`."""
+    if max < 1:
+        raise InvalidFlow(f"a batch of {max} inputs is none", hint="write Batch(16), or leave it out")
+    return ir.Batch(max, micros(wait))
+
+
 def kinds(names: str | Iterable[str]) -> tuple[str, ...]:
     """Kinds of errors: one, or several."""
     return (names,) if isinstance(names, str) else tuple(names)

@@ -91,7 +91,8 @@ class Agent(Protocol):
     implementation version: another behaviour, another digest. None of them ever changes. A flow
     that is called, and cannot go on for now, also raises `StoreError` or `Conflict`. `isolation` is
     the level it is built for; what was in force stands in each reply. `kind` is the one it was declared as,
-    `remote` says that none of its code runs on this machine, and `uses` are agents that it calls by itself.
+    `remote` says that none of its code runs on this machine, `uses` are
+    agents that it calls by itself; one that is `grouped` may be asked twice in a call, which another spoiled.
     """
 
     name: AgentName
@@ -101,6 +102,7 @@ class Agent(Protocol):
     isolation: Isolation = "inline"
     kind: str = "python"
     remote: bool = False
+    grouped: bool = False
     uses: tuple[Agent, ...] = ()
 
     async def call(self, call: AgentCall) -> AgentReply:
