@@ -91,13 +91,12 @@ async def test_an_agent_is_registered_read_listed_and_removed(client: Client) ->
 
 async def test_a_list_comes_page_by_page(client: Client) -> None:
     names: list[str] = []
-    query: dict[str, Any] = {"limit": 4}
-    while True:
-        page = (await client.http.get(AGENTS, params=query)).json()
-        names += [one["name"] for one in page["agents"]]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
+    response = await client.http.get(AGENTS, params={"limit": 4})
+    names += [one["name"] for one in response.json()["agents"]]
+    while response.json()["next_cursor"] is not None:
+        response = await client.http.get(response.links["next"]["url"])
+        names += [one["name"] for one in response.json()["agents"]]
+    assert "link" not in response.headers
     assert names == ["boom", "count", "hold", "look", "say", "tell"]
 
 

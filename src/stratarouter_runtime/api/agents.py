@@ -13,7 +13,7 @@ from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.listing import Page
+from stratarouter_runtime.api.listing import Page, links
 from stratarouter_runtime.api.models import Worst
 from stratarouter_runtime.api.notations import (
     KINDS,
@@ -102,7 +102,8 @@ async def listed(service: Service, request: Request) -> Reply:
     registered = [_summary(found) for found in await _roster(service).all(request.tenant)]
     found = sorted((each for each in (*own, *registered) if each.name > after), key=lambda each: each.name)
     page, more = found[: query.limit], len(found) > query.limit
-    return Reply(AgentList(tuple(page), cursor(page[-1].name) if more else None))
+    following = cursor(page[-1].name) if more else None
+    return Reply(AgentList(tuple(page), following), 200, links(request, query, following))
 
 
 @operation({204: None}, headers=("If-Match",), refuses=("precondition-failed",))

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from msgspec import UNSET, Meta, Struct
 
 from stratarouter_runtime.api.contract import operation
+from stratarouter_runtime.api.errors import refused_at
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
     Error,
@@ -22,6 +23,7 @@ from stratarouter_runtime.api.models import (
 )
 from stratarouter_runtime.api.queries import cursor, place, read_query
 from stratarouter_runtime.api.views import cost
+from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.ports import Status
 from stratarouter_runtime.state.events import NO_USAGE
@@ -74,25 +76,31 @@ async def workflows(service: Service, request: Request) -> Reply:
     page, more = found[: query.limit], len(found) > query.limit
     following = cursor(page[-1].flow) if more else None
     answer = WorkflowList(tuple(_workflow(each) for each in page), following)
-    return Reply(answer, 200, _links(request, query, following))
+    return Reply(answer, 200, links(request, query, following))
 
 
 async def _executions(service: Service, request: Request, query: ExecutionsQuery, flow: str | None) -> Reply:
     before = place(query.cursor)
-    rows = await service.runtime.history.search(
-        request.tenant,
-        flow=None if flow is None else FlowId(flow),
-        status=query.status,
-        before=None if before is None else ExecutionId(before),
-        limit=query.limit + 1,
-    )
+    try:
+        rows = await service.runtime.history.search(
+            request.tenant,
+            flow=None if flow is None else FlowId(flow),
+            status=query.status,
+            before=None if before is None else ExecutionId(before),
+            limit=query.limit + 1,
+        )
+    except NotFound as error:  # the execution that the cursor stands for: a made-up one, or forgotten since
+        hint = "begin again without a cursor"
+        raise refused_at(
+            "?cursor", "invalid-request", f"the cursor leads nowhere: {error.message}", hint
+        ) from error
     page = rows[: query.limit]
     following = cursor(page[-1].id) if len(rows) > query.limit else None
     answer = ExecutionList(tuple(_execution(row) for row in page), following)
-    return Reply(answer, 200, _links(request, query, following))
+    return Reply(answer, 200, links(request, query, following))
 
 
-def _links(request: Request, query: Page, following: str | None) -> tuple[tuple[bytes, bytes], ...]:
+def links(request: Request, query: Page, following: str | None) -> tuple[tuple[bytes, bytes], ...]:
     """Where the next page is (RFC 8288)."""
     if following is None:
         return ()

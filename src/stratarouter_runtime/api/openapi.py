@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.api.access import required
-from stratarouter_runtime.api.contract import CONTRACTS, Operation
+from stratarouter_runtime.api.contract import CONTRACTS, EVENTS, Operation
 from stratarouter_runtime.api.errors import KINDS
 from stratarouter_runtime.api.exchange import Handler
 from stratarouter_runtime.api.models import Problem
@@ -166,6 +166,8 @@ def _responses(path: str, contract: Operation, keyed: bool) -> Document:  # noqa
 def _content(body: Any) -> Document:
     if body is None:
         return {}
+    if body == EVENTS:  # a stream is no value that a schema could describe
+        return {"content": {EVENTS: {}}}
     if isinstance(body, str):
         return {"content": {body: {"schema": {"type": "string"}}}}
     return {"content": {JSON: {"schema": _reference(body) if _is_record(body) else {"type": "object"}}}}

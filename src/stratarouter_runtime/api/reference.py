@@ -59,7 +59,10 @@ def _operation(path: str, method: str, told: dict[str, Any]) -> Iterator[str]:
     for media, body in told.get("requestBody", {}).get("content", {}).items():
         yield f"<tr><td>body<td>{escape(media)}<td>{_type(body['schema'])}</tr>"
     for status, answer in told["responses"].items():
-        types = ", ".join(_type(body["schema"]) for body in answer.get("content", {}).values())
+        types = ", ".join(
+            _type(body["schema"]) if body else escape(media)
+            for media, body in answer.get("content", {}).items()
+        )
         yield f"<tr><td>{status}<td>{types}<td>{escape(answer['description'])}</tr>"
     yield "</table>"
 
