@@ -75,6 +75,8 @@ class Settings(Struct, frozen=True):
     """What agents may connect to although it is not public: hosts, addresses, networks, separated by commas."""
     agent_secrets: str = ""
     """The references to secrets that registered agents may use, as patterns separated by commas."""
+    agent_max_output: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 8 << 20
+    """How many bytes of JSON an agent may answer with."""
     sandbox_without: str = ""
     """Features that walls around agents may lack here, by name, separated by commas."""
     sandbox_commands: str = ""
@@ -101,7 +103,7 @@ class Settings(Struct, frozen=True):
     """The base of the endpoint that the encoder `endpoint` asks, before `/embeddings`."""
     encoder_model: str = ""
     """Which model it asks there."""
-    encoder_dimension: Annotated[int, Meta(ge=0, le=16_384)] = 0
+    encoder_dimension: Annotated[int, Meta(ge=0, le=8_192)] = 0
     """The length of that model's vectors."""
     encoder_key: str | None = None
     """A reference to the key for it, `secret://env/NAME` or `secret://file/PATH`."""
@@ -145,6 +147,7 @@ SOURCES: Final = (
     Source("jwt_tenant", "jwt.tenant", "STRATA_JWT_TENANT"),
     Source("agent_hosts", "agents.hosts", "STRATA_AGENT_HOSTS"),
     Source("agent_secrets", "agents.secrets", "STRATA_AGENT_SECRETS"),
+    Source("agent_max_output", "agents.max_output", "STRATA_AGENT_MAX_OUTPUT"),
     Source("sandbox_without", "sandbox.without", "STRATA_SANDBOX_WITHOUT"),
     Source("sandbox_commands", "sandbox.commands", "STRATA_SANDBOX_COMMANDS"),
     Source("cache", "cache.enabled", "STRATA_CACHE"),

@@ -116,6 +116,7 @@ def workshop(settings: Settings | None = None) -> Workshop:
         web=Web(_hosts(settings)),
         cells=LazyCells(_open_cells),
         commands=_listed(settings.sandbox_commands),
+        max_output=settings.agent_max_output,
         partials=PartialTexts(),
         listener=_note if settings.log_level == "debug" else None,
         groups=Groups(SystemClock()),

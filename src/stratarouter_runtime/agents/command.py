@@ -65,7 +65,7 @@ class Command(Struct, frozen=True):
             programs=(real, *LOADERS),
             spawning=True,
         )
-        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells)
+        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells, cap=workshop.max_output)
 
 
 def read(declaration: Declaration) -> Command | None:

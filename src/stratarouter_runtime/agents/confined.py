@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import REFUSED
+from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Cell, Cells, Isolation
@@ -29,10 +29,17 @@ def seconds_of(signature: Signature) -> float:
 
 
 class ConfinedAgent(Agent):
-    """Answers from a cell. Raises `LinkError` where this machine cannot build its walls."""
+    """Answers from a cell, at most `cap` bytes. Raises `LinkError` where this machine cannot build its walls."""
 
     def __init__(
-        self, name: AgentName, signature: Signature, digest: Digest, cell: Cell, cells: Cells | None
+        self,
+        name: AgentName,
+        signature: Signature,
+        digest: Digest,
+        cell: Cell,
+        cells: Cells | None,
+        *,
+        cap: int = MAX_OUTPUT,
     ) -> None:
         if cells is None:
             raise LinkError(f"the agent '{name}' needs walls, and there are none here")
@@ -41,7 +48,8 @@ class ConfinedAgent(Agent):
         self.signature = signature
         self.digest = digest
         self.isolation: Isolation = cell.level
-        self._cell = cell
+        self.kind = "python" if cell.level == "process" else cell.level
+        self._cell = replace(cell, output=min(cell.output, cap))
         self._cells = cells
 
     @override

@@ -20,7 +20,6 @@ from stratarouter_runtime.agents.answers import answer_schema, is_strict, is_tex
 from stratarouter_runtime.agents.chat import NoAnswer, Said
 from stratarouter_runtime.agents.failures import (
     INVALID_OUTPUT,
-    MAX_OUTPUT,
     REFUSED,
     TIMEOUT,
     UNAVAILABLE,
@@ -41,6 +40,7 @@ from stratarouter_runtime.canonical import canonical, digest_bytes
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.digests import agent_digest, some
+from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit
 
@@ -52,19 +52,24 @@ _MISFIT: Final = "That does not fit: {misfit}. Answer again, with nothing but wh
 class Model(Agent):
     """Belongs to one event loop, and keeps its connections until `close`."""
 
-    def __init__(self, spec: Spec, workshop: Workshop, *, max_output: int = MAX_OUTPUT) -> None:
+    kind = "llm"
+    remote = True
+
+    def __init__(self, spec: Spec, workshop: Workshop) -> None:
         self.name = spec.name
-        self.signature = spec.signature
         self.toolbox = Toolbox(spec, workshop)
-        self.digest = agent_digest(spec.name, "llm", _version(spec, self.toolbox), spec.signature)
+        self.uses = self.toolbox.agents
+        self.signature = _needing(spec.signature, self.uses)
+        self.digest = agent_digest(spec.name, "llm", _version(spec, self.toolbox), self.signature)
         self.operation = Operation("chat", provider=host_of(spec.url), model=spec.model)
         self._spec = spec
         self._clock = workshop.clock
         self._secrets = workshop.secrets
         self._partials = workshop.partials
-        self._line = Line(workshop.web.allowing(spec.hosts))
+        web = workshop.web.allowing(spec.hosts)
+        self._line = Line(web.only((host_of(spec.url), *spec.signature.needs.hosts)))
         url = _completions(spec.url)
-        self._endpoint = chat.Endpoint(url, shown(url), max_output)
+        self._endpoint = chat.Endpoint(url, shown(url), workshop.max_output)
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -131,6 +136,13 @@ class Model(Agent):
         )
 
 
+def _needing(signature: Signature, tools: tuple[Agent, ...]) -> Signature:
+    """The signature with the hosts of the tools among what the model needs: it reaches them through these."""
+    hosts = dict.fromkeys(signature.needs.hosts)
+    hosts |= dict.fromkeys(host for tool in tools for host in tool.signature.needs.hosts)
+    return replace(signature, needs=replace(signature.needs, hosts=tuple(hosts)))
+
+
 def _unheard(_text: str) -> None:
     """Text that nobody may hear before it is whole."""
 
@@ -151,6 +163,9 @@ class Conversation:
         """The output, or why there is none."""
         corrected, rounds = False, 0
         while rounds <= self._spec.rounds:
+            exhausted = self._exhausted()
+            if exhausted is not None:
+                return AgentReply(failure=exhausted)
             said = await self._ask()
             if said.tools:
                 rounds += 1
@@ -171,6 +186,23 @@ class Conversation:
         return failed(
             INVALID_OUTPUT, f"{self._model.name} still asks for tools after {self._spec.rounds} rounds"
         )
+
+    def _exhausted(self) -> Failure | None:
+        """Why the model is not asked once more: what it and its tools took so far is all that there was."""
+        budget = self._call.budget
+        if budget is None or not self.asked:
+            return None
+        took = (self.tokens or Tokens()) + Tokens(self.spent.tokens_in, self.spent.tokens_out)
+        tokens = took.input + took.output
+        if budget.tokens is not None and tokens >= budget.tokens:
+            said = f"{self._model.name} took {tokens} tokens, {budget.tokens} were left"
+            return Failure("limit.tokens", f"{said}: it is not asked again")
+        price = self._spec.price
+        usd = self.spent.usd + (0.0 if price is None else prices.declared(price, self.tokens or Tokens()))
+        if budget.usd is not None and usd >= budget.usd > 0:
+            said = f"{self._model.name} took {usd:g} usd, {budget.usd:g} were left"
+            return Failure("limit.usd", f"{said}: it is not asked again")
+        return None
 
     async def _ask(self) -> Said:
         self.asked = True

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.agents.kinds import KINDS, LOCAL, Blueprint, Declaration, kind_of
+from stratarouter_runtime.agents.kinds import KINDS, LOCAL, Blueprint, Capped, Declaration, kind_of
 from stratarouter_runtime.agents.reach import entry_fault
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.errors import InvalidAgent, LinkError
@@ -21,12 +21,12 @@ from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp import text
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic, Diagnostics
 from stratarouter_runtime.tcfp.ir import Signature
-from stratarouter_runtime.tcfp.loading.fields import Fields, mapping_of, open_fields, text_of
+from stratarouter_runtime.tcfp.loading.fields import POSITIVE, Fields, mapping_of, open_fields, text_of
 from stratarouter_runtime.tcfp.loading.signatures import SIGNATURE, read_signature
 from stratarouter_runtime.tcfp.type_syntax import read_type
 from stratarouter_runtime.tcfp.validation.aliases import Aliases
 
-_COMMON: Final = ("kind", "version")
+_COMMON: Final = ("kind", "version", "max_output")
 """The keys that every kind has beside those of a signature."""
 
 
@@ -133,9 +133,11 @@ class _Reader:
         kind = kind_of(word)
         fields.known((*_COMMON, *kind.FIELDS, *SIGNATURE))
         version = fields.text("version") or ""
-        return kind.read(
+        cap = fields.integer("max_output", POSITIVE)
+        blueprint = kind.read(
             Declaration(name, signature, version, fields, self._secrets, self._hosts, self._folder)
         )
+        return blueprint if blueprint is None or cap is None else Capped(blueprint, cap)
 
     def _permitted(self, fields: Fields) -> tuple[str, ...]:
         """What this document permits beyond what is public."""

@@ -68,8 +68,10 @@ def _function(definition: AgentDefinition, origin: Origin, threads: Threads, wor
     if definition.isolation == "process":
         return process_agent(definition, origin, workshop)
     if definition.batch is not None:
-        return PythonGroup(definition, definition.batch, threads, workshop.clock)
-    return PythonAgent(definition, threads, workshop.clock)
+        return PythonGroup(
+            definition, definition.batch, threads, workshop.clock, max_output=workshop.max_output
+        )
+    return PythonAgent(definition, threads, workshop.clock, max_output=workshop.max_output)
 
 
 def definitions(module: ModuleType) -> list[AgentDefinition]:

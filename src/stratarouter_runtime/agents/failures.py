@@ -18,6 +18,7 @@ INVALID_OUTPUT: Final = "agent.invalid_output"
 UNAVAILABLE: Final = "agent.unavailable"
 RATE_LIMITED: Final = "agent.rate_limited"
 TIMEOUT: Final = "timeout"
+OUTPUT: Final = "limit.output"
 
 MAX_OUTPUT: Final = 8 * 1024 * 1024
 """Bytes of JSON one call may answer with, unless an agent is built with another cap."""
@@ -35,7 +36,7 @@ def failed(kind: str, message: str, data: Any = None, usage: Usage | None = None
 
 def too_large(size: str, cap: int) -> AgentReply:
     """The reply of a call whose answer is larger than `cap` bytes."""
-    return failed(INVALID_OUTPUT, f"the output has {size}; at most {cap:,} are accepted")
+    return failed(OUTPUT, f"the output has {size}; at most {cap:,} are accepted")
 
 
 def patience_of(call: AgentCall, signature: Signature, now: int) -> int:

@@ -25,11 +25,13 @@ CONNECT: Final = 10.0
 _CONNECTIONS: Final = 64
 
 
-async def guarded_transport(resolve: Resolve | None, allowed: Sequence[str]) -> httpx2.AsyncBaseTransport:
-    """A transport with connections of its own. `allowed` as `reach.barred` takes it."""
+async def guarded_transport(
+    resolve: Resolve | None, allowed: Sequence[str], named: Sequence[str] | None = None
+) -> httpx2.AsyncBaseTransport:
+    """A transport with connections of its own. `allowed` as `reach.barred` takes it, `named` as `Web`."""
     # Reading the certificates of authorities takes long enough to be felt by everybody else.
     context = await asyncio.to_thread(_context)
-    return _Guarded(context, _Door(resolve or system_resolve, allowed))
+    return _Guarded(context, _Door(resolve or system_resolve, allowed, named))
 
 
 @cache
@@ -58,9 +60,10 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
 class _Door(httpcore2.AsyncNetworkBackend):
     """Connects to what was judged, never to what a second look-up would say."""
 
-    def __init__(self, resolve: Resolve, allowed: Sequence[str]) -> None:
+    def __init__(self, resolve: Resolve, allowed: Sequence[str], named: Sequence[str] | None) -> None:
         self._resolve = resolve
         self._allowed = allowed
+        self._named = None if named is None else frozenset(map(_as_sent, named))
         self._network = httpcore2.AnyIOBackend()
 
     @override
@@ -72,6 +75,8 @@ class _Door(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        if self._named is not None and host not in self._named:
+            raise Barred(f"{host} is none of the hosts that the agent says it needs")
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
@@ -98,6 +103,12 @@ class _Door(httpcore2.AsyncNetworkBackend):
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
         return await self._network.connect_tcp(addresses[-1], port, timeout, None, options)
+
+
+def _as_sent(host: str) -> str:
+    """A host as connections are asked for it: in lower case, and other letters than ASCII in their encoding."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return httpx2.URL(f"http://{bracketed}").raw_host.decode("ascii")
 
 
 class _Guarded(httpx2.AsyncHTTPTransport):

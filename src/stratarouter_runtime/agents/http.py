@@ -104,6 +104,7 @@ class HttpAgent(Agent):
         self._line = Line(web.only((host_of(self._endpoint.url), *self.signature.needs.hosts)))
         self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)
         self._shown = shown(self._endpoint.url)
+        self._cap = min(self._endpoint.max_output, workshop.max_output)
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -141,7 +142,7 @@ class HttpAgent(Agent):
             content=orjson.dumps(sent),
             headers={**await filled(self._endpoint.headers, self._secrets), **headers},
         ) as response:
-            cap, status = self._endpoint.max_output, response.status_code
+            cap, status = self._cap, response.status_code
             try:
                 body = await read_capped(response, cap)
             except TooLarge:

@@ -12,6 +12,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
+from msgspec.structs import replace
+
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.tcfp.ir import Signature
 
@@ -73,6 +75,33 @@ class Blueprint(Protocol):
     def build(self, workshop: Workshop) -> Agent:
         """The agent. Opens nothing: connections and workers begin with the first call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A blueprint of an agent whose answers may have fewer bytes than those of others."""
+
+    blueprint: Blueprint
+    cap: int
+
+    @property
+    def name(self) -> AgentName:
+        """What flows call it."""
+        return self.blueprint.name
+
+    @property
+    def signature(self) -> Signature:
+        """What callers may rely on."""
+        return self.blueprint.signature
+
+    @property
+    def uses(self) -> tuple[AgentName, ...]:
+        """The agents that it calls."""
+        return self.blueprint.uses if isinstance(self.blueprint, Using) else ()
+
+    def build(self, workshop: Workshop) -> Agent:
+        """The agent."""
+        return self.blueprint.build(replace(workshop, max_output=min(workshop.max_output, self.cap)))
 
 
 @dataclass(frozen=True, slots=True)

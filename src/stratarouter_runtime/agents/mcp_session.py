@@ -27,8 +27,9 @@ from stratarouter_runtime.agents.failures import (
 )
 from stratarouter_runtime.agents.headers import filled
 from stratarouter_runtime.agents.mcp_servers import Server
-from stratarouter_runtime.agents.reach import Barred
-from stratarouter_runtime.agents.secrets import SecretMissing
+from stratarouter_runtime.agents.reach import Barred, host_of
+from stratarouter_runtime.agents.secrets import SecretMissing, Secrets
+from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
@@ -49,6 +50,8 @@ _BEGIN: Final = 30.0
 class ToolAgent(Agent):
     """Belongs to one event loop."""
 
+    kind = "mcp"
+
     def __init__(
         self,
         name: AgentName,
@@ -62,9 +65,12 @@ class ToolAgent(Agent):
         self.signature = signature
         self.digest = agent_digest(name, "mcp", f"{tool}\0{version}", signature)
         self.operation = Operation("execute_tool", tool=tool)
+        self.remote = not server.command
         self._tool = tool
-        self._session = Session(server, workshop)
+        hosts = (host_of(server.url), *signature.needs.hosts)
+        self._session = Session(server, workshop.secrets, workshop.web.allowing(server.hosts).only(hosts))
         self._clock = workshop.clock
+        self._cap = workshop.max_output
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -95,8 +101,9 @@ class ToolAgent(Agent):
 
     def _read(self, result: CallToolResult) -> AgentReply:
         text = "\n".join(part.text for part in result.content if part.type == "text")
-        if len(text) > MAX_OUTPUT:
-            return too_large(f"{len(text):,} characters", MAX_OUTPUT)
+        size = max(len(text.encode()), len(orjson.dumps(result.structured_content)))
+        if size > self._cap:
+            return too_large(f"{size:,} bytes", self._cap)
         if result.is_error:
             return failed(REFUSED, f"the tool {self._tool} refused: {text[:300]}")
         if result.structured_content is not None:
@@ -137,10 +144,10 @@ def _is_record(signature: Signature) -> bool:
 class Session:
     """One connection to a server, held by a task of its own: the library wants both ends in one task."""
 
-    def __init__(self, server: Server, workshop: Workshop) -> None:
+    def __init__(self, server: Server, secrets: Secrets, web: Web) -> None:
         self._server = server
-        self._secrets = workshop.secrets
-        self._web = workshop.web.allowing(server.hosts)
+        self._secrets = secrets
+        self._web = web
         self._ready: asyncio.Future[Client] | None = None
         self._task: asyncio.Task[None] | None = None
 

@@ -50,4 +50,4 @@ def process_agent(definition: AgentDefinition, origin: Origin, workshop: Worksho
         seconds=seconds,
         cpu_seconds=seconds,
     )
-    return ConfinedAgent(definition.name, signature, digest, cell, workshop.cells)
+    return ConfinedAgent(definition.name, signature, digest, cell, workshop.cells, cap=workshop.max_output)

@@ -51,7 +51,7 @@ class Snippet(Struct, frozen=True):
         digest = agent_digest(self.name, "sandbox", said, self.signature)
         make = _monty if self.engine == "monty" else _python
         cell = make(self, Cell("sandbox", "", digest, b"", cpu=self.signature.needs.cpu))
-        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells)
+        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells, cap=workshop.max_output)
 
 
 def read(declaration: Declaration) -> Snippet | None:

@@ -40,6 +40,11 @@ class Toolbox:
             self._tools[name] = tool
 
     @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The tools."""
+        return tuple(self._tools.values())
+
+    @property
     def digests(self) -> dict[AgentName, Digest]:
         """The version of each tool."""
         return {AgentName(name): tool.digest for name, tool in self._tools.items()}
@@ -75,7 +80,17 @@ class Toolbox:
         key = digest_bytes(f"{call.key}\0tool\0{turn}".encode())
         reply = await tool.call(
             AgentCall(
-                call.execution, call.tenant, key, call.seed, call.attempt, value, call.deadline, call.trace
+                call.execution,
+                call.tenant,
+                key,
+                call.seed,
+                call.attempt,
+                value,
+                call.deadline,
+                call.trace,
+                call.scope,
+                allowed=call.allowed,
+                budget=call.budget,
             )
         )
         usage = reply.usage or NO_USAGE

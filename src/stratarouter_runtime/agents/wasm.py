@@ -67,7 +67,7 @@ class Module(Struct, frozen=True):
             seconds=seconds + 0.5,  # its epoch ends it first, and leaves the worker whole
             cpu_seconds=seconds + 1,
         )
-        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells)
+        return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells, cap=workshop.max_output)
 
 
 def read(declaration: Declaration) -> Module | None:

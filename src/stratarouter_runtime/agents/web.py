@@ -25,7 +25,7 @@ class TooLarge(Exception):
 class Web:
     """Opens clients. `allowed` are the hosts, addresses and networks that are not public and yet permitted.
 
-    `resolve` and `transport` replace the network, for tests.
+    `named`, where given, are the only hosts that its clients connect to, public or not. `resolve` and `transport` replace the network, for tests.
     """
 
     def __init__(
@@ -34,14 +34,21 @@ class Web:
         *,
         resolve: Resolve | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        named: Sequence[str] | None = None,
     ) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolve
         self._transport = transport
+        self._named = named
 
     def allowing(self, hosts: Sequence[str]) -> Web:
         """The same, with these permitted too."""
-        return Web((*self._allowed, *hosts), resolve=self._resolve, transport=self._transport)
+        allowed = (*self._allowed, *hosts)
+        return Web(allowed, resolve=self._resolve, transport=self._transport, named=self._named)
+
+    def only(self, hosts: Sequence[str]) -> Web:
+        """The same, that gets to these hosts and no others, wherever a request or an answer points."""
+        return Web(self._allowed, resolve=self._resolve, transport=self._transport, named=hosts)
 
     async def open(self, *, cap: int | None = None) -> Client:
         """A client with connections of its own, of which no answer has more than `cap` bytes; to be closed.
@@ -50,7 +57,7 @@ class Web:
         """
         from stratarouter_runtime.agents.guarded import guarded_transport, open_client  # noqa: PLC0415 - start-up cost
 
-        transport = self._transport or await guarded_transport(self._resolve, self._allowed)
+        transport = self._transport or await guarded_transport(self._resolve, self._allowed, self._named)
         return open_client(transport, cap)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.agents.exchanges import Listener
+from stratarouter_runtime.agents.failures import MAX_OUTPUT
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.ids import AgentName
@@ -42,7 +43,8 @@ class Workshop(Struct, frozen=True):
 
     `cells` are where code runs behind walls, `commands` the programs that may be started there.
     `groups` are where calls wait for others, of agents that answer several together; None makes each alone.
-    `listener` hears of each exchange with an agent, `partials` of text before it is whole.
+    `listener` hears of each exchange with an agent, `partials` of text before it is whole. `max_output` is how
+    many bytes of JSON an answer may have; a document may ask for less.
     """
 
     clock: Clock
@@ -53,4 +55,5 @@ class Workshop(Struct, frozen=True):
     partials: Partials | None = None
     cells: Cells | None = None
     commands: tuple[str, ...] = ()
+    max_output: int = MAX_OUTPUT
     groups: Groups | None = None

@@ -79,13 +79,13 @@ def overcharged(agent: Agent, usage: Usage) -> str:
 
     A flow's cost is reckoned from its agents' and no promise of its own.
     """
-    cost = agent.signature.cost
+    cost, times = agent.signature.cost, 2 if agent.grouped else 1
     if agent.kind == "flow":
         return ""
-    if cost.usd > 0 and usage.usd > cost.usd * _SLACK:
+    if 0 < cost.usd * times * _SLACK < usage.usd:
         return f"{agent.name} took {usage.usd:g} usd, its cost.usd declares at most {cost.usd:g}"
     tokens = usage.tokens_in + usage.tokens_out
-    if 0 < cost.tokens < tokens:
+    if 0 < cost.tokens * times < tokens:
         return f"{agent.name} took {tokens} tokens, its cost.tokens declares at most {cost.tokens}"
     return ""
 

@@ -158,7 +158,7 @@ async def test_reading_stops_at_the_cap() -> None:
 
     reply = await ask(lambda _request: httpx2.Response(200, content=endless()))
     assert reply.failure is not None
-    assert reply.failure.kind == "agent.invalid_output"
+    assert reply.failure.kind == "limit.output"
     assert "more than 1,000 bytes" in reply.failure.message
     assert sent == 3
 
@@ -302,7 +302,7 @@ async def test_a_service_that_misbehaves_is_a_failure(answer: bytes, kind: str) 
 async def test_an_endless_answer_is_cut_off() -> None:
     reply, _ = await served(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", repeat=True)
     assert reply.failure is not None
-    assert reply.failure.kind == "agent.invalid_output"
+    assert reply.failure.kind == "limit.output"
 
 
 async def test_nobody_there_is_unavailability() -> None:

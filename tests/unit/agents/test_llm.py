@@ -248,7 +248,7 @@ async def test_a_hundred_megabytes_are_not_read(tmp_path: Path) -> None:
     stage = Stage(tmp_path, Floods(100_000_000))
     failure = await stage.failure()
     assert failure == Failure(
-        "agent.invalid_output",
+        "limit.output",
         f"the output has more than {MAX_OUTPUT:,} bytes; at most {MAX_OUTPUT:,} are accepted",
     )
     assert stage.server.sent < 3 * MAX_OUTPUT

@@ -203,9 +203,7 @@ async def test_a_large_output_is_refused_with_its_size(threads: Threads) -> None
         return ["x" * 60, "y" * 60]
 
     reply = await agent_of(much, threads, max_output=100).call(call_of({}))
-    assert reply.failure == Failure(
-        "agent.invalid_output", "the output has 127 bytes; at most 100 are accepted"
-    )
+    assert reply.failure == Failure("limit.output", "the output has 127 bytes; at most 100 are accepted")
     assert reply.output is None
 
 
