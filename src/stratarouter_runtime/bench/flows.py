@@ -10,9 +10,13 @@ from typing import Final
 _HEAD: Final = """
 tcfp: "1.0"
 flow: bench.{name}
-agents: {{increment: {{in: {{n: int}}, out: {{n: int}}, effect: pure, stable: true}}}}
+agents:
+  increment: {{in: {{n: int}}, out: {{n: int}}, effect: pure, stable: true}}
 in: {{{given}}}
 """
+
+HELD_BEFORE: Final = 5
+"""Steps before the one that may be held."""
 
 EXPRESSION: Final = 'c.intent == "billing" && c.confidence >= 0.8'
 """The condition of a rule, as flows have them."""
@@ -26,6 +30,16 @@ def chain(steps: int) -> str:
     ]
     head = _HEAD.format(name=f"chain{steps}", given="n: int")
     return "\n".join([head, "out: {n: int}", "do:", *body, f"return: =s{steps - 1}", ""])
+
+
+def held(steps: int) -> str:
+    """Like a chain, with an agent in its middle that may be held."""
+    more = "\n  linger: {in: {n: int}, out: {n: int}, effect: pure}"
+    return (
+        chain(steps)
+        .replace("stable: true}\n", f"stable: true}}{more}\n")
+        .replace(f"id: s{HELD_BEFORE}, call: increment", f"id: s{HELD_BEFORE}, call: linger")
+    )
 
 
 def fork(width: int) -> str:

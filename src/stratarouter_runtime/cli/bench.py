@@ -22,6 +22,7 @@ from stratarouter_runtime.bench.language import language
 from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.bench.start import start
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.faults import faults as fault_matrix
 from stratarouter_runtime.host import SyncLatency, cores, describe, sync_latency
 
 
@@ -47,6 +48,11 @@ def bench(  # noqa: PLR0913 - one flag a part
         Path | None, Parameter(help="The folder with public data, for --routing and --cache.")
     ] = None,
     cache: Annotated[bool, Parameter(negative=(), help="Measure the reuse of answers.")] = False,
+    long: Annotated[bool, Parameter(negative=(), help="Measure large stores and recovery.")] = False,
+    soak: Annotated[float | None, Parameter(help="Measure memory under load, for so many seconds.")] = None,
+    faults: Annotated[
+        bool, Parameter(negative=(), help="Kill at every point, and see what is lost.")
+    ] = False,
     json: Annotated[bool, Parameter(help="Print one JSON document.")] = False,
 ) -> int:
     """Measure the runtime on this machine: its engine, or the part that is named.
@@ -64,6 +70,8 @@ def bench(  # noqa: PLR0913 - one flag a part
     """
     if routing:
         return _routed(data, json=json)
+    if faults:
+        return fault_matrix(folder, store, json=json)
     if cache and data is not None:
         return _reused(data, json=json)
     with TemporaryDirectory(prefix="strata-bench-", dir=folder) as name:
@@ -71,6 +79,8 @@ def bench(  # noqa: PLR0913 - one flag a part
         sync = sync_latency(here, samples=200)
         if sandbox:
             measures = uvloop.run(_walls())
+        elif long or soak is not None:
+            measures = _long(here, store, soak)
         elif cache:
             measures = uvloop.run(_cache(here))
         else:
@@ -100,6 +110,15 @@ def _routed(data: Path | None, *, json: bool) -> int:
 
 def _engine(folder: Path, executions: int, at_once: int, store: str | None) -> tuple[Measure, ...]:
     return (*language(), *uvloop.run(engine(folder, executions, at_once, store)), start(folder))
+
+
+def _long(folder: Path, store: str | None, seconds: float | None) -> tuple[Measure, ...]:
+    from stratarouter_runtime.bench.long import long, soak  # noqa: PLC0415 - start-up cost
+    from stratarouter_runtime.bench.recovery import recovery  # noqa: PLC0415 - likewise
+
+    if seconds is not None:
+        return tuple(uvloop.run(soak(folder, store, seconds)))
+    return (*recovery(folder, store), *uvloop.run(long(folder, store)))
 
 
 async def _walls() -> tuple[Measure, ...]:
