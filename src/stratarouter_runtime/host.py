@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import tempfile
 from pathlib import Path
 from time import perf_counter_ns
@@ -49,6 +50,16 @@ def memory() -> int:
         return min(physical, int(_CGROUP_LIMIT.read_text()))
     except (OSError, ValueError):  # no cgroup here, or no limit set ("max")
         return physical
+
+
+def open_files(wanted: int) -> int:
+    """Let this process have so many files and sockets open, as far as the system allows; how many it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        return allowed
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def resident() -> int:

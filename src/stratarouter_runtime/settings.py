@@ -52,6 +52,8 @@ class Settings(Struct, frozen=True):
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
+    connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    """How many may be open to the server at once."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
     """What lines look like: `auto` is columns on a terminal, and JSON everywhere else."""
@@ -135,6 +137,7 @@ SOURCES: Final = (
     Source("retention_bytes", "retention.bytes", "STRATA_RETENTION_BYTES"),
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
+    Source("connections", "server.connections", "SERVER_CONNECTIONS"),
     Source("log_level", "log.level", "LOG_LEVEL"),
     Source("log_format", "log.format", "LOG_FORMAT"),
     Source("trace_endpoint", "trace.endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),

@@ -13,8 +13,9 @@ from tests.http.stage import ECHO, EXECUTE, Client, check_problem
 from stratarouter_runtime import errors
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
-from stratarouter_runtime.api.exchange import MAX_BODY
+from stratarouter_runtime.api.exchange import LARGER, MAX_BODY
 
+SUBMIT = "/api/v1/batch/submit"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -224,6 +225,20 @@ async def test_work_that_was_made_durable_while_the_drain_began_is_left_to_the_n
 
 
 # The limit of a body is held against what is stated, too.
+
+
+async def test_a_batch_may_be_larger_and_has_a_limit_too(quick: Client) -> None:
+    await quick.deploy("echo", ECHO)
+    headers = {"content-type": "application/json"}
+    limit = LARGER[SUBMIT]
+    frame = b'{"items":[{"workflow_id":"echo","input":{"query":"%b"}}]}'
+    for size, status in ((limit, 202), (limit + 1, 413)):
+        body = frame % (b"x" * (size - len(frame) + 2))
+        assert (await quick.http.post(SUBMIT, content=body, headers=headers)).status_code == status
+    refused = await quick.http.post(
+        SUBMIT, content=b"{}", headers=headers | {"content-length": str(limit + 1)}
+    )
+    assert str(limit) in check_problem(refused, 413, "body-too-large")["detail"]
 
 
 @pytest.mark.parametrize("stated", [str(MAX_BODY + 1), "9" * 19])

@@ -14,9 +14,10 @@ from stratarouter_runtime.api import protocol
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.bodies import LATER, MAX_DEPTH, decode
 from stratarouter_runtime.api.errors import KINDS
-from stratarouter_runtime.api.exchange import MAX_BODY
+from stratarouter_runtime.api.exchange import LARGER, MAX_BODY
 from stratarouter_runtime.api.models import ExecuteRequest, Options
 from stratarouter_runtime.api.workflows import RESERVED
+from stratarouter_runtime.settings import Settings
 
 REFERENCE: Final = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
@@ -47,12 +48,13 @@ def test_the_limits_are_those_in_force() -> None:
     limits = dict(re.findall(r"^\| ([\w ]+) \| ([^|]+?) \| \d{3} \|$", REFERENCE, re.MULTILINE))
     assert limits == {
         "body": f"{MAX_BODY // 2**20} MiB, counted as it arrives",
+        "body of a batch": f"{LARGER['/api/v1/batch/submit'] // 2**20} MiB, counted as it arrives",
         "nesting of JSON": f"{MAX_DEPTH} levels",
         "integers in JSON": "±(2^53-1)",
         "request line and headers": f"{protocol.MAX_HEAD // 1024} KiB",
         "time for the headers to arrive": f"{protocol.HEAD_SECONDS:g} s",
         "time for the body to arrive": f"{protocol.BODY_SECONDS:g} s",
-        "open connections": str(protocol.MAX_CONNECTIONS),
+        "open connections": f"{Settings().connections}, [a setting](cli.md#settings)",
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,16 @@ def test_a_container_limits_the_memory(
     (tmp_path / "memory.max").write_text(limit)
     monkeypatch.setattr(host, "_CGROUP_LIMIT", tmp_path / "memory.max")
     assert host.memory() == (expected or max(physical, host.memory()))
+
+
+def test_open_files_are_raised_as_far_as_the_system_lets_us() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+        assert host.open_files(50) == 100
+        assert host.open_files(150) == 150
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (150, hard)
+        if hard != resource.RLIM_INFINITY:
+            assert host.open_files(hard + 1) == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

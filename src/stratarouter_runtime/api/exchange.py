@@ -33,6 +33,9 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body; what arrives beyond it is not kept."""
 
+LARGER: Final[Mapping[str, int]] = {"/api/v1/batch/submit": 8 * MAX_BODY}
+"""Paths whose bodies may be larger."""
+
 TRACE: Final = "strata.trace_id"
 """The key of the scope that holds the trace id of a request."""
 
@@ -141,15 +144,15 @@ class Request:
         half a document may well be a document, but not the one that was meant.
         """
         parts: list[bytes] = []
-        arrived, more = 0, True
+        arrived, more, limit = 0, True, body_limit(self.path)
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Refused("request-timeout", "the connection was closed before the body had arrived")
             parts.append(message.get("body", b""))
             arrived += len(parts[-1])
-            if arrived > MAX_BODY:
-                raise too_large()
+            if arrived > limit:
+                raise too_large(limit)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -172,11 +175,16 @@ class Streamed(Struct, frozen=True):
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply | Streamed]]
 
 
-def too_large() -> Refused:
+def body_limit(path: str) -> int:
+    """How many bytes a body may have that is sent to this path."""
+    return LARGER.get(path, MAX_BODY)
+
+
+def too_large(limit: int) -> Refused:
     """The refusal of a body above the limit."""
     return Refused(
         "body-too-large",
-        f"the body has more than {MAX_BODY} bytes",
+        f"the body has more than {limit} bytes",
         hint="hand over large data by reference, or in parts",
         headers=((b"connection", b"close"),),
     )

@@ -13,7 +13,6 @@ from typing import Final
 from stratarouter_runtime.api.errors import KINDS, Refused, refusal, rendered
 from stratarouter_runtime.api.exchange import (
     FIELDS,
-    MAX_BODY,
     PLACE,
     STATUS,
     TRACE,
@@ -23,6 +22,7 @@ from stratarouter_runtime.api.exchange import (
     Scope,
     Send,
     Service,
+    body_limit,
     too_large,
 )
 from stratarouter_runtime.api.traffic import NOWHERE, ROUTE
@@ -173,8 +173,8 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on bodies within the limit."""
         stated = header(scope, b"content-length")
-        if stated is not None and len(stated) < 20 and int(stated) > MAX_BODY:
-            raise too_large()
+        if stated is not None and len(stated) < 20 and int(stated) > (limit := body_limit(scope["path"])):
+            raise too_large(limit)
         await self._app(scope, receive, send)
 
 

@@ -27,8 +27,8 @@ BODY_SECONDS: Final = 30.0
 MAX_HEAD: Final = 64 * 1024
 """Bytes of request line and headers."""
 
-MAX_CONNECTIONS: Final = 1000
-"""Open connections; one more is refused."""
+MAX_CONNECTIONS: Final = 10_000
+"""Open connections, where nobody says otherwise; one more is refused."""
 
 
 class LimitedProtocol(HttpToolsProtocol):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 from typing_extensions import override
 
-from stratarouter_runtime.api.protocol import LimitedProtocol
+from stratarouter_runtime.api.protocol import MAX_CONNECTIONS, LimitedProtocol
 from stratarouter_runtime.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -61,12 +61,17 @@ def url(listener: socket.socket) -> str:
 
 
 async def serve(
-    app: App, listener: socket.socket, *, ready: Callable[[], None], drain: Callable[[], Awaitable[None]]
+    app: App,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    drain: Callable[[], Awaitable[None]],
+    connections: int = MAX_CONNECTIONS,
 ) -> None:
     """Serve until a signal comes; `drain` is awaited while questions are still answered."""
     config = uvicorn.Config(
         app,
-        http=LimitedProtocol,
+        http=type("Protocol", (LimitedProtocol,), {"max_connections": connections}),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,7 +11,7 @@ import gc
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.projects import deploy_project
 from stratarouter_runtime.errors import InvalidSetting, NotFound
+from stratarouter_runtime.host import open_files
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     import socket
 
     from stratarouter_runtime.ports import Door
+
+
+OTHER_FILES: Final = 256
+"""Descriptors for all that is no connection of a client: the store, agents and their processes."""
 
 
 def serve(
@@ -110,8 +115,16 @@ async def _session(
         )
         retention = Retention(app.store.keeping, policy_of(chosen), SystemClock())
         forgetting = asyncio.create_task(retention.run(), name="retention")
-        await _serve(app, listener, line, door)
+        await _serve(app, listener, line, door, _connections(chosen, log))
         forgetting.cancel()
+
+
+def _connections(chosen: settings.Settings, log: Log) -> int:
+    """How many connections there may be: each takes a descriptor, and some are needed for all else."""
+    allowed = open_files(chosen.connections + OTHER_FILES) - OTHER_FILES
+    if allowed < chosen.connections:
+        log.warning("fewer connections", wanted=chosen.connections, allowed=allowed, detail="see ulimit -Hn")
+    return max(1, min(allowed, chosen.connections))
 
 
 async def _door(app: Application, listener: socket.socket) -> Door | None:
@@ -126,7 +139,9 @@ async def _door(app: Application, listener: socket.socket) -> Door | None:
     return door
 
 
-async def _serve(app: Application, listener: socket.socket, line: str, door: Door | None) -> None:
+async def _serve(
+    app: Application, listener: socket.socket, line: str, door: Door | None, connections: int
+) -> None:
     log = app.observatory.log
     service = Service(
         app.runtime,
@@ -152,7 +167,7 @@ async def _serve(app: Application, listener: socket.socket, line: str, door: Doo
     gc.collect()
     gc.freeze()
     watching = asyncio.create_task(app.observatory.loop.watch())
-    await serve_http(create_app(service), listener, ready=ready, drain=drain)
+    await serve_http(create_app(service), listener, ready=ready, drain=drain, connections=connections)
     watching.cancel()
 
 
