@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 from resource import (
     RLIMIT_AS,
     RLIMIT_CORE,
@@ -21,6 +20,7 @@ from resource import (
     RLIMIT_NPROC,
     setrlimit,
 )
+from stat import S_ISDIR
 from typing import Final
 
 from stratarouter_runtime.sandbox import filter as syscall_filter
@@ -127,7 +127,8 @@ def _allow(rules: int, path: str, rights: int) -> None:
     with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            granted = rights if Path(path).is_dir() else rights & kernel.NOT_ON_FOLDERS
+            folder = S_ISDIR(os.fstat(descriptor).st_mode)
+            granted = rights if folder else rights & kernel.NOT_ON_FOLDERS
             kernel.landlock_allow(rules, descriptor, granted)
         finally:
             os.close(descriptor)

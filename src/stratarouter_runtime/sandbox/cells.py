@@ -29,7 +29,7 @@ from stratarouter_runtime.sandbox.zygotes import Zygotes
 from stratarouter_runtime.state.events import Failure, Usage
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.ports import AgentCall, Cell, Clock
+    from stratarouter_runtime.ports import AgentCall, Cell, Clock, Isolation
 
 _Key: TypeAlias = tuple[str, str]
 
@@ -66,8 +66,6 @@ class _Housed(Struct, eq=False):
     key: _Key
     room: Room
     cell: Cell
-    rested: float = 0.0
-    """The CPU seconds it had used when it became idle."""
     rounds: int = 0
     """How often it has been found idle since."""
 
@@ -88,6 +86,7 @@ class BoxedCells(Cells):
         self._living: set[asyncio.Task[None]] = set()
         self._looking: asyncio.TimerHandle | None = None
         self._numbers = count(1)
+        self._levels: dict[Isolation, tuple[tuple[Feature, ...], str]] = {}
         self._workers = self._started = self._retired = self._calls = 0
         self._failures: dict[str, int] = {}
 
@@ -101,8 +100,7 @@ class BoxedCells(Cells):
 
     @override
     async def call(self, cell: Cell, call: AgentCall) -> AgentReply:
-        missing = features.without(cell.level, self._waived)
-        level = f"{cell.level} without {', '.join(missing)}" if missing else cell.level
+        missing, level = self._in_force(cell.level)
         self._calls += 1
         reply = await self._reply(cell, call, missing)
         if reply.failure is not None:
@@ -120,6 +118,15 @@ class BoxedCells(Cells):
         if self._living:
             await asyncio.wait(list(self._living), timeout=2)
         await self._zygotes.close()
+
+    def _in_force(self, level: Isolation) -> tuple[tuple[Feature, ...], str]:
+        """What this level lacks here, and what it is called for that."""
+        found = self._levels.get(level)
+        if found is None:
+            missing = features.without(level, self._waived)
+            said = f"{level} without {', '.join(missing)}" if missing else level
+            found = self._levels[level] = missing, said
+        return found
 
     def stats(self) -> CellStats:
         """What metrics show."""
@@ -161,14 +168,14 @@ class BoxedCells(Cells):
                 return AgentReply(failure=made)
             housed = made
         worker = housed.worker
-        before = worker.cpu()
         bounds = Bounds(self._seconds(cell, call), cell.cpu_seconds, cell.output)
         ask = Ask(next(self._numbers), call.input, call.seed, call.key, call.attempt, bounds.time)
         told: Tell | Failure | None = None
         try:
             told = await worker.call(ask, bounds)
         finally:
-            cpu = worker.cpu() - before
+            # What it took to get ready for this call is counted with it.
+            cpu = worker.look()
             self._after(housed, told)
         milliseconds = (self._clock.now() - began) / 1000
         if isinstance(told, Failure):
@@ -221,7 +228,7 @@ class BoxedCells(Cells):
         return None
 
     def _keep(self, housed: _Housed) -> None:
-        housed.rested, housed.rounds = housed.worker.cpu(), 0
+        housed.rounds = 0
         if self._looking is None:
             self._looking = asyncio.get_running_loop().call_later(ROUND, self._look)
         self._idle.setdefault(housed.key, []).append(housed)
@@ -238,7 +245,7 @@ class BoxedCells(Cells):
         """Let go of idle workers that compute nevertheless, outside any call, or that nobody calls."""
         for housed in list(self._age.values()):
             housed.rounds += 1
-            restless = housed.cell.level != "process" and housed.worker.cpu() - housed.rested > RESTLESS
+            restless = housed.cell.level != "process" and housed.worker.rested() > RESTLESS
             if restless or housed.rounds > STALE:
                 self._evict(housed)
         again = asyncio.get_running_loop().call_later(ROUND, self._look) if self._age else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -54,7 +53,7 @@ def needed(level: Isolation) -> tuple[Feature, ...]:
             return BOXED
 
 
-def without(level: Isolation, waived: Iterable[Feature]) -> tuple[Feature, ...]:
+def without(level: Isolation, waived: frozenset[Feature]) -> tuple[Feature, ...]:
     """The features that a level lacks here and that are waived."""
     return tuple(each for each in needed(level) if found()[each] and each in waived)
 

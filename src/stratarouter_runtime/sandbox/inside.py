@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import select
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -56,6 +57,8 @@ _KINDS: Final[Mapping[int, str]] = {
     errno.ENOMEM: "limit.memory",
 }
 _MOST: Final = 2_000
+_BREATH: Final = 0.0002
+"""Seconds that getting ready for the next call waits, unless that is there already."""
 
 
 def serve(program: Program, read_from: int, write_to: int) -> None:
@@ -71,6 +74,8 @@ def serve(program: Program, read_from: int, write_to: int) -> None:
     while answer is not None and (document := following()) is not None:
         wire.write(write_to, msgspec.json.encode(_answered(answer, decode(document))))
         if ready is not None:
+            # Who waits for the answer may share this processor, and goes first.
+            select.select([read_from], [], [], _BREATH)
             ready()
 
 

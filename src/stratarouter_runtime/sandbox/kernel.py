@@ -12,6 +12,8 @@ import platform
 from typing import Final
 
 _C: Final = ctypes.CDLL(None, use_errno=True)
+# Told once: what is converted anew for each call is a tenth of the time that a box takes.
+_C.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 NEW_USER: Final = 0x10000000
 NEW_MOUNTS: Final = 0x00020000
@@ -66,7 +68,7 @@ def _checked(result: int) -> int:
 
 
 def _prctl(option: int, value: int = 0) -> None:
-    _checked(_C.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)))
+    _checked(_C.prctl(option, value, 0, 0, 0))
 
 
 def _syscall(number: int, *arguments: object) -> int:

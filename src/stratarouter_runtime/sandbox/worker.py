@@ -24,6 +24,8 @@ from stratarouter_runtime.state.events import Failure
 _AROUND: Final = 8_192
 """Bytes of an answer beside its output: a message, numbers, the names of fields."""
 _CPUCLOCK_SCHED: Final = 2
+_NOTHING: Final = 0.001
+"""Seconds that are no use waiting for."""
 
 
 class Bounds(Struct, frozen=True):
@@ -46,15 +48,18 @@ class Worker:
         self._answer: asyncio.Future[Tell] | None = None
         self._number = 0
         self._reason: Reason | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._decode = msgspec.json.Decoder(Tell).decode
         self.calls = 0
         self.rss = 0
+        self.used = 0.0
         self.over = False
         self._loop.add_reader(process.read_from, self._readable)
 
     async def start(self, setup: bytes, bounds: Bounds) -> Failure | None:
         """Hand it what it needs; None once it is ready, else why it will never be."""
         told = await self._exchange(0, setup, bounds)
+        self.look()
         if isinstance(told, Failure):
             return told
         return Failure(told.kind, told.message) if told.kind else None
@@ -85,23 +90,28 @@ class Worker:
         for descriptor in (self._process.read_from, self._process.write_to, self._process.handle):
             os.close(descriptor)
 
-    def cpu(self) -> float:
-        """Seconds of CPU it has used so far, as the kernel counts; 0 once it is gone."""
+    def look(self) -> float:
+        """Seconds of CPU that it has used since it was last looked at, as the kernel counts."""
+        before, self.used = self.used, self._cpu()
+        return self.used - before
+
+    def rested(self) -> float:
+        """The same, without looking."""
+        return self._cpu() - self.used
+
+    def _cpu(self) -> float:
+        """Seconds of CPU it has used so far; once it is gone, as many as when it was last looked at."""
         try:
             # A clock of another process: the form of its number is that of clock_getcpuclockid(3).
             return time.clock_gettime((~self._process.pid << 3) | _CPUCLOCK_SCHED)
         except OSError:
-            return 0.0
+            return self.used
 
     async def _exchange(self, number: int, document: bytes, bounds: Bounds) -> Tell | Failure:
         answer: asyncio.Future[Tell] = self._loop.create_future()
         self._answer = answer
         self._number, self._most = number, bounds.output + _AROUND
-        timers = [
-            self._loop.call_later(bounds.time, self.kill, "time"),
-            self._loop.call_later(bounds.cpu, self._watch, self.cpu() + bounds.cpu),
-        ]
-        self._timers = timers
+        self._watch(self._loop.time() + bounds.time, self.used + bounds.cpu, min(bounds.time, bounds.cpu))
         try:
             self._write(wire.frame(document))
             return await answer
@@ -113,16 +123,21 @@ class Worker:
             raise
         finally:
             self._answer = None
-            for timer in self._timers:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
-    def _watch(self, until: float) -> None:
-        """End it where it has used its CPU time; else look again when it can have."""
-        left = until - self.cpu()
-        if left <= 0.001:
+    def _watch(self, time_up: float, cpu_up: float, soonest: float) -> None:
+        """Look in `soonest` seconds, when it can have used up the one or the other; end it where it has."""
+        self._timer = self._loop.call_later(soonest, self._looked, time_up, cpu_up)
+
+    def _looked(self, time_up: float, cpu_up: float) -> None:
+        time_left, cpu_left = time_up - self._loop.time(), cpu_up - self._cpu()
+        if time_left <= _NOTHING:
+            self.kill("time")
+        elif cpu_left <= _NOTHING:
             self.kill("cpu")
         else:
-            self._timers.append(self._loop.call_later(left, self._watch, until))
+            self._watch(time_up, cpu_up, min(time_left, cpu_left))
 
     def _write(self, data: bytes) -> None:
         self._out += data

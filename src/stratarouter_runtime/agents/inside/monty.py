@@ -24,11 +24,13 @@ from pydantic_monty import (
 from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
 
-_CALLS: Final = """
+_WRAPS: Final = """
 import random as __strata_random
-__strata_random.seed(__strata_seed)
-run(**__strata_input)
+def __strata_call(given, seed):
+    __strata_random.seed(seed)
+    return run(**given)
 """
+_CALLS: Final = "__strata_call(__strata_input, __strata_seed)"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -79,6 +81,7 @@ class _Text:
         )
         try:
             session.feed_run(self._code, print_callback=CollectString())
+            session.feed_run(_WRAPS, print_callback=CollectString())
         except MontyError as error:
             self._fault = _failure(error)
         self._session = session

@@ -48,6 +48,14 @@ class Shares:
         self.free = self.total
 
 
+def take(shares: Shares, room: Room) -> bool:
+    """Give the room at once where nobody waits and there is enough; whether it was."""
+    if shares.turn or room.cpu > shares.free.cpu or room.memory > shares.free.memory:
+        return False
+    shares.free = Room(shares.free.cpu - room.cpu, shares.free.memory - room.memory)
+    return True
+
+
 def offer(shares: Shares, demand: Demand) -> Refusal | None:
     """Queue a demand; or why it can never, or not now, be met."""
     if demand.room.cpu > shares.total.cpu:
