@@ -17,9 +17,10 @@ from functools import partial
 from typing import Any, Final
 
 import orjson
-from wasmtime import Config, Engine, Func, Instance, Memory, Module, Store, Trap, TrapCode, WasmtimeError
+from wasmtime import Config, Engine, Instance, Memory, Module, Store, Trap, TrapCode, WasmtimeError
 
 from stratarouter_runtime.agents.inside import Answer, Ask
+from stratarouter_runtime.agents.inside.wasm_calls import Typed, check
 from stratarouter_runtime.builder.agents import AgentError
 
 _TICK: Final = 0.01
@@ -55,6 +56,10 @@ class _Ticker:
         if not self._awake.is_set():
             self._awake.set()
 
+    def rest(self) -> None:
+        """The call has been answered: tick for a little while, and no longer."""
+        self._left = _LINGER
+
     def _tick(self) -> None:
         while self._awake.wait():
             time.sleep(_TICK)
@@ -77,15 +82,15 @@ class _Prepared:
         )
         try:
             exports = Instance(self.store, module, []).exports(self.store)
-            self.alloc, self.run = _function(exports, "alloc"), _function(exports, "run")
-            self.at = self.alloc(self.store, USUAL)
+            self.alloc, self.run = Typed(self.store, exports["alloc"]), Typed(self.store, exports["run"])
+            self.at = self.alloc(USUAL) & _LOW
         except (Trap, WasmtimeError) as error:
             raise _failure(error) from None
         memory = exports.get("memory")
         if not isinstance(memory, Memory):
             raise AgentError("agent.unavailable", "its module exports no memory")
         self.memory = memory
-        self.seed = None if exports.get("seed") is None else _function(exports, "seed")
+        self.seed = None if exports.get("seed") is None else Typed(self.store, exports["seed"])
 
 
 class _Wasm:
@@ -112,6 +117,8 @@ class _Wasm:
             packed, said = _exchange(prepared, ask)
         except (Trap, WasmtimeError) as error:
             raise _failure(error) from None
+        finally:
+            self._ticker.rest()
         if packed & _FAILURE:
             raise AgentError(str(said.get("kind")), str(said.get("message", "")), said.get("data"))
         return said
@@ -127,6 +134,7 @@ def start(setup: Any) -> Answer:
     if module.imports:
         wanted = ", ".join(f"{each.module}.{each.name}" for each in module.imports)
         raise AgentError("agent.unavailable", f"its module imports {wanted}; nothing can be imported")
+    check(module)
     return _Wasm(engine, module, setup)
 
 
@@ -152,12 +160,12 @@ def _config(memory: int) -> Config:
 def _exchange(prepared: _Prepared, ask: Ask) -> tuple[int, Any]:
     store, memory = prepared.store, prepared.memory
     if prepared.seed is not None:
-        prepared.seed(store, int(ask.seed[:16] or "0", 16) & (_FAILURE - 1))
+        prepared.seed(int(ask.seed[:16] or "0", 16) & (_FAILURE - 1))
     given = orjson.dumps(ask.input)
-    at = prepared.at if len(given) <= USUAL else prepared.alloc(store, len(given))
+    at = prepared.at if len(given) <= USUAL else prepared.alloc(len(given)) & _LOW
     try:
-        memory.write(store, bytearray(given), at & _LOW)
-        packed = prepared.run(store, at, len(given)) & (_FAILURE | (_FAILURE - 1))
+        memory.write(store, bytearray(given), at)
+        packed = prepared.run(at, len(given))
         start_at, size = packed >> 32 & 0x7FFFFFFF, packed & _LOW
         said = bytes(memory.read(store, start_at, start_at + size))
     except IndexError:
@@ -168,13 +176,6 @@ def _exchange(prepared: _Prepared, ask: Ask) -> tuple[int, Any]:
         return packed, orjson.loads(said)
     except orjson.JSONDecodeError as error:
         raise AgentError("agent.invalid_output", f"what it wrote is no JSON: {error}") from None
-
-
-def _function(exports: Any, name: str) -> Func:
-    found = exports.get(name)
-    if not isinstance(found, Func):
-        raise AgentError("agent.unavailable", f"its module exports no function '{name}'")
-    return found
 
 
 def _failure(error: Exception) -> AgentError:
