@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from stratarouter_runtime.errors import InvalidFlow, NotFound
+from stratarouter_runtime.errors import InvalidFlow, NotFound, PolicyRefused
 from stratarouter_runtime.ids import LOCAL, AgentName
+from stratarouter_runtime.policies import EVERYTHING, Policy, faults
 from stratarouter_runtime.ports import Deployed
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.roster import Roster
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import Digest, FlowId, Tenant
-    from stratarouter_runtime.ports import Catalog, Clock, Scorer, Switch
+    from stratarouter_runtime.ports import Catalog, Clock, Policies, Scorer, Switch
     from stratarouter_runtime.tcfp.diagnostics import Diagnostic
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
@@ -50,9 +51,12 @@ class Deployments:
         clock: Clock,
         switch: Switch | None = None,
         roster: Roster | None = None,
+        policies: Policies | None = None,
     ) -> None:
         self.project = registry
         self._roster = roster
+        self._policies = policies
+        self._held: dict[Tenant, Policy] = {}
         self._switch = switch
         self._catalog = catalog
         self._plans = plans
@@ -66,7 +70,7 @@ class Deployments:
     def compile(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Plan:
         """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
 
-        Raises `InvalidFlow` with every diagnostic, `LinkError`.
+        Raises `InvalidFlow` with every diagnostic, `LinkError`, `PolicyRefused`.
         """
         loaded = load(source, kind=kind)
         if loaded.flow is None:
@@ -77,7 +81,7 @@ class Deployments:
     def examine(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Examined:
         """Everything that can be said of a flow as text, and its plan where it has one.
 
-        Raises `LinkError`.
+        Raises `LinkError`, `PolicyRefused`.
         """
         loaded = load(source, kind=kind)
         if loaded.flow is None:
@@ -89,7 +93,19 @@ class Deployments:
         return Examined(self._compile(checked, linkable, tenant) if checked.ok else None, ordered)
 
     def _compile(self, checked: Checked, linkable: Mapping[str, LinkableAgent], tenant: Tenant) -> Plan:
-        return compile_flow(checked, linkable, self._router(tenant) if checked.routes else "")
+        plan = compile_flow(checked, linkable, self._router(tenant) if checked.routes else "")
+        self._check_policy(plan, linkable, tenant)
+        return plan
+
+    def _check_policy(self, plan: Plan, linkable: Mapping[str, LinkableAgent], tenant: Tenant) -> None:
+        """Refuse a flow whose agents are none that its tenant may use. Raises `PolicyRefused`."""
+        policy = self._held.get(tenant, EVERYTHING)
+        manners = [linkable[agent.name].manner for agent in plan.agents]
+        found = [fault for manner in manners if manner is not None for fault in faults(policy, manner)]
+        if found:
+            told = "; ".join(found)
+            hint = "use other agents, or ask the operator: strata policy"
+            raise PolicyRefused(f"the policy of tenant '{tenant}' does not allow {told}", hint=hint)
 
     def _router(self, tenant: Tenant) -> str:
         return self._scorer.identity + self._pins.get(tenant, "")
@@ -141,6 +157,8 @@ class Deployments:
         """
         if self._roster is not None:
             self._registered[tenant] = await self._roster.linkable(tenant)
+        if self._policies is not None:
+            self._held[tenant] = await self._policies.policy(tenant)
         if self._switch is not None:
             self._pins[tenant] = await self._switch.pin(tenant)
         for deployed in await self._catalog.flows(tenant):

@@ -11,7 +11,9 @@
     ├── LimitExceeded        a hard limit refused the request
     │   ├── QuotaExceeded        the tenant has used up what its tier allows for now
     │   ├── ExceedsTier          it asks for more than the tenant's tier ever allows
-    │   └── WorkflowQuota        the tenant has as many workflows as its tier allows
+    │   ├── WorkflowQuota        the tenant has as many workflows as its tier allows
+    │   └── AgentQuota           the tenant has as many agents as its tier allows
+    ├── PolicyRefused        an agent is none that the tenant may use
     ├── LinkError            the agents at hand do not fit what the flow requires
     ├── EncoderFailed        the encoder gave no vectors: nothing can be compared now
     ├── JournalMismatch      a journal does not belong to this plan, or was changed
@@ -150,6 +152,20 @@ class WorkflowQuota(LimitExceeded):
 
     code = "workflow-quota"
     retryable = False
+
+
+class AgentQuota(LimitExceeded):
+    """A tenant has as many agents registered as its tier allows; waiting does not help."""
+
+    code = "agent-quota"
+    retryable = False
+
+
+class PolicyRefused(StrataError):
+    """An agent is none that the policy of the tenant allows."""
+
+    code = "policy-refused"
+    fault = Fault.CALLER
 
 
 class LinkError(StrataError):

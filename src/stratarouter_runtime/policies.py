@@ -33,19 +33,32 @@ class Policy(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 EVERYTHING: Final = Policy()
+FLOW: Final = "flow"
 
 
 class Manner(Struct, frozen=True):
-    """What an agent is, as far as policies ask: `isolation` is empty where none of its code runs here."""
+    """What an agent is, as far as policies ask: `isolation` is empty where none of its code runs here.
 
+    `uses` are the agents that it calls by itself.
+    """
+
+    name: str
     kind: str
     isolation: str = ""
     hosts: tuple[str, ...] = ()
     model: str = ""
+    uses: tuple[Manner, ...] = ()
 
 
 def faults(policy: Policy, manner: Manner) -> Iterator[str]:
     """Why an agent may not be used: the constraint, the value and the limit of each."""
+    for reason in _faults(policy, manner) if manner.kind != FLOW else ():
+        yield f"{manner.name}: {reason}"
+    for used in manner.uses:
+        yield from faults(policy, used)
+
+
+def _faults(policy: Policy, manner: Manner) -> Iterator[str]:
     least = policy.isolation
     if least is not None and manner.isolation and _RANKS[manner.isolation] < _RANKS[least]:
         yield f"isolation is {manner.isolation}, at least {least} is demanded"

@@ -16,7 +16,7 @@ class Tier(Struct, frozen=True):
     """What a tenant may use; None is without limit.
 
     Executions under way, and started on one day of UTC; workflows deployed; steps and seconds of one
-    execution; requests in any minute.
+    execution; requests in any minute; agents registered.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Tier(Struct, frozen=True):
     steps: Count | None = None
     seconds: Count | None = None
     requests: Count | None = None
+    agents: Count | None = None
 
 
 class Admission(Struct, frozen=True):

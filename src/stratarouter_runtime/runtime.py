@@ -32,6 +32,7 @@ from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.feedback import Feedback
 from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.observability.ends import Ends
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.limits.gate import Gate
-    from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Scorer, Store
+    from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Policies, Scorer, Store
     from stratarouter_runtime.reuse import Reuse, Verdict
     from stratarouter_runtime.routers import Routers
     from stratarouter_runtime.tcfp.allowed import Allowed
@@ -122,6 +123,7 @@ class Runtime(Flows):
         roster: Roster | None = None,
         partials: PartialTexts | None = None,
         gate: Gate | None = None,
+        policies: Policies | None = None,
         snapshotting: Snapshotting = Snapshotting(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
@@ -134,21 +136,22 @@ class Runtime(Flows):
         self._plans = Plans(store)
         self._clock = clock
         self._entropy = entropy
-        self.flows = Deployments(store, self._plans, registry, scorer, clock, routers, roster)
+        self.flows = Deployments(store, self._plans, registry, scorer, clock, routers, roster, policies)
         self.feed = Feed()
         self.news = News()
+        ends = Ends()
         self.driver = Driver(
-            Shell(registry, self, scorer, clock, reuse, routers),
+            Shell(registry, self, scorer, clock, reuse, routers, policies),
             store,
             store.leases,
-            Fanout(observer, self.feed, self.news, *([gate] if gate else [])),
+            Fanout(observer, self.feed, self.news, ends, *([gate] if gate else [])),
             Snapshotter(store.snapshots, clock, snapshotting),
             gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
         allowed = gate.time if gate else None
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
-        self._answering = Answering[StartExecution](self, self.history, reuse)
+        self._answering = Answering[StartExecution](self, self.history, reuse, ends)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
         self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
 

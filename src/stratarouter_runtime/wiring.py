@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.bridge.core import GuardedCore
     from stratarouter_runtime.bridge.encoder import Encoder
     from stratarouter_runtime.ids import AgentName
-    from stratarouter_runtime.ports import Embedder, Observer, Scorer, Store
+    from stratarouter_runtime.ports import Embedder, Observer, Policies, Scorer, Store
     from stratarouter_runtime.sandbox.cells import BoxedCells
     from stratarouter_runtime.settings import Settings
 
@@ -136,11 +136,11 @@ def _guests(settings: Settings, partials: PartialTexts) -> Workshop:
 
 
 def _open_roster(
-    settings: Settings, store: Store, registry: Registry, closing: AsyncExitStack
+    settings: Settings, store: Store, registry: Registry, policies: Policies, closing: AsyncExitStack
 ) -> tuple[Roster, PartialTexts]:
     """What takes agents while the runtime runs, and where all agents tell what they say so far."""
     partials = next((held for held in registry.holding if isinstance(held, PartialTexts)), PartialTexts())
-    roster = Roster(store.shelf, _guests(settings, partials), registry)
+    roster = Roster(store.shelf, _guests(settings, partials), registry, policies)
     closing.push_async_callback(roster.close)
     return roster, partials
 
@@ -201,8 +201,8 @@ async def application(
         routers = Routers(
             opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant), core
         )
-        roster, partials = _open_roster(settings, opened, registry, closing)
         tenants = tenancy(settings, opened, SystemClock(), SystemEntropy())
+        roster, partials = _open_roster(settings, opened, registry, tenants.policies, closing)
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -216,6 +216,7 @@ async def application(
             roster=roster,
             partials=partials,
             gate=tenants.gate,
+            policies=tenants.policies,
         )
         observatory = _observe(runtime, opened, observers, registry, reuse, tenants)
         if settings.trace_endpoint is not None:

@@ -135,7 +135,16 @@ class _Reader:
         version = fields.text("version") or ""
         cap = fields.integer("max_output", POSITIVE)
         blueprint = kind.read(
-            Declaration(name, signature, version, fields, self._secrets, self._hosts, self._folder)
+            Declaration(
+                name,
+                signature,
+                version,
+                fields,
+                self._secrets,
+                self._hosts,
+                self._folder,
+                guest=self._folder is None,
+            )
         )
         return blueprint if blueprint is None or cap is None else Capped(blueprint, cap)
 

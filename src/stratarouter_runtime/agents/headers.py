@@ -9,24 +9,31 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from stratarouter_runtime.agents.secrets import Secrets
+from stratarouter_runtime.agents.secrets import REFERENCE, Secrets
 from stratarouter_runtime.tcfp.loading.fields import text_of
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.agents.kinds import Declaration
     from stratarouter_runtime.tcfp.loading.fields import Fields
     from stratarouter_runtime.tcfp.text import Entry
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HARMLESS: Final = frozenset({"accept", "accept-language", "content-language", "user-agent"})
+_REFERRING: Final = re.compile(rf"([A-Za-z]{{1,16}} )?(?:{REFERENCE.pattern})")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-def read_headers(fields: Fields, secrets: Secrets | None) -> dict[str, str]:
-    """The entries of `headers:`, each with its references unresolved; mistakes are reported."""
+def read_headers(declaration: Declaration) -> dict[str, str]:
+    """The entries of `headers:`, each with its references unresolved; mistakes are reported.
+
+    What a caller registers is shown to whoever may read it, so that nothing secret may stand there.
+    """
+    fields, secrets = declaration.fields, declaration.secrets
     node = fields.mapping("headers")
     found = {}
     for entry in () if node is None else node.entries:
         value = text_of(entry.value, fields.diagnostics)
-        if value is not None and _fits(entry, value, fields):
+        if value is not None and _fits(entry, value, fields) and _shows(entry, value, declaration):
             found[entry.key] = check_secrets(entry, value, fields, secrets)
     return found
 
@@ -42,6 +49,16 @@ def check_secrets(entry: Entry, value: str, fields: Fields, secrets: Secrets | N
 async def filled(headers: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
     """The headers as sent. Raises `SecretMissing`."""
     return {name: await secrets.fill(value) for name, value in headers.items()}
+
+
+def _shows(entry: Entry, value: str, declaration: Declaration) -> bool:
+    """Whether the value may be shown: an operator's is not, and a guest's is a reference, or known to be harmless."""
+    if not declaration.guest or entry.key.lower() in _HARMLESS or _REFERRING.fullmatch(value):
+        return True
+    hint = "write a reference: secret://env/NAME, or Bearer secret://env/NAME"
+    told = f"the value of the header '{entry.key}' does not stand in a document that others may read"
+    declaration.fields.diagnostics.add("E134", entry.value.at, told, hint)
+    return False
 
 
 def _fits(entry: Entry, value: str, fields: Fields) -> bool:

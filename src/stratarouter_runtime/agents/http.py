@@ -80,7 +80,7 @@ def read(declaration: Declaration) -> Service | None:
     """Reads `url`, `headers` and `batch`."""
     fields = declaration.fields
     url = read_url(declaration)
-    headers = read_headers(fields, declaration.secrets)
+    headers = read_headers(declaration)
     if url is None:
         return None
     batch = read_batch(fields.node("batch"), declaration.signature, fields.diagnostics)

@@ -110,7 +110,7 @@ class Declaration:
 
     Mistakes go to `fields.diagnostics`. `secrets`, where given, tell whether a reference can be resolved,
     `hosts` is what may be connected to although it is not public. `folder` is where files that it
-    names are found; None where it may name none.
+    names are found; None where it may name none. A `guest` is what a caller sent, not an operator.
     """
 
     name: AgentName
@@ -120,6 +120,7 @@ class Declaration:
     secrets: Secrets | None
     hosts: tuple[str, ...] = ()
     folder: Path | None = None
+    guest: bool = False
 
 
 class Kind(Protocol):

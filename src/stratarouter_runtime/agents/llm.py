@@ -57,7 +57,7 @@ def read(declaration: Declaration) -> ModelSpec | None:
     rest: dict[str, Any] = {
         "system": _template(declaration, "system"),
         "key": _key(declaration),
-        "headers": read_headers(fields, declaration.secrets),
+        "headers": read_headers(declaration),
         "temperature": fields.number("temperature", _TEMPERATURE),
         "max_tokens": fields.integer("max_tokens", POSITIVE),
         "rounds": fields.integer("rounds", POSITIVE) or ROUNDS,

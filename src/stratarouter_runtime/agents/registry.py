@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.breaker import Breaker
 from stratarouter_runtime.errors import LinkError
-from stratarouter_runtime.ports import Agent
+from stratarouter_runtime.ports import Agent, manner_of
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 
 INLINE: Final = "inline"
@@ -70,7 +70,7 @@ class Registry(Mapping[str, Agent]):
     def linkable(self) -> dict[str, LinkableAgent]:
         """What the compiler needs to know of each agent."""
         return {
-            name: LinkableAgent(agent.name, agent.signature, agent.digest)
+            name: LinkableAgent(agent.name, agent.signature, agent.digest, manner_of(agent))
             for name, agent in self._agents.items()
         }
 

@@ -19,8 +19,18 @@ from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_one
 from stratarouter_runtime.agents.kinds import WALLED, Using
 from stratarouter_runtime.agents.registry import Closing
-from stratarouter_runtime.errors import Conflict, InvalidInput, LinkError, NotFound
+from stratarouter_runtime.errors import (
+    AgentQuota,
+    Conflict,
+    InvalidInput,
+    LimitExceeded,
+    LinkError,
+    NotFound,
+    PolicyRefused,
+)
 from stratarouter_runtime.ids import AgentName, Digest, Tenant
+from stratarouter_runtime.policies import EVERYTHING, Manner, faults
+from stratarouter_runtime.ports import manner_of
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.text import Kind
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.kinds import Blueprint
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.agents.workshop import Workshop
-    from stratarouter_runtime.ports import Agent, Kept, Shelf
+    from stratarouter_runtime.ports import Agent, Kept, Policies, Shelf
 
 KIND: Final = "agent"
 """Documents in force, by name."""
@@ -38,6 +48,9 @@ VERSIONS: Final = "agent-version"
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MOST_KEPT: Final = 1_000
+_VERSIONS_EACH: Final = 100
+"""Versions that are kept for each agent a tenant may have, taken together."""
+_ASK: Final = "use another agent, or ask the operator: strata policy"
 _PAGE: Final = 200
 
 _Key: TypeAlias = tuple[Tenant, AgentName, Digest]
@@ -64,13 +77,17 @@ class Registered(Struct, frozen=True):
     source: str
     created: int
     updated: int
+    manner: Manner
 
 
 class Roster:
     """Belongs to one event loop. `workshop` is for guests: it permits what an operator lets callers use."""
 
-    def __init__(self, shelf: Shelf, workshop: Workshop, registry: Registry) -> None:
+    def __init__(
+        self, shelf: Shelf, workshop: Workshop, registry: Registry, policies: Policies | None = None
+    ) -> None:
         self._shelf = shelf
+        self._policies = policies
         self._workshop = workshop
         self._registry = registry
         self._built: dict[_Key, Agent] = {}
@@ -84,11 +101,13 @@ class Roster:
         *,
         by: str = "",
         expected: int | None = None,
+        quota: int | None = None,
     ) -> Registered:
         """Make this document the version of the agent that flows are linked to from now on.
 
-        `expected` is the version it replaces, 0 for none. Raises `InvalidAgent` with every mistake,
-        `LinkError`, `Conflict`, `InvalidInput` for a name that cannot be one.
+        `expected` is the version it replaces, 0 for none; `quota` how many agents the tenant may have.
+        Raises `InvalidAgent` with every mistake, `LinkError`, `Conflict`, `PolicyRefused`, `AgentQuota`,
+        `InvalidInput` for a name that cannot be one.
         """
         self._check_name(name)
         # In a thread: a large document holds up nobody else.
@@ -97,14 +116,18 @@ class Roster:
             await self._workshop.cells.prepare()
         uses = await self._current(tenant, blueprint)
         agent = self._assembled(blueprint, uses)
+        await self._check_policy(tenant, agent)
         document = Document(
             source, notation, kind, agent.digest, {one: used.digest for one, used in uses.items()}
         )
         body = msgspec.json.encode(document)
         now = self._workshop.clock.now()
-        # The version first: what is in force can always be found by its digest.
-        await self._shelf.put(tenant, VERSIONS, f"{name}@{agent.digest}", body, at=now, by=by)
-        await self._shelf.put(tenant, KIND, name, body, at=now, by=by, expected=expected)
+        try:  # the version first: what is in force can always be found by its digest
+            most = None if quota is None else quota * _VERSIONS_EACH
+            await self._shelf.put(tenant, VERSIONS, f"{name}@{agent.digest}", body, at=now, by=by, quota=most)
+            await self._shelf.put(tenant, KIND, name, body, at=now, by=by, expected=expected, quota=quota)
+        except LimitExceeded as full:
+            raise AgentQuota(full.message, hint="remove agents that nothing uses") from None
         self._remember((tenant, name, agent.digest), agent)
         return await self.find(tenant, name)
 
@@ -138,7 +161,7 @@ class Roster:
     async def linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
         """What flows of a tenant can be linked to."""
         return {
-            agent.name: LinkableAgent(agent.name, agent.signature, agent.digest)
+            agent.name: LinkableAgent(agent.name, agent.signature, agent.digest, agent.manner)
             for agent in await self.all(tenant)
         }
 
@@ -159,6 +182,14 @@ class Roster:
         for agent in built.values():
             if isinstance(agent, Closing):
                 await agent.close()
+
+    async def _check_policy(self, tenant: Tenant, agent: Agent) -> None:
+        """Refuse an agent that no flow of the tenant could be linked to. Raises `PolicyRefused`."""
+        policy = EVERYTHING if self._policies is None else await self._policies.policy(tenant)
+        found = list(faults(policy, manner_of(agent)))
+        if found:
+            told = "; ".join(found)
+            raise PolicyRefused(f"the policy of tenant '{tenant}' does not allow {told}", hint=_ASK)
 
     def _check_name(self, name: AgentName) -> None:
         if not _NAME.fullmatch(name):
@@ -184,6 +215,7 @@ class Roster:
             source=document.source,
             created=kept.created,
             updated=kept.updated,
+            manner=manner_of(agent),
         )
 
     async def _rebuilt(self, tenant: Tenant, name: AgentName, document: Document) -> Agent | None:

@@ -54,7 +54,7 @@ def read(declaration: Declaration) -> ToolSpec | None:
     command = fields.texts("command")
     if command is None:
         url = read_url(declaration)
-        headers = read_headers(fields, declaration.secrets)
+        headers = read_headers(declaration)
         if url is None:
             return None
         server = Server(url=url, headers=headers, hosts=declaration.hosts)

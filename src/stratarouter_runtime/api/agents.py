@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.text import Kind
 
 
-_REFUSES = ("invalid-agent", "invalid-input", "link-error", "precondition-failed", "conflict")
+_REFUSES = (
+    *("invalid-agent", "invalid-input", "link-error", "precondition-failed", "conflict"),
+    *("agent-quota", "policy-refused"),
+)
 
 
 @operation({200: AgentAnswer, 201: AgentAnswer}, takes=NamedAgent, refuses=_REFUSES)
@@ -72,8 +75,9 @@ async def _register(
     before = await _current(roster, request.tenant, name)
     check_conditions(request, None if before is None else before.digest, "it is registered")
     expected = before.version if before else 0
+    quota = None if service.gate is None else (await service.gate.tier(request.tenant)).agents
     after = await roster.register(
-        request.tenant, name, source, notation, by=request.caller.by, expected=expected
+        request.tenant, name, source, notation, by=request.caller.by, expected=expected, quota=quota
     )
     location = ((b"location", f"/api/v1/agents/{name}".encode()),) if before is None else ()
     return Reply(_answer(after), 201 if before is None else 200, (tagged(after.digest), *location))

@@ -56,6 +56,8 @@ KINDS: Final = {
     "store-unavailable": Kind(503, "The store cannot be reached", retry=True),
     "store-version": Kind(503, "The store was written by a newer runtime"),
     "workflow-quota": Kind(409, "The tenant has as many workflows as its tier allows"),
+    "agent-quota": Kind(409, "The tenant has as many agents as its tier allows"),
+    "policy-refused": Kind(403, "The policy of the tenant does not allow this agent"),
     # Codes of this edge.
     "body-too-large": Kind(413, "The body is too large"),
     "draining": Kind(503, "The server is shutting down", retry=True),

@@ -51,7 +51,7 @@ def id_fault(name: str) -> str:
     {200: WorkflowAnswer, 201: WorkflowAnswer},
     texts=tuple(KINDS),
     headers=("If-Match", "If-None-Match"),
-    refuses=("invalid-flow", "link-error", "precondition-failed", "workflow-quota"),
+    refuses=("invalid-flow", "link-error", "precondition-failed", "workflow-quota", "policy-refused"),
 )
 async def deploy(service: Service, request: Request) -> Reply:
     """`PUT /api/v1/workflows/{id}`: 201 for a new workflow, 200 for a new version of one.

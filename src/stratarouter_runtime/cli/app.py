@@ -65,6 +65,7 @@ COMMANDS: Final = (
     ),
     Command("keys", f"{_CLI}.keys:keys", "Make, list, rotate and revoke the keys of tenants."),
     Command("tier", f"{_CLI}.tenants:tier", "Show or set what a tenant may use."),
+    Command("policy", f"{_CLI}.policy:policy", "Show or set what the agents of a tenant may be."),
     Command("usage", f"{_CLI}.tenants:usage", "Show what a tenant has used, and what is left."),
     Command("audit", f"{_CLI}.audit:audit", "List who changed what, or prove that no line was changed."),
     Command("db", f"{_CLI}.db:db", "Look after the store: its size, soundness, age and copies."),

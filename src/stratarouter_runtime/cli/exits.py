@@ -39,6 +39,8 @@ BY_CODE: Final = {
     "exceeds-tier": Exit.LIMIT,
     "quota-exceeded": Exit.LIMIT,
     "workflow-quota": Exit.LIMIT,
+    "agent-quota": Exit.LIMIT,
+    "policy-refused": Exit.LIMIT,
     "link-error": Exit.BAD_INPUT,
     "not-found": Exit.BAD_INPUT,
     "store-error": Exit.UNAVAILABLE,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.policies import EVERYTHING, Policy, faults
+from stratarouter_runtime.policies import EVERYTHING, FLOW, Policy, faults
 from stratarouter_runtime.ports import manner_of
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.relations import labels_of
@@ -49,8 +49,9 @@ def _reasons(agent: Agent, command: CallAgent, policy: Policy) -> Iterator[str]:
     if labels is not None:
         for label in sorted(command.carries - labels):
             yield f"its input carries @{label}, limits.labels allows {_listed(labels, '@')}"
-    if policy is not EVERYTHING and agent.kind != "flow":
-        yield from _unlike(agent, policy)
+    if policy != EVERYTHING:
+        for fault in faults(policy, manner_of(agent)):
+            yield f"the policy of the tenant does not allow {fault}"
 
 
 def _beyond(agent: Agent, allowed: Allowed) -> Iterator[str]:
@@ -66,21 +67,13 @@ def _beyond(agent: Agent, allowed: Allowed) -> Iterator[str]:
         yield from _beyond(used, allowed)
 
 
-def _unlike(agent: Agent, policy: Policy) -> Iterator[str]:
-    """What the policy of the tenant does not let it, or a tool of it, be."""
-    for fault in faults(policy, manner_of(agent)):
-        yield f"the policy of the tenant does not allow {agent.name}: {fault}"
-    for tool in agent.uses:
-        yield from _unlike(tool, policy)
-
-
 def overcharged(agent: Agent, usage: Usage) -> str:
     """What an agent took beyond the bound that it declares; empty where that was kept, or there is none.
 
     A flow's cost is reckoned from its agents' and no promise of its own.
     """
     cost, times = agent.signature.cost, 2 if agent.grouped else 1
-    if agent.kind == "flow":
+    if agent.kind == FLOW:
         return ""
     if 0 < cost.usd * times * _SLACK < usage.usd:
         return f"{agent.name} took {usage.usd:g} usd, its cost.usd declares at most {cost.usd:g}"

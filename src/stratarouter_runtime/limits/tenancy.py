@@ -14,6 +14,7 @@ from stratarouter_runtime.errors import InvalidSetting
 from stratarouter_runtime.limits.gate import Gate
 from stratarouter_runtime.limits.keyring import Keyring
 from stratarouter_runtime.limits.pepper import pepper
+from stratarouter_runtime.limits.policies import Policies
 from stratarouter_runtime.limits.tiers import Tiers
 from stratarouter_runtime.limits.tokens import Doors, Tokens
 
@@ -28,6 +29,7 @@ class Tenancy(Struct, frozen=True):
     keys: Keyring
     tiers: Tiers
     gate: Gate
+    policies: Policies
     tokens: Tokens | None = None
 
     async def door(self) -> Door | None:
@@ -41,7 +43,8 @@ def tenancy(settings: Settings, store: Store, clock: Clock, entropy: Entropy) ->
     """Keys, tiers and the gate of a store. Raises `InvalidSetting` for a tier that is none."""
     tiers = Tiers(store.shelf, clock, settings.tiers, settings.tier)
     keys = Keyring(store.shelf, partial(pepper, settings.pepper, entropy), clock, entropy)
-    return Tenancy(keys, tiers, Gate(store, tiers, clock), _tokens(settings, clock))
+    policies = Policies(store.shelf, clock)
+    return Tenancy(keys, tiers, Gate(store, tiers, clock), policies, _tokens(settings, clock))
 
 
 def _tokens(settings: Settings, clock: Clock) -> Tokens | None:

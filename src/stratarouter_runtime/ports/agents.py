@@ -51,6 +51,8 @@ class AgentCall(Struct, frozen=True):
     step: str = ""
     allowed: Allowed = ANYTHING
     budget: Budget | None = None
+    carries: frozenset[str] = frozenset()
+    """The labels of what it is given."""
 
 
 class AgentReply(Struct, frozen=True):
@@ -132,8 +134,14 @@ class Groups(Protocol):
 
 def manner_of(agent: Agent) -> Manner:
     """What an agent is, as policies ask."""
-    isolation = "" if agent.remote else agent.isolation
-    return Manner(agent.kind, isolation, agent.signature.needs.hosts, agent.operation.model)
+    return Manner(
+        agent.name,
+        agent.kind,
+        "" if agent.remote else agent.isolation,
+        agent.signature.needs.hosts,
+        agent.operation.model,
+        tuple(manner_of(used) for used in agent.uses),
+    )
 
 
 class Policies(Protocol):

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.tcfp import relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.ir import EFFECTS, Signature
@@ -22,11 +23,15 @@ from stratarouter_runtime.tcfp.values import checker
 
 
 class LinkableAgent(Struct, frozen=True):
-    """An agent at hand. `digest` covers signature and implementation version; types hold no `Ref`."""
+    """An agent at hand. `digest` covers signature and implementation version; types hold no `Ref`.
+
+    `manner` is what policies ask; None of a flow, whose agents are held to them by themselves.
+    """
 
     name: AgentName
     signature: Signature
     digest: Digest
+    manner: Manner | None = None
 
 
 Registry: TypeAlias = Mapping[str, LinkableAgent]

@@ -6,6 +6,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
@@ -50,7 +51,9 @@ def test_two_agents_of_one_name_are_refused() -> None:
 
 def test_the_compiler_sees_signatures_and_digests() -> None:
     linkable = Registry([Fake("a")]).linkable()
-    assert linkable == {"a": LinkableAgent(AgentName("a"), SIGNATURE, Digest("a" * 64))}
+    assert linkable == {
+        "a": LinkableAgent(AgentName("a"), SIGNATURE, Digest("a" * 64), Manner("a", "python", "inline"))
+    }
 
 
 async def test_closing_closes_those_that_hold_something() -> None:
