@@ -101,3 +101,19 @@ async def test_an_id_that_another_process_has_freed_may_be_used_again() -> None:
     await there.append(name(1), [record(1)])
     assert [each.body for each in await here.read(name(1))] == [b"anew", record(1).body]
     await asyncio.gather(here.close(), there.close())
+
+
+async def test_who_takes_an_execution_over_writes_where_it_lies_now() -> None:
+    """What this process knew of it was of an earlier one of the same key, as long as the new one is now."""
+    url = await server().database()
+    here, there = await postgres.open_store(url), await postgres.open_store(url)
+    await here.create(row(1), [record(0)])
+    await there.append(name(1), [record(1)], row(1, status="completed"))
+    await there.keeping.remove([name(1)])
+    while await there.keeping.sweep(10):
+        pass
+    await there.create(row(1), [record(0, b"anew")])
+    assert await here.leases.take(await here.leases.enter(), name(1))
+    await here.append(name(1), [record(1)])
+    assert [each.body for each in await here.read(name(1))] == [b"anew", record(1).body]
+    await asyncio.gather(here.close(), there.close())

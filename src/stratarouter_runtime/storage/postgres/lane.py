@@ -143,9 +143,13 @@ class Lane:
                 self._heads.pop(write.id, None)
         return staged.outcomes(writes, made)
 
+    def forget(self, execution: ExecutionId) -> None:
+        """Ask the database again where this journal goes on."""
+        self._heads.pop(execution, None)
+
     def _forget(self, writes: Sequence[Write]) -> None:
         for write in writes:
-            self._heads.pop(write.id, None)
+            self.forget(write.id)
 
     def _drop(self) -> None:
         if self._connection is not None:

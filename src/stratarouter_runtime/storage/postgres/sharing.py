@@ -14,7 +14,7 @@ from stratarouter_runtime.sharing import Lease, Leases, Letter, Mail
 from stratarouter_runtime.storage.postgres.sql import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from stratarouter_runtime.storage.postgres.pool import Pool
 
@@ -32,6 +32,8 @@ class PostgresLeases(Leases):
         self.span = span
         self._pool = pool
         self._sessions = list(sessions)
+        self.taken: Callable[[Sequence[ExecutionId]], None] = lambda _: None
+        """Told of executions that this process comes to own: what it knew of them may be outdated."""
 
     @override
     async def enter(self) -> Lease:
@@ -53,10 +55,13 @@ class PostgresLeases(Leases):
     @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._pool.fetch(statement("claim"), lease, limit)
-        return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
+        claimed = [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
+        self.taken(claimed)
+        return claimed
 
     @override
     async def take(self, lease: Lease, execution: ExecutionId) -> bool:
+        self.taken([execution])
         return bool(await self._pool.fetch(statement("take"), lease, execution))
 
     @override

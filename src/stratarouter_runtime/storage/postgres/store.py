@@ -74,6 +74,8 @@ class PostgresStore(Store):
         self._writer = writer
         self._closed = False
         self.leases = leases or PostgresLeases(pool)
+        if writer is not None:
+            self.leases.taken = writer.forget
         self.mail = PostgresMail(pool)
         self.shelf = PostgresShelf(pool, self._writing)
         self.cache = PostgresCache(pool, self._writing)

@@ -18,8 +18,9 @@ from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, t
 from stratarouter_runtime.storage.statistics import Commits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.storage.postgres.address import Address
     from stratarouter_runtime.storage.postgres.batch import Outcome, Write
     from stratarouter_runtime.storage.postgres.lane import Lane
@@ -69,6 +70,11 @@ class Writer:
         self._queues[hash(write.id) % len(self._queues)].put(request)
         return await request.future
 
+    def forget(self, executions: Iterable[ExecutionId]) -> None:
+        """Ask the database again where these journals go on: others may have had them meanwhile."""
+        for execution in executions:
+            self._queues[hash(execution) % len(self._queues)].lane.forget(execution)
+
     @property
     def waiting(self) -> int:
         """Writes that have queued and are not decided."""
@@ -87,7 +93,7 @@ class _Queue:
         self, lane: Lane, numbers: Numbers, address: Address, room: asyncio.Semaphore, commits: Commits
     ) -> None:
         self._commits = commits
-        self._lane = lane
+        self.lane = lane
         self._numbers = numbers
         self._address = address
         self._room = room
@@ -123,7 +129,7 @@ class _Queue:
             self._settle(batch, outcomes)
             if isinstance(outcomes[0], StoreUnavailable):
                 self._give_up(outcomes[0])
-        await self._lane.close()
+        await self.lane.close()
 
     def _give_up(self, fault: StoreUnavailable) -> None:
         """Tell those who have waited as long for a database that is away; the others go on waiting."""
@@ -147,7 +153,7 @@ class _Queue:
         writes = [request.write for request in batch]
         try:
             number = await self._numbers.take()
-            return await self._lane.commit(writes, number, batch[0].until)
+            return await self.lane.commit(writes, number, batch[0].until)
         except LeaseLost as error:
             # Of a process that came back under a new lease, only what belongs to the old one is refused.
             if len({write.lease for write in writes}) == 1:
