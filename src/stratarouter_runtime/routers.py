@@ -1,12 +1,11 @@
-"""Routing tables and rules of tenants: kept on the shelf, at work here.
+"""For whom queries are: rules of tenants, decisions that came along, StrataRouter-Core, tables, meaning.
 
-A table is kept in versions that never change, and one of them is promoted; which one a plan goes by
-was settled when it was compiled. Must never know: HTTP, SQL, or how anything is weighed.
+Which version of a table a plan goes by was settled when it was compiled. Must never know: HTTP, SQL,
+or how anything is weighed.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, NotFound
@@ -30,16 +30,13 @@ from stratarouter_runtime.ports import (
 )
 from stratarouter_runtime.routing import rules as ruling
 from stratarouter_runtime.routing.explained import MAX_QUERY, Decision, check_query
-from stratarouter_runtime.routing.tables import Table, check
 from stratarouter_runtime.state.events import Given, Why
+from stratarouter_runtime.versions import Versions
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.ids import Digest, Tenant
-    from stratarouter_runtime.ports import Kept
+    from stratarouter_runtime.ids import Tenant
     from stratarouter_runtime.routing.decisions import Router
-    from stratarouter_runtime.routing.fitting import Fitted
 
-TABLES: Final = "routing-table"
 RULES: Final = "routing-rules"
 AGENTS: Final = "agents"
 """The table whose routes are names of agents: flows route by it where it knows all candidates."""
@@ -51,13 +48,6 @@ _FRESH: Final = 1_000_000
 """Microseconds for which rules are taken for what they were; a change made here holds at once."""
 
 Known = Callable[["Tenant"], Awaitable[Sequence[str]]]
-
-
-class Pointer(Struct, frozen=True):
-    """What is known of a table by its name: how many versions there are, and the digest of each."""
-
-    versions: tuple[str, ...] = ()
-    promoted: str = ""
 
 
 class Held(Struct, frozen=True):
@@ -90,15 +80,15 @@ class Routers(Switch):
         self._clock = clock
         self._agents = agents
         self._core = core
-        self._tables: OrderedDict[str, CoreTable] = OrderedDict()
-        self._routers: OrderedDict[tuple[Tenant, str], Router] = OrderedDict()
+        self.tables = Versions(shelf, embedder, clock)
+        self._of_core: OrderedDict[str, CoreTable] = OrderedDict()
         self._rules: dict[Tenant, Held] = {}
 
     # What flows ask.
 
     @override
     async def pin(self, tenant: Tenant) -> str:
-        promoted = (await self.pointer(tenant, AGENTS)).promoted
+        promoted = (await self.tables.pointer(tenant, AGENTS)).promoted
         return f"{PINNED}{promoted}" if promoted else ""
 
     @override
@@ -111,7 +101,7 @@ class Routers(Switch):
         if asked.given is not None:
             if asked.given.route_id in names:
                 return Compared((), _core(asked.given))
-            note = f"StrataRouter-Core named '{asked.given.route_id[:140]}', which is no candidate"
+            note = _unknown(asked.given)
         return await self._compared(asked, names, note)
 
     async def _ruled(self, asked: Asked, names: Sequence[str]) -> Why | None:
@@ -126,7 +116,9 @@ class Routers(Switch):
                 f"the plan was compiled with the encoder {encoder}, and {self._scorer.identity} is in use",
                 hint="deploy the flow again, or set the encoder it was compiled with",
             )
-        router = await self.router(asked.tenant, AGENTS, table) if table and asked.query.strip() else None
+        router = (
+            await self.tables.router(asked.tenant, AGENTS, table) if table and asked.query.strip() else None
+        )
         if router is not None and router.covers(names):
             return await self._by_table(asked.query, names, router, note)
         scores = await self._scorer.score(asked.query, [about for _, about in asked.candidates])
@@ -158,11 +150,11 @@ class Routers(Switch):
         if self._core is None:
             return ""
         digest = f"{router.digest} {' '.join(names)}"
-        table = self._tables.get(digest)
+        table = self._of_core.get(digest)
         if table is None:
-            table = self._tables[digest] = CoreTable(digest, tuple(names), router.centroids(names))
-            if len(self._tables) > _AT_WORK:
-                self._tables.popitem(last=False)
+            table = self._of_core[digest] = CoreTable(digest, tuple(names), router.centroids(names))
+            if len(self._of_core) > _AT_WORK:
+                self._of_core.popitem(last=False)
         found = await self._core.decide(table, text, vector)
         return found if isinstance(found, Given) else f"StrataRouter-Core {found}"
 
@@ -176,101 +168,49 @@ class Routers(Switch):
         Raises `NotFound` without such a table, `InvalidInput`, `InvalidState`.
         """
         check_query(asked.query)
-        promoted = (await self.pointer(tenant, name)).promoted
+        promoted = (await self.tables.pointer(tenant, name)).promoted
         if not promoted:
             raise NotFound(
                 f"no version of a routing table '{name}' is promoted",
                 hint="fit one: strata routing fit, and promote it with --promote",
             )
-        router = await self.router(tenant, name, promoted)
+        router = await self.tables.router(tenant, name, promoted)
         found = (await self.rules(tenant)).compiled.first(asked)
         if found is not None:
             return Decision(found.agent, "rule", rule=found.name, table=router.digest)
-        if given is not None and given.route_id in router.routes:
-            return Decision(given.route_id, "core", confidence=_core(given).confidence, table=router.digest)
-        return await self.ask(router, asked.query)
+        note = ""
+        if given is not None:
+            if given.route_id in router.routes:
+                why = _core(given)
+                return Decision(
+                    why.agent,
+                    "core",
+                    why.agent,
+                    confidence=why.confidence,
+                    table=router.digest,
+                    note=why.note,
+                )
+            note = _unknown(given)
+        (vector,) = await self._embedder.embed([asked.query])
+        beside = await self._beside(router, router.routes, asked.query, vector)
+        if isinstance(beside, Given):
+            why = _core(beside)
+            return Decision(
+                beside.route_id,
+                "core",
+                beside.route_id,
+                confidence=why.confidence,
+                table=router.digest,
+                note=why.note,
+            )
+        decision = router.decide(asked.query, vector, self._embedder.identity)
+        note = "; ".join(part for part in (note, beside, decision.note) if part)
+        return replace(decision, note=note)
 
     async def ask(self, router: Router, query: str) -> Decision:
         """What a version of a table makes of a query, whatever the rules say."""
         (vector,) = await self._embedder.embed([query])
         return router.decide(query, vector, self._embedder.identity)
-
-    # Tables.
-
-    async def pointer(self, tenant: Tenant, name: str) -> Pointer:
-        """Which versions of a table there are; none of a table that is not there."""
-        kept = await self._shelf.get(tenant, TABLES, name)
-        return Pointer() if kept is None else msgspec.json.decode(kept.body, type=Pointer)
-
-    async def fit(self, table: Table, *, quick: bool = False) -> Fitted:
-        """Learn from a table. Raises `InvalidInput` that names its faults."""
-        from stratarouter_runtime.routing import fitting  # noqa: PLC0415 - start-up cost
-
-        check(table)
-        known = fitting.examples(table)
-        vectors = fitting.matrix(await self._embedder.embed([*known.texts, *table.none]))
-        count = len(known.texts)
-        identity = self._embedder.identity
-        return await asyncio.to_thread(
-            fitting.fit, table, vectors[:count], vectors[count:], identity, quick=quick
-        )
-
-    async def add(self, tenant: Tenant, fitted: Fitted, *, promote: bool, by: str = "") -> Digest:
-        """Keep a new version, and promote it where told; its digest. Adding one twice changes nothing.
-
-        Raises `Conflict` where somebody else added one at the same time.
-        """
-        from stratarouter_runtime.routing import fitting  # noqa: PLC0415 - start-up cost
-
-        body, name, at = fitting.encode(fitted), fitted.table.name, self._clock.now()
-        digest = fitting.digest_of(body)
-        kept, pointer = await self._pointing(tenant, name)
-        if digest not in pointer.versions:
-            await self._shelf.put(tenant, TABLES, _version(name, digest), body, at=at, by=by)
-        versions = pointer.versions if digest in pointer.versions else (*pointer.versions, digest)
-        await self._point(tenant, name, Pointer(versions, digest if promote else pointer.promoted), kept, by)
-        return digest
-
-    async def promote(self, tenant: Tenant, name: str, digest: str, *, by: str = "") -> Digest:
-        """Have plans that are compiled from now on go by this version, named by its digest or its beginning.
-
-        Raises `NotFound`, `Conflict`.
-        """
-        kept, pointer = await self._pointing(tenant, name)
-        found = [one for one in pointer.versions if digest and one.startswith(digest)]
-        if len(found) != 1:
-            raise NotFound(f"the routing table '{name}' has no version {digest[:64]!r}")
-        await self._point(tenant, name, Pointer(pointer.versions, found[0]), kept, by)
-        return (await self.router(tenant, name, found[0])).digest
-
-    async def router(self, tenant: Tenant, name: str, digest: str) -> Router:
-        """A version of a table at work. Raises `NotFound`."""
-        from stratarouter_runtime.routing import fitting  # noqa: PLC0415 - start-up cost
-        from stratarouter_runtime.routing.decisions import Router  # noqa: PLC0415 - start-up cost
-
-        router = self._routers.get((tenant, digest))
-        if router is None:
-            kept = await self._shelf.get(tenant, TABLES, _version(name, digest))
-            if kept is None or fitting.digest_of(kept.body) != digest:
-                raise NotFound(
-                    f"version {digest[:12]}… of the routing table '{name}' is gone, or was changed"
-                )
-            router = await asyncio.to_thread(Router, fitting.decode(kept.body), fitting.digest_of(kept.body))
-            self._routers[tenant, digest] = router
-            if len(self._routers) > _AT_WORK:
-                self._routers.popitem(last=False)
-        self._routers.move_to_end((tenant, digest))
-        return router
-
-    async def _pointing(self, tenant: Tenant, name: str) -> tuple[Kept | None, Pointer]:
-        kept = await self._shelf.get(tenant, TABLES, name)
-        return kept, Pointer() if kept is None else msgspec.json.decode(kept.body, type=Pointer)
-
-    async def _point(self, tenant: Tenant, name: str, to: Pointer, kept: Kept | None, by: str) -> None:
-        expected = 0 if kept is None else kept.version
-        await self._shelf.put(
-            tenant, TABLES, name, msgspec.json.encode(to), at=self._clock.now(), by=by, expected=expected
-        )
 
     # Rules.
 
@@ -332,8 +272,8 @@ class Routers(Switch):
         return await self.rules(tenant)
 
 
-def _version(name: str, digest: str) -> str:
-    return f"{name}@{digest[:32]}"
+def _unknown(given: Given) -> str:
+    return f"StrataRouter-Core named '{given.route_id[:140]}', which is no candidate"
 
 
 def _core(given: Given) -> Why:

@@ -40,7 +40,7 @@ def routers(client: Client) -> Routers:
 
 async def promote(client: Client, table: Table = TABLE) -> str:
     made = routers(client)
-    return await made.add(LOCAL, await made.fit(table), promote=True)
+    return await made.tables.add(LOCAL, await made.tables.fit(table), promote=True)
 
 
 async def run(client: Client, query: str, **body: Any) -> dict[str, Any]:
@@ -222,3 +222,93 @@ async def test_feedback_that_says_nothing_is_refused(quick: Client, said: dict[s
     found = await run(quick, "tell the truth")
     refused = await quick.http.post(f"/api/v1/executions/{found['execution_id']}/feedback", json=said)
     assert told in check_problem(refused, 422, "invalid-input")["detail"]
+
+
+TABLES: Final = "/api/v1/routing/tables"
+WRITTEN: Final = {
+    "routes": [
+        {"name": "say", "utterances": ["say it aloud", "say hello", "please say my name"]},
+        {"name": "tell", "utterances": ["tell me a story", "tell the truth", "tell us a tale"]},
+    ]
+}
+
+
+async def test_a_table_is_uploaded_read_and_promoted(client: Client) -> None:
+    made = await client.http.put(f"{TABLES}/agents", json=WRITTEN)
+    assert made.status_code == 201, made.text
+    version = made.json()["version"]
+    assert made.headers["location"] == f"{TABLES}/agents"
+    assert (made.json()["promoted"], made.json()["versions"]) == (None, [version])
+    assert made.json()["report"]["queries"] == 6
+    check_problem(await client.http.post(DECIDE, json={"query": "a story"}), 404, "not-found")
+    promoted = await client.http.post(f"{TABLES}/agents/promote", json={"version": version[:8]})
+    assert (promoted.status_code, promoted.json()["promoted"]) == (200, version)
+    assert (await client.http.post(DECIDE, json={"query": "a story"})).json()["route"] == "tell"
+    read = await client.http.get(f"{TABLES}/agents?version={version[:12]}")
+    assert {"routes": read.json()["routes"]} == WRITTEN
+    listed = (await client.http.get(TABLES)).json()
+    assert listed["tables"] == [{"name": "agents", "promoted": version, "versions": [version]}]
+
+
+async def test_a_version_is_added_beside_those_before(client: Client) -> None:
+    first = (await client.http.put(f"{TABLES}/agents", json=WRITTEN | {"promote": True})).json()["version"]
+    changed = WRITTEN | {"none": ["what is the weather"]}
+    second = await client.http.put(f"{TABLES}/agents", json=changed)
+    assert second.status_code == 200
+    assert second.json()["versions"] == [first, second.json()["version"]]
+    assert (await client.http.get(f"{TABLES}/agents")).json()["version"] == first
+    again = await client.http.put(f"{TABLES}/agents", json=changed)
+    assert again.json()["versions"] == second.json()["versions"]
+
+
+async def test_conditions_guard_a_table(client: Client) -> None:
+    path = f"{TABLES}/agents"
+    check_problem(
+        await client.http.put(path, json=WRITTEN, headers={"if-match": '"1"'}), 412, "precondition-failed"
+    )
+    made = await client.http.put(path, json=WRITTEN, headers={"if-none-match": "*"})
+    tag = made.headers["etag"]
+    assert (await client.http.get(path, headers={"if-none-match": tag})).status_code == 304
+    check_problem(
+        await client.http.put(path, json=WRITTEN, headers={"if-none-match": "*"}), 412, "precondition-failed"
+    )
+    version = {"version": made.json()["version"]}
+    after = await client.http.post(f"{path}/promote", json=version, headers={"if-match": tag})
+    assert after.status_code == 200
+    late = await client.http.post(f"{path}/promote", json=version, headers={"if-match": tag})
+    check_problem(late, 412, "precondition-failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("agents", {"routes": []}, "it has no routes"),
+        ("-", WRITTEN, "its name has to be"),
+        ("agents", {"routes": [{"name": "a"}]}, "has neither utterances nor a description"),
+        ("agents", {"routes": WRITTEN["routes"] * 2}, "2 routes are called 'say'"),
+        ("agents", WRITTEN | {"none": ["say hello"]}, "is an example of 'say' and of 'none'"),
+        ("agents", WRITTEN | {"none": [" "]}, "none has an utterance without text"),
+    ],
+)
+async def test_tables_that_cannot_be_used_are_refused(
+    quick: Client, name: str, body: dict[str, Any], told: str
+) -> None:
+    refused = await quick.http.put(f"{TABLES}/{name}", json=body)
+    assert told in check_problem(refused, 422, "invalid-input")["detail"]
+    assert (await quick.http.get(TABLES)).json()["tables"] == []
+
+
+async def test_tables_that_are_not_there_are_said_not_to_be(quick: Client) -> None:
+    check_problem(await quick.http.get(f"{TABLES}/none"), 404, "not-found")
+    refused = await quick.http.post(f"{TABLES}/none/promote", json={"version": "0" * 64})
+    check_problem(refused, 404, "not-found")
+
+
+async def test_tables_are_listed_page_by_page(quick: Client) -> None:
+    for name in ("a", "b", "c"):
+        await quick.http.put(f"{TABLES}/{name}", json=WRITTEN)
+    first = await quick.http.get(f"{TABLES}?limit=2")
+    assert [one["name"] for one in first.json()["tables"]] == ["a", "b"]
+    rest = await quick.http.get(f"{TABLES}?limit=2&cursor={first.json()['next_cursor']}")
+    assert [one["name"] for one in rest.json()["tables"]] == ["c"]
+    assert rest.json()["next_cursor"] is None

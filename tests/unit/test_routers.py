@@ -13,12 +13,13 @@ from stratarouter_runtime.errors import Conflict, InvalidState, NotFound
 from stratarouter_runtime.feedback import Remark, Said, learn
 from stratarouter_runtime.ids import LOCAL, AgentName, Tenant
 from stratarouter_runtime.ports import Asked, Core, CoreTable, Embedder
-from stratarouter_runtime.routers import AGENTS, PINNED, TABLES, Routers
+from stratarouter_runtime.routers import AGENTS, PINNED, Routers
 from stratarouter_runtime.routing.rules import Rule
 from stratarouter_runtime.routing.tables import Route, Table
 from stratarouter_runtime.state.events import Given
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.versions import VERSIONS
 
 TABLE: Final = Table(
     AGENTS,
@@ -76,7 +77,7 @@ def made(store: MemoryStore, embedder: Embedder, core: Core | None = None) -> Ro
 
 
 async def promoted(routers: Routers) -> str:
-    return await routers.add(LOCAL, await routers.fit(TABLE), promote=True)
+    return await routers.tables.add(LOCAL, await routers.tables.fit(TABLE), promote=True)
 
 
 async def asked(routers: Routers, query: str, tenant: Tenant = LOCAL) -> Asked:
@@ -105,12 +106,12 @@ async def test_another_tenant_sees_nothing_of_it(store: MemoryStore, embedder: E
 
 async def test_a_version_that_is_not_promoted_changes_nothing(store: MemoryStore, embedder: Embedder) -> None:
     routers = made(store, embedder)
-    digest = await routers.add(LOCAL, await routers.fit(TABLE), promote=False)
+    digest = await routers.tables.add(LOCAL, await routers.tables.fit(TABLE), promote=False)
     assert await routers.pin(LOCAL) == ""
-    await routers.promote(LOCAL, AGENTS, digest[:8])
+    await routers.tables.promote(LOCAL, AGENTS, digest[:8])
     assert await routers.pin(LOCAL) == f"{PINNED}{digest}"
     with pytest.raises(NotFound, match="no version"):
-        await routers.promote(LOCAL, AGENTS, "zz")
+        await routers.tables.promote(LOCAL, AGENTS, "zz")
 
 
 async def test_an_encoder_that_changed_is_told_by_name(store: MemoryStore, embedder: Embedder) -> None:
@@ -127,7 +128,7 @@ async def test_a_version_that_was_changed_on_the_shelf_is_not_used(
     routers = made(store, embedder)
     digest = await promoted(routers)
     question = await asked(routers, "a story")
-    await store.shelf.put(LOCAL, TABLES, f"{AGENTS}@{digest[:32]}", b"other", at=1)
+    await store.shelf.put(LOCAL, VERSIONS, f"{AGENTS}@{digest[:32]}", b"other", at=1)
     with pytest.raises(NotFound, match="gone, or was changed"):
         await made(store, embedder).compare(question)
 

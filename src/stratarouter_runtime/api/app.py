@@ -20,6 +20,7 @@ from stratarouter_runtime.api import (
     reference,
     routing,
     streaming,
+    tables,
     usage,
     workflows,
 )
@@ -64,6 +65,9 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
         {"GET": routing.rules, "POST": routing.put_rules, "DELETE": routing.remove_rules},
     ),
     ("/api/v1/routing/decide", {"POST": routing.decide}),
+    ("/api/v1/routing/tables", {"GET": tables.listed}),
+    ("/api/v1/routing/tables/{name}", {"GET": tables.read, "PUT": tables.put}),
+    ("/api/v1/routing/tables/{name}/promote", {"POST": tables.promote}),
     ("/api/v1/agents", {"GET": agents.listed, "POST": agents.create}),
     ("/api/v1/agents/{name}", {"GET": agents.read, "PUT": agents.put, "DELETE": agents.delete}),
     ("/api/v1/batch/submit", {"POST": batches.submit}),

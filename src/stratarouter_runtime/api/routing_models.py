@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from stratarouter_runtime.routing.report import Report
 from stratarouter_runtime.routing.rules import Rule
+from stratarouter_runtime.routing.tables import Route
 from stratarouter_runtime.state.events import Given
 
 Table = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -42,6 +44,54 @@ class DecideRequest(Struct, frozen=True, forbid_unknown_fields=True):
     labels: Annotated[tuple[Label, ...], Meta(max_length=100)] = ()
     input: Any = None
     routing: Given | None = None
+
+
+class TableRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`PUT /api/v1/routing/tables/{name}`: a table as a file has it, without its name."""
+
+    routes: tuple[Route, ...]
+    none: tuple[str, ...] = ()
+    promote: bool = False
+
+
+class PromoteRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /api/v1/routing/tables/{name}/promote`: a version, by its digest or how that begins."""
+
+    version: Annotated[str, Meta(min_length=8, max_length=128)]
+
+
+class Versioned(Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of `GET /api/v1/routing/tables/{name}`."""
+
+    version: Annotated[str, Meta(max_length=128)] = ""
+
+
+class TableSummary(Struct, frozen=True):
+    """A table by its name: which version is promoted (null: none), and all there are, oldest first."""
+
+    name: str
+    promoted: str | None
+    versions: tuple[str, ...]
+
+
+class TableAnswer(Struct, frozen=True):
+    """A version of a table: what is written, what made its vectors, and what held-out examples came to."""
+
+    name: str
+    version: str
+    promoted: str | None
+    versions: tuple[str, ...]
+    encoder: str
+    report: Report
+    routes: tuple[Route, ...]
+    none: tuple[str, ...]
+
+
+class TableList(Struct, frozen=True):
+    """A page of tables."""
+
+    tables: tuple[TableSummary, ...]
+    next_cursor: str | None = None
 
 
 class FeedbackRequest(Struct, frozen=True, forbid_unknown_fields=True):

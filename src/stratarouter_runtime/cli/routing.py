@@ -21,7 +21,7 @@ from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.feedback import learn
-from stratarouter_runtime.ids import LOCAL
+from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.routing.explained import Candidate, Decision
 from stratarouter_runtime.routing.rules import Question
 from stratarouter_runtime.routing.tables import Table, read_table
@@ -31,7 +31,7 @@ from stratarouter_runtime.wiring import Application, application
 if TYPE_CHECKING:
     from stratarouter_runtime.feedback import Remark
     from stratarouter_runtime.routers import Routers
-    from stratarouter_runtime.routing.fitting import Report
+    from stratarouter_runtime.routing.report import Report
 
 T = TypeVar("T")
 
@@ -84,6 +84,7 @@ def routing(
     *,
     table: Tables = "agents",
     promote: Annotated[bool, Parameter(help="Have flows that are deployed from now on go by it.")] = False,
+    tenant: Annotated[str, Parameter(help="Whose table it is.")] = LOCAL,
     store: Store = None,
     json: Json = False,
 ) -> int:
@@ -99,36 +100,40 @@ def routing(
     """
     file = Path(table)
     written = _read(file) if file.is_file() else None
-    made = _with(store, lambda app: _fit(app, table, written, promote=promote))
+    made = _with(store, lambda app: _fit(app, Tenant(tenant), table, written, promote=promote))
     sys.stdout.write((msgspec.json.encode(made).decode() if json else _fitted(made)) + "\n")
     return Exit.OK
 
 
 async def _ask_file(app: Application, text: str, table: Table) -> Decision:
     routers = _routers(app)
-    await routers.add(LOCAL, await routers.fit(table), promote=True)
+    await routers.tables.add(LOCAL, await routers.tables.fit(table), promote=True)
     return await routers.decide(LOCAL, table.name, Question(text))
 
 
-async def _fit(app: Application, name: str, written: Table | None, *, promote: bool) -> Fit:
+async def _fit(app: Application, tenant: Tenant, name: str, written: Table | None, *, promote: bool) -> Fit:
     routers = _routers(app)
     name = name if written is None else written.name
-    pointer = await routers.pointer(LOCAL, name)
+    pointer = await routers.tables.pointer(tenant, name)
     if written is None and not pointer.promoted:
         raise NotFound(
             f"no version of a routing table '{name}' is promoted, and there is no such file",
             hint="begin with a file: strata routing fit --table FILE --promote",
         )
-    base = written or (await routers.router(LOCAL, name, pointer.promoted)).table
-    remarks = await app.runtime.feedback.all(LOCAL)
+    base = written or (await routers.tables.router(tenant, name, pointer.promoted)).table
+    remarks = await app.runtime.feedback.all(tenant)
     table, held = learn(base, remarks)
-    digest = await routers.add(LOCAL, await routers.fit(table), promote=promote)
-    before = await _measured(routers, name, pointer.promoted, held) if pointer.promoted else None
-    return Fit(name, before, await _measured(routers, name, digest, held), len(remarks), len(held), promote)
+    digest = await routers.tables.add(tenant, await routers.tables.fit(table), promote=promote)
+    before = await _measured(routers, tenant, name, pointer.promoted, held) if pointer.promoted else None
+    return Fit(
+        name, before, await _measured(routers, tenant, name, digest, held), len(remarks), len(held), promote
+    )
 
 
-async def _measured(routers: Routers, name: str, version: str, held: list[Remark]) -> Measured:
-    router = await routers.router(LOCAL, name, version)
+async def _measured(
+    routers: Routers, tenant: Tenant, name: str, version: str, held: list[Remark]
+) -> Measured:
+    router = await routers.tables.router(tenant, name, version)
     right = [
         (decision.route or "none") == remark.belongs
         for remark in held

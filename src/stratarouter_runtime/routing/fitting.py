@@ -7,6 +7,7 @@ part of its utterances, and asked about these. Must never know: files, or who as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -24,28 +25,17 @@ from stratarouter_runtime.routing.acceptance import (
     by_cosine,
     calibrate,
 )
+from stratarouter_runtime.routing.choose import PLACES
 from stratarouter_runtime.routing.head import Head, Labels, Matrix, train
 from stratarouter_runtime.routing.model import Model
+from stratarouter_runtime.routing.report import Report
 from stratarouter_runtime.routing.tables import CONTEXT, Table
 
 ENOUGH: Final = 10
 """Held-out queries of either kind below which nothing is calibrated on them."""
-_MUCH: Final = 1_000_000
-"""Examples times routes: a table of more is cut into fewer parts, as training takes so much longer."""
-
-
-class Report(Struct, frozen=True, omit_defaults=True):
-    """What held-out examples came to: how many, the share routed right, and what acceptance does to them.
-
-    `accepted` is the share of all that was routed right and accepted, `refused` the share of the
-    examples of "none" that was refused, on which acceptance itself was fitted.
-    """
-
-    queries: int = 0
-    right: float = 0.0
-    accepted: float = 0.0
-    none: int = 0
-    refused: float = 0.0
+PARTS: Final = 5
+SUFFICIENT: Final = 2_000
+"""Held-out examples that tell enough: no further part is held out, as each is a training of its own."""
 
 
 class Fitted(Struct, frozen=True, omit_defaults=True):
@@ -170,10 +160,12 @@ def _head(vectors: Matrix, owner: Labels) -> Head | None:
 
 
 def _held_out(known: Examples, vectors: Matrix, *, quick: bool) -> _Held:
-    parts = _parts(known)
+    parts = _parts(known, vectors)
     features: list[tuple[float, ...]] = []
     right: list[bool] = []
-    for part in range(max(parts, default=-1) + 1):
+    for part in range(PARTS):
+        if len(features) >= SUFFICIENT:
+            break
         rows = np.flatnonzero(parts == part)
         rest = np.flatnonzero(parts != part)
         if not len(rows):
@@ -187,15 +179,32 @@ def _held_out(known: Examples, vectors: Matrix, *, quick: bool) -> _Held:
     return _Held(np.array(features), np.array(right, dtype=np.bool_))
 
 
-def _parts(known: Examples) -> npt.NDArray[np.intp]:
-    """Which part an example is held out with: those of a route in turn. -1: never, as its route has no other."""
-    count = len(known.texts)
-    folds = 5 if count * len(known.routes) <= _MUCH else 2
-    starts = np.searchsorted(known.owner, known.owner)
-    place = (np.arange(count) - starts) % folds
-    alone = np.bincount(known.owner)[known.owner] < 2
-    parts: npt.NDArray[np.intp] = np.where(known.spoken & ~alone, place, -1)
+def _parts(known: Examples, vectors: Matrix) -> npt.NDArray[np.intp]:
+    """Which part an example is held out with; -1: never, as its route has no other.
+
+    Of every other route they are those of the parts in turn, of the rest neighbours of each other. Held
+    out in turn, an example leaves others behind that were said like it, and is recognised better than
+    what is asked later; held out with its neighbours it is recognised worse. Half of each comes nearest.
+    """
+    parts = np.full(len(known.texts), -1, dtype=np.intp)
+    starts = np.searchsorted(known.owner, np.arange(len(known.routes) + 1))
+    for route, (start, end) in enumerate(pairwise(starts.tolist())):
+        count = end - start
+        if count > 1:
+            order = np.arange(count) if route % 2 == 0 else _ranks(vectors[start:end]) * PARTS // count
+            # Neighbours at the rim differ from those in the middle: each part gets some of all.
+            parts[start:end] = (order + (route // 2 if route % 2 else 0)) % PARTS
+    parts[~known.spoken] = -1
     return parts
+
+
+def _ranks(vectors: Matrix) -> npt.NDArray[np.intp]:
+    """The places of vectors along the direction in which they spread most."""
+    spread = vectors - vectors.mean(axis=0)
+    along = np.linalg.svd(spread, full_matrices=False)[0][:, 0].round(PLACES)
+    ranks = np.empty(len(vectors), dtype=np.intp)
+    ranks[np.argsort(along, kind="stable")] = np.arange(len(vectors))
+    return ranks
 
 
 def _acceptance(held: _Held, foreign: npt.NDArray[np.float64]) -> Acceptance:

@@ -44,8 +44,11 @@ class Lexicon:
         if not query:
             return np.zeros(self._count)
         where = np.concatenate([self._where[term] for term in query])
-        how = np.concatenate([self._how[term] * weight for term, weight in query.items()])
-        scores: Scores = np.bincount(where, weights=how, minlength=self._count).astype(np.float64, copy=False)
+        how = np.concatenate([self._how[term] for term in query])
+        shares = np.array(list(query.values())).repeat([len(self._where[term]) for term in query])
+        scores: Scores = np.bincount(where, weights=how * shares, minlength=self._count).astype(
+            np.float64, copy=False
+        )
         return scores
 
     def _vector(self, counts: Mapping[str, int]) -> dict[str, float]:

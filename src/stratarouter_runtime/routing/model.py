@@ -1,5 +1,7 @@
 """A table at work: every route weighed against one text and its vector.
 
+Products are taken row by row (`vecdot`): the product of a matrix and a vector is cut up among threads,
+which makes it slow where another process holds a core, and its last bits depend on how many there are.
 Scores fuse a head trained on vectors with the words routes share. Without a head they are half the
 cosine to the centroid, half that to the nearest example, and a quarter of the lexical score. Must
 never know: where vectors come from, or what is accepted.
@@ -68,8 +70,7 @@ class Model:
             raise ValueError(f"a vector of {self.dimension} finite numbers is needed, not {vector.shape}")
         lexical = self._lexicon.scores(text)
         raw, fused = self._fused(vector, lexical, among)
-        top = [route for route in _best(fused, SHOWN) if fused[route] > -np.inf]
-        logits: list[float] = fused[top].tolist()
+        top, logits = _top(fused)
         near = [self._nearest(route, vector) for route in top[:_CLOSE]]
         total = self._total(fused, logits[0])
         best = top[0]
@@ -78,7 +79,7 @@ class Model:
             logits[0] - (logits[1] if len(top) > 1 else logits[0]),
             max(near),
             near[0],
-            float(self._centroids[best] @ vector),
+            float(np.vecdot(self._centroids[best], vector)),
             float(lexical.max()),
             float(raw[best]),
         )
@@ -97,10 +98,10 @@ class Model:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """What the head, or the centroids, say by themselves; and together with words and neighbours."""
         if self._head is not None:
-            raw = (self._head.weights @ vector + self._head.bias).astype(np.float64)
+            raw = (np.vecdot(self._head.weights, vector) + self._head.bias).astype(np.float64)
             fused = raw + LEXICAL * lexical
         else:
-            raw = (self._centroids @ vector).astype(np.float64)
+            raw = np.vecdot(self._centroids, vector).astype(np.float64)
             fused = 0.5 * raw + 0.25 * lexical
         if among is not None:
             fused = np.where(among, fused, -np.inf)
@@ -113,7 +114,9 @@ class Model:
         return raw, fused.round(PLACES)
 
     def _nearest(self, route: int, vector: Vector) -> float:
-        return float((self._vectors[self._starts[route] : self._starts[route + 1]] @ vector).max())
+        rows = self._vectors[self._starts[route] : self._starts[route + 1]]
+        cosines: list[float] = np.vecdot(rows, vector).tolist()
+        return max(cosines)
 
     def _total(self, fused: npt.NDArray[np.float64], best: float) -> float:
         """The logarithm of the sum of powers, in logits; without a head nothing is a probability."""
@@ -122,6 +125,15 @@ class Model:
 
 def _settled(values: list[float]) -> tuple[float, ...]:
     return tuple([round(value, PLACES) + 0.0 for value in values])
+
+
+def _top(fused: npt.NDArray[np.float64]) -> tuple[list[int], list[float]]:
+    """The routes that are told, best first, and their logits; none that may not be chosen."""
+    top = _best(fused, SHOWN)
+    logits: list[float] = fused[top].tolist()
+    if logits[-1] == -np.inf:
+        logits = [logit for logit in logits if logit != -np.inf]
+    return top[: len(logits)], logits
 
 
 def _best(scores: npt.NDArray[np.float64], count: int) -> list[int]:
