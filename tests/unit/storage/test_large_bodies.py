@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import apsw
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Orphans, Store
 from stratarouter_runtime.storage import postgres, sqlite
 from stratarouter_runtime.storage.blobs import LARGE, MARK, digest_of, parted
+from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.sqlite.transaction import Transaction
 
 BODY = b"x" * (LARGE + 1)
@@ -24,9 +26,9 @@ BODY = b"x" * (LARGE + 1)
 
 @given(st.lists(st.one_of(st.binary(max_size=5), st.sampled_from([b"y" * LARGE, BODY, MARK, MARK + b"z"]))))
 def test_every_body_is_found_again_and_none_is_taken_for_a_reference(bodies: list[bytes]) -> None:
-    rows, blobs = parted([record(seq, body) for seq, body in enumerate(bodies)])
-    assert [blobs[body[1:]] if body.startswith(MARK) else body for body in rows] == bodies
-    assert all(digest_of(body) == digest for digest, body in blobs.items())
+    rows, apart = parted([record(seq, body) for seq, body in enumerate(bodies)])
+    assert [apart[body[1:]] if body.startswith(MARK) else body for body in rows] == bodies
+    assert all(digest_of(body) == digest for digest, body in apart.items())
     assert all(len(body) <= LARGE for body in rows)
 
 
@@ -82,6 +84,25 @@ async def test_processes_that_write_and_forget_one_body_never_lose_it() -> None:
     await forgetting
     assert await blank(writer)
     await asyncio.gather(writer.close(), forgetter.close())
+
+
+async def test_who_forgets_a_body_waits_for_who_is_about_to_refer_to_it() -> None:
+    url = await server().database()
+    store, other = await postgres.open_store(url), await asyncpg.connect(url)
+    await store.create(row(1), [record(0, BODY)])
+    await store.append(name(1), [], row(1, status="completed"))
+    await store.keeping.remove([name(1)])
+    transaction = other.transaction()
+    await transaction.start()
+    await blobs.keep(other, {digest_of(BODY): BODY})
+    forgetting = asyncio.create_task(store.keeping.sweep(100))
+    while not await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+        assert not forgetting.done()
+    await blobs.refer(other, [(999, digest_of(BODY))])
+    await transaction.commit()
+    await forgetting
+    assert await store.keeping.blobs(b"", 2) == [(digest_of(BODY), BODY)]
+    await asyncio.gather(store.close(), other.close())
 
 
 async def blank(store: Store) -> bool:
