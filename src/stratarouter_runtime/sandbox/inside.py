@@ -7,6 +7,7 @@ what a program does, or which walls it stands in.
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import select
 from collections.abc import Callable, Iterator, Mapping
@@ -61,18 +62,34 @@ _BREATH: Final = 0.0002
 """Seconds that getting ready for the next call waits, unless that is there already."""
 
 
+_ASKS: Final = msgspec.json.Decoder(wire.Ask)
+_REHEARSALS: Final = 16
+
+
+def rehearse() -> None:
+    """Answer a few calls to nobody: what that makes warm, every worker that is forked here finds warm."""
+    first = msgspec.json.encode(wire.Ask(1, {"n": 1}, "0"))
+    for _ in range(_REHEARSALS):
+        read_from, write_to = os.pipe()
+        wire.write(write_to, first)
+        document = wire.reader(read_from)()
+        assert document is not None
+        wire.write(write_to, msgspec.json.encode(_answered(lambda ask: ask.input, _ASKS.decode(document))))
+        os.close(read_from)
+        os.close(write_to)
+
+
 def serve(program: Program, read_from: int, write_to: int) -> None:
     """Start the program with the first document, then answer the others, one after the other."""
     following = wire.reader(read_from)
     first = following()
     if first is None:
         return
-    decode = msgspec.json.Decoder(wire.Ask).decode
     answer, told = _started(program, msgspec.json.decode(first))
     wire.write(write_to, msgspec.json.encode(told))
     ready = getattr(answer, READY, None)
     while answer is not None and (document := following()) is not None:
-        wire.write(write_to, msgspec.json.encode(_answered(answer, decode(document))))
+        wire.write(write_to, msgspec.json.encode(_answered(answer, _ASKS.decode(document))))
         if ready is not None:
             # Who waits for the answer may share this processor, and goes first.
             select.select([read_from], [], [], _BREATH)

@@ -146,6 +146,7 @@ def main(control: int) -> None:
     folder = tempfile.mkdtemp(prefix="strata-box-")
     # Each worker mounts its own file system over it; what lies beneath stays empty.
     Path(folder).chmod(0o711)
+    inside.rehearse()
     gc.collect()
     gc.freeze()
     try:
