@@ -32,6 +32,7 @@ from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.feedback import Feedback
 from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.limits.policy import admission
 from stratarouter_runtime.observability.ends import Ends
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
@@ -209,15 +210,12 @@ class Runtime(Flows):
         A caller who gives up does not stop what may be durable already from being set to work.
         Raises `InvalidInput`, `Conflict` where the key was used with another body, `StoreError`.
         """
-        return await asyncio.shield(asyncio.create_task(self._start(request)))
-
-    async def _start(self, request: StartExecution) -> ExecutionId:
         await self._plans.keep(request.plan)
         execution = self._id(request)
         try:
             await self._admitted(execution, request)
         except Conflict:
-            await self._attach(execution, request)
+            await asyncio.shield(asyncio.create_task(self._attach(execution, request)))
         return execution
 
     async def _admitted(self, execution: ExecutionId, request: StartExecution) -> None:
@@ -227,15 +225,19 @@ class Runtime(Flows):
             return
         tier = await self._gate.tier(request.tenant)
         self._gate.check_plan(tier, request.plan.bound.steps)
-        begin = partial(self._begin, execution, request, tier.seconds)
+        begin = partial(self._begin, execution, request, tier.seconds, free=admission(tier) is None)
         await (begin() if request.parent else self._gate.through(request.tenant, request.queue, begin))
 
-    async def _begin(self, execution: ExecutionId, request: StartExecution, seconds: int | None) -> None:
+    async def _begin(
+        self, execution: ExecutionId, request: StartExecution, seconds: int | None, *, free: bool = True
+    ) -> None:
+        """Begin it now. `free` says that no limit stands in its way."""
         started = self._started(execution, request, seconds)
+        ahead = free and request.key is None and request.id is None
         try:
-            await self.driver.start(request.plan, request.flow, started)
+            await self.driver.start(request.plan, request.flow, started, ahead=ahead)
         except LeaseLost:  # nothing was written: under a lease of now it will be
-            await self.driver.start(request.plan, request.flow, started)
+            await self.driver.start(request.plan, request.flow, started, ahead=ahead)
 
     def _id(self, request: StartExecution) -> ExecutionId:
         if request.id is not None:

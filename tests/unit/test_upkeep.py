@@ -175,7 +175,7 @@ async def test_a_process_that_was_stopped_between_writing_and_acting_does_not_ac
     store = Stalling(SPAN, lambda: asyncio.get_running_loop().time())
     stale = Rig(CHAIN, store, {"a": add(1), "b": add(1)})
     store.driver = stale.driver
-    execution = await stale.runtime.start(stale.request())
+    execution = await stale.runtime.start(stale.request(key="k"))
     await asyncio.sleep(0.05)
     assert called(stale.agents) == 0
     assert not stale.driver.active

@@ -88,6 +88,14 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
     return replace(fact, failure=discreet(fact.failure, command)) if isinstance(fact, Failed) else fact
 
 
+def repeatable(shell: Shell, command: CallAgent) -> bool:
+    """Whether nobody notices a call whose answer is lost: it has no effect, costs nothing, and starts no flow."""
+    signature = command.agent.signature
+    agent = shell.agents.get(command.agent.name)
+    free = signature.cost.usd == 0 and signature.cost.tokens == 0
+    return signature.effect == "pure" and free and agent is not None and agent.digest == command.agent.digest
+
+
 async def _answered(shell: Shell, agent: Agent, started: Started, command: CallAgent) -> Returned | Failed:
     """The agent's answer, or one that is known already; checked."""
     call = agent_call(started, command)

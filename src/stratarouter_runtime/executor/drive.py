@@ -8,11 +8,14 @@ Must never know: how anything is decided, kept or called.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidState, LeaseLost, StrataError
+from stratarouter_runtime.executor.calls import repeatable
 from stratarouter_runtime.executor.duties import Duties
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution, Status
@@ -21,8 +24,6 @@ from stratarouter_runtime.state.decide import accept, decide, unexpected
 from stratarouter_runtime.state.outstanding import Outstanding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from stratarouter_runtime.executor.calls import Shell
     from stratarouter_runtime.executor.presence import Hold
     from stratarouter_runtime.executor.snapshots import Snapshotter
@@ -34,6 +35,17 @@ if TYPE_CHECKING:
 
 Fact: TypeAlias = "tuple[Event, asyncio.Future[None] | None]"
 """A fact, and who waits for it to become durable."""
+
+Create: TypeAlias = "Callable[[Execution, Sequence[Record], Hold], Awaitable[None]]"
+"""Makes the first facts of an execution durable. Raises `Conflict` where its id is taken."""
+
+
+class Beginning(Struct, frozen=True):
+    """The first facts of an execution, with their records, and what follows from them."""
+
+    records: Sequence[Record]
+    events: Sequence[Event]
+    commands: Sequence[Command]
 
 
 class Drive:
@@ -56,7 +68,7 @@ class Drive:
         self.hold = hold
         self._journal = journal
         self._observer = observer
-        self._clock = shell.clock
+        self._shell = shell
         self._owed = Outstanding()
         self._snapshots = snapshotter.follow(row.id, run, ledger, self._owed)
         self._duties = Duties(shell, run.started, self.report)
@@ -124,14 +136,51 @@ class Drive:
         self._draining = True
         self._wake.set()
 
+    async def begin(self, first: Beginning, create: Create, *, ahead: bool) -> Sequence[Command]:
+        """Make the first facts durable; what is to be carried out now.
+
+        `ahead`, calls that may be made for nothing need not wait for that: what has answered at once
+        is made durable together with the start. Raises what `create` raises: then nothing has begun.
+        """
+        self.owe(first.commands)
+        records, events, commands = [*first.records], [*first.events], first.commands
+        try:
+            if ahead:
+                commands = await self._call_ahead(commands)
+                facts, self._facts = self._facts, []
+                commands += self._take_all(facts, records, events)
+            row = restate(replace(self.row, records=len(records)), self._run)
+            await create(row, records, self.hold)
+        except BaseException:
+            self._duties.drop()
+            raise
+        self.row = row
+        self._observer.recorded(row, records, events)
+        return commands
+
+    async def _call_ahead(self, commands: Sequence[Command]) -> list[Command]:
+        """Make those calls that may be made for nothing, and let them begin; the other commands."""
+        others: list[Command] = []
+        for command in commands:
+            if isinstance(command, CallAgent) and repeatable(self._shell, command):
+                self._duties.carry_out(command)
+            else:
+                others.append(command)
+        if self._duties.calling:
+            await asyncio.sleep(0)
+        return others
+
+    def owe(self, commands: Sequence[Command]) -> None:
+        """These were handed out, and are not answered."""
+        for command in commands:
+            self._owed.note(command)
+
     async def drive(self, owed: Sequence[Command]) -> Finished | None:
         """Carry out what is owed, and go on until the end; None where it was drained before.
 
         Raises `StoreError` where facts cannot be made durable: the execution then stands
         where its journal ends, and can be recovered.
         """
-        for command in owed:
-            self._owed.note(command)
         try:
             await self._act(owed)
             while self._run.finished is None and not self._drained:
@@ -191,6 +240,13 @@ class Drive:
         """Journal those facts that are expected, with what follows from them; what is to be done now."""
         records: list[Record] = []
         events: list[Event] = []
+        commands = self._take_all(facts, records, events)
+        if records:
+            await self._record(records, events)
+        return commands
+
+    def _take_all(self, facts: Sequence[Fact], records: list[Record], events: list[Event]) -> list[Command]:
+        """Take in those facts that are expected, each with what follows from it; what that demands."""
         commands: list[Command] = []
         for event, durable in facts:
             reason = unexpected(self._run, event)
@@ -198,12 +254,10 @@ class Drive:
                 commands += self._take(event, records, events)
             elif durable is not None and not durable.done():
                 durable.set_exception(InvalidState(reason))
-        if records:
-            await self._record(records, events)
         return commands
 
     def _take(self, event: Event, records: list[Record], events: list[Event]) -> list[Command]:
-        records.append(self._ledger.write(event, self._clock.now()))
+        records.append(self._ledger.write(event, self._shell.clock.now()))
         events.append(event)
         self._owed.settle(event)
         accept(self._run, event, self._ledger.at)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, LeaseLost, StoreError
-from stratarouter_runtime.executor.drive import Drive, restate
+from stratarouter_runtime.executor.drive import Beginning, Drive
 from stratarouter_runtime.executor.presence import Hold, Presence
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution
@@ -75,6 +75,7 @@ class Driver:
         self._observer = observer
         self.snapshotter = snapshotter
         self._drives: dict[ExecutionId, tuple[Drive, asyncio.Task[None]]] = {}
+        self._beginning: set[asyncio.Task[None]] = set()
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
         self._stopped: dict[ExecutionId, None] = {}  # as a set that keeps its order
         self._draining = False
@@ -117,47 +118,64 @@ class Driver:
         """Take this one up no more."""
         self._stopped.pop(execution, None)
 
-    async def start(self, plan: Plan, flow: FlowId, started: Started) -> None:
+    async def start(self, plan: Plan, flow: FlowId, started: Started, *, ahead: bool = False) -> None:
         """Make the start of an execution durable, and set it to work.
 
-        Raises `InvalidInput` where the input does not fit, `Conflict` where the id is taken,
+        `ahead`: nothing but a failing store would refuse it, so that calls which may be made for nothing
+        need not wait. A caller who gives up does not stop what may be durable already. Raises `InvalidInput` where the input does not fit, `Conflict` where the id is taken,
         `InvalidState` while draining, `StoreError`.
         """
         hold = await self.hold()
         ledger, at = Ledger(), self._shell.clock.now()
         run = _begin(plan, started, at)
-        records, events = [_first(ledger, started, at)], [started]
+        records = [_first(ledger, started, at)]
         commands = decide(run)
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
-        await self._begin_work(flow, hold, run, ledger, records, [*events, *derived], commands)
+        drive = self._drive_of(run, ledger, _row(plan, flow, started, at), hold)
+        await self._begin(drive, Beginning(records, [started, *derived], commands), ahead=ahead)
 
     async def adopt(self, flow: FlowId, forked: Forked) -> None:
         """Make a fork durable, with the facts it took over, and set it to work. Raises as `start`."""
-        hold = await self.hold()
+        hold, run = await self.hold(), forked.run
         events = [decode(record.body) for record in forked.records]
-        await self._begin_work(flow, hold, forked.run, forked.ledger, forked.records, events, forked.owed)
+        row = _row(run.plan, flow, run.started, forked.records[0].at)
+        drive = self._drive_of(run, forked.ledger, row, hold)
+        await self._begin(drive, Beginning(forked.records, events, forked.owed))
 
-    async def _begin_work(
-        self,
-        flow: FlowId,
-        hold: Hold,
-        run: Run,
-        ledger: Ledger,
-        records: Sequence[Record],
-        events: Sequence[Event],
-        commands: Sequence[Command],
+    async def _begin(self, drive: Drive, first: Beginning, *, ahead: bool = False) -> None:
+        """Have a task begin it that drives it from there; returns once it has begun."""
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[None] = loop.create_future()
+        task = loop.create_task(self._begin_and_drive(drive, first, begun, ahead=ahead))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+        await begun
+
+    async def _begin_and_drive(
+        self, drive: Drive, first: Beginning, begun: asyncio.Future[None], *, ahead: bool
     ) -> None:
-        row = restate(_row(run.plan, flow, run.started, records[0].at, len(records)), run)
-        async with self.alone(row.id):
-            if not await self._create(row, records, hold):
-                raise Conflict(f"execution {row.id} exists already")
-            self._observer.recorded(row, records, events)
-            self._set_to_work(self._drive_of(run, ledger, row, hold), commands)
-
-    async def _create(self, row: Execution, records: Sequence[Record], hold: Hold) -> bool:
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            return await self._create_in_journal(row, records, hold.number)
+            async with self.alone(drive.row.id):
+                commands = await drive.begin(first, self._create, ahead=ahead and not self._draining)
+                going = self._register(drive, task)
+        except BaseException as error:
+            _refuse(begun, error)
+            if isinstance(error, Exception):
+                return
+            raise
+        if not begun.done():
+            begun.set_result(None)
+        if drive.run.finished is not None:
+            await asyncio.sleep(0)  # whoever began it finds it here, and need not ask the store
+        if going:
+            await self._drive(drive, commands)
+
+    async def _create(self, row: Execution, records: Sequence[Record], hold: Hold) -> None:
+        try:
+            created = await self._create_in_journal(row, records, hold.number)
         except LeaseLost:
             self.presence.lose(hold)
             raise
@@ -165,6 +183,8 @@ class Driver:
             # Its answer may have got lost: what has begun must not stand still.
             self._stopped[row.id] = None
             raise
+        if not created:
+            raise Conflict(f"execution {row.id} exists already")
 
     def _drive_of(self, run: Run, ledger: Ledger, row: Execution, hold: Hold) -> Drive:
         return Drive(run, ledger, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
@@ -189,6 +209,7 @@ class Driver:
                 drive.report(Interrupted(command.step, command.attempt))
             else:
                 owed.append(_afresh(replayed.run, command, self._shell.clock.now()))
+        drive.owe(owed)
         self._set_to_work(drive, owed)
 
     def _unknown(self, command: CallAgent) -> bool:
@@ -196,17 +217,23 @@ class Driver:
         return command.guarded and self._shell.agents.get(command.agent.name) is not None
 
     def _set_to_work(self, drive: Drive, commands: Sequence[Command]) -> None:
+        task = asyncio.get_running_loop().create_task(self._drive(drive, commands))
+        if not self._register(drive, task):
+            task.cancel()
+
+    def _register(self, drive: Drive, task: asyncio.Task[None]) -> bool:
+        """Note that a task drives this from here on; False where it must not."""
         if self._draining:
             # It was made durable while the drain began: it stops at once, and recovery finds it.
             drive.drain()
         if drive.hold.lost:
             # Likewise while its lease was lost: another process has it, or will.
             self._stopped[drive.row.id] = None
-            return
-        task = asyncio.get_running_loop().create_task(self._drive(drive, commands))
+            return False
         self._drives[drive.row.id] = drive, task
         # A failure is told to those who wait; where nobody does, recovery meets it again.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return True
 
     async def _drive(self, drive: Drive, commands: Sequence[Command]) -> None:
         try:
@@ -328,8 +355,18 @@ def _first(ledger: Ledger, started: Started, at: int) -> Record:
         raise InvalidInput(f"the input holds what is no JSON: {error}") from error
 
 
-def _row(plan: Plan, flow: FlowId, started: Started, at: int, records: int) -> Execution:
-    return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, records)
+def _refuse(begun: asyncio.Future[None], error: BaseException) -> None:
+    """Tell whoever waits for a beginning that there is none."""
+    if begun.done():
+        return
+    if isinstance(error, Exception):
+        begun.set_exception(error)
+    else:
+        begun.cancel()
+
+
+def _row(plan: Plan, flow: FlowId, started: Started, at: int) -> Execution:
+    return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, 0)
 
 
 def _afresh(run: Run, command: Command, now: int) -> Command:

@@ -44,6 +44,8 @@ class WitnessStore(MemoryStore):
         if lease != owner:
             self.trespasses.append(f"{execution} belongs to {owner}, and {lease} wrote to it")
         self._note(execution, lease)
+        if status is not None and status.status == "paused":  # from here on whoever resumes it may drive it
+            del self.writers[execution]
 
     def _note(self, execution: ExecutionId, lease: Lease) -> None:
         writers = self.writers.setdefault(execution, [])
