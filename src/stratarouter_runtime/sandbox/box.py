@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from errno import ENOENT
 from resource import (
     RLIMIT_AS,
     RLIMIT_CORE,
@@ -29,6 +30,7 @@ from stratarouter_runtime.sandbox.syscalls import MACHINES
 from stratarouter_runtime.sandbox.walls import Walls
 
 NOBODY: Final = 65534
+PLACES: Final = ("/mnt", "/srv", "/media", "/tmp")  # noqa: S108 - nothing is put there, but over it
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
@@ -39,16 +41,16 @@ def prepare() -> None:
             syscall_filter.build(MACHINES[kernel.machine()], 0, spawning=spawning)
 
 
-def enter(walls: Walls, work: str) -> None:
-    """Stand inside when this returns; the working folder is `work`. Raises `OSError`."""
+def enter(walls: Walls) -> None:
+    """Stand inside when this returns, in an empty working folder. Raises `OSError`."""
     kernel.die_with_parent(signal.SIGKILL)
     os.setsid()
     os.umask(0o077)
     _become_nobody(walls)
+    work = place(walls) if walls.has("namespaces") else "/"
     if walls.has("namespaces"):
         _leave_namespaces(walls, work)
-    else:
-        os.chdir("/")
+    os.chdir(work)
     _limit(walls)
     kernel.set_dumpable(dumpable=False)
     # A change of the user has forgotten it.
@@ -59,6 +61,19 @@ def enter(walls: Walls, work: str) -> None:
     if walls.has("seccomp"):
         program = syscall_filter.build(MACHINES[kernel.machine()], os.getpid(), spawning=walls.spawning)
         kernel.install_filter(program)
+
+
+def place(walls: Walls) -> str:
+    """Where the working folder is mounted: over a folder that is there, so that nothing has to be removed.
+
+    Nobody outside sees what is mounted there. Raises `OSError` where each hides what is read.
+    """
+    needed = (*walls.reads, *walls.programs)
+    for folder in PLACES:
+        hides = any(path == folder or path.startswith(f"{folder}/") for path in needed)
+        if not hides and os.path.isdir(folder):  # noqa: PTH112 - some thousand of these a minute
+            return folder
+    raise FileNotFoundError(ENOENT, "no folder is there to mount a working folder over", ", ".join(PLACES))
 
 
 def _become_nobody(walls: Walls) -> None:
@@ -78,7 +93,6 @@ def _leave_namespaces(walls: Walls, work: str) -> None:
     _write("/proc/self/gid_map", f"{group} {group} 1")
     kernel.make_mounts_private()
     kernel.mount_tmpfs(work, walls.disk, walls.files)
-    os.chdir(work)
     kernel.drop_capabilities()
 
 

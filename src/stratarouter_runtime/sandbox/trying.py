@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,17 +16,17 @@ import msgspec
 
 from stratarouter_runtime.sandbox import box, kernel
 from stratarouter_runtime.sandbox import filter as syscall_filter
+from stratarouter_runtime.sandbox.paths import interpreter_paths
 from stratarouter_runtime.sandbox.syscalls import MACHINES
 from stratarouter_runtime.sandbox.walls import Feature, Walls
 
 
-def _namespaces(work: str) -> None:
-    box.enter(Walls(without=("landlock", "seccomp")), work)
-    Path(work, "written").write_text("here", encoding="ascii")
+def _namespaces() -> None:
+    box.enter(Walls(reads=interpreter_paths(), without=("landlock", "seccomp")))
+    Path("written").write_text("here", encoding="ascii")
 
 
-def _landlock(work: str) -> None:
-    os.chdir(work)
+def _landlock() -> None:
     kernel.no_new_privileges()
     kernel.landlock_enforce(kernel.landlock_rules(kernel.landlock_version()))
     try:
@@ -37,9 +36,8 @@ def _landlock(work: str) -> None:
     raise OSError(0, "its rules are not kept")
 
 
-def _landlock_of(version: int) -> Callable[[str], None]:
-    def at_least(work: str) -> None:
-        del work
+def _landlock_of(version: int) -> Callable[[], None]:
+    def at_least() -> None:
         found = kernel.landlock_version()
         if found < version:
             raise OSError(0, f"this is version {found} of Landlock, which needs {version}")
@@ -47,8 +45,7 @@ def _landlock_of(version: int) -> Callable[[str], None]:
     return at_least
 
 
-def _seccomp(work: str) -> None:
-    del work
+def _seccomp() -> None:
     if kernel.machine() not in MACHINES:
         raise OSError(0, f"no numbers of system calls are known for {kernel.machine()}")
     kernel.no_new_privileges()
@@ -60,8 +57,7 @@ def _seccomp(work: str) -> None:
     raise OSError(0, "the filter is not kept")
 
 
-def _uid_drop(work: str) -> None:
-    del work
+def _uid_drop() -> None:
     if os.geteuid() != 0:
         return
     os.setgroups([])
@@ -71,12 +67,11 @@ def _uid_drop(work: str) -> None:
         return
 
 
-def _pidfd(work: str) -> None:
-    del work
+def _pidfd() -> None:
     os.close(os.pidfd_open(os.getpid()))
 
 
-TRIALS: Final[Mapping[Feature, Callable[[str], None]]] = {
+TRIALS: Final[Mapping[Feature, Callable[[], None]]] = {
     "namespaces": _namespaces,
     "landlock": _landlock,
     "landlock-net": _landlock_of(4),
@@ -87,13 +82,13 @@ TRIALS: Final[Mapping[Feature, Callable[[str], None]]] = {
 }
 
 
-def attempt(trial: Callable[[str], None], work: str) -> str:
+def attempt(trial: Callable[[], None]) -> str:
     """Empty where it worked, else why not. Runs in a child, since walls are for good."""
     read_from, write_to = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            trial(work)
+            trial()
         except BaseException as error:  # noqa: BLE001 - whatever it is, that is the answer
             os.write(write_to, (str(getattr(error, "strerror", "")) or repr(error)).encode())
             os._exit(1)
@@ -107,9 +102,7 @@ def attempt(trial: Callable[[str], None], work: str) -> str:
 
 def main() -> None:
     """Print what came of each trial, as JSON."""
-    with tempfile.TemporaryDirectory(prefix="strata-box-") as folder:
-        Path(folder).chmod(0o711)
-        found = {name: attempt(trial, folder) for name, trial in TRIALS.items()}
+    found = {name: attempt(trial) for name, trial in TRIALS.items()}
     sys.stdout.write(msgspec.json.encode(found).decode())
 
 

@@ -24,6 +24,8 @@ from stratarouter_runtime.state.events import Failure
 _AROUND: Final = 8_192
 """Bytes of an answer beside its output: a message, numbers, the names of fields."""
 _CPUCLOCK_SCHED: Final = 2
+_PROCESS: Final = 0
+_GROUP: Final = 4  # PIDFD_SIGNAL_PROCESS_GROUP
 _NOTHING: Final = 0.001
 """Seconds that are no use waiting for."""
 
@@ -73,8 +75,14 @@ class Worker:
         """End it now; nothing it does can prevent that."""
         self._reason = self._reason or reason
         self.over = True
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._process.handle, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> None:
+        """End the process, and what it started, which is in the group that bears its number."""
+        for scope in (_PROCESS, _GROUP):
+            # A group is reached by its handle from Linux 6.9 on; until then the zygote sees to it.
+            with suppress(OSError):
+                signal.pidfd_send_signal(self._process.handle, signal.SIGKILL, None, scope)
 
     async def gone(self) -> wire.Ended:
         """Wait until it is reaped; what it used."""
@@ -82,9 +90,7 @@ class Worker:
 
     def close(self) -> None:
         """Let go of its pipes and handle; it is ended where it was not."""
-        if not self._process.ended.done():
-            self.kill("closing")
-        self.over = True
+        self.kill("closing")
         self._loop.remove_reader(self._process.read_from)
         self._loop.remove_writer(self._process.write_to)
         for descriptor in (self._process.read_from, self._process.write_to, self._process.handle):
@@ -196,8 +202,7 @@ class Worker:
         self._loop.remove_reader(self._process.read_from)
         if not self._process.ended.done():
             # It may have closed its pipe and live on.
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._process.handle, signal.SIGKILL)
+            self._end()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(_Over())
 

@@ -16,8 +16,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final, cast
 
 import msgspec
@@ -34,9 +32,8 @@ _FAILED: Final = 121
 class Zygote:
     """Forks one worker for each order that comes by `control`."""
 
-    def __init__(self, control: socket.socket, work: str) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._work = work
         self._numbers: dict[int, int] = {}
         self._orders = msgspec.json.Decoder(wire.Order)
         self._woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -44,7 +41,14 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def run(self) -> None:
-        """Serve until the socket closes."""
+        """Serve until the socket closes; then end every worker, with what it started."""
+        try:
+            self._serve()
+        finally:
+            for pid in self._numbers:
+                _end_group(pid)
+
+    def _serve(self) -> None:
         waiting = select.poll()
         waiting.register(self._control, select.POLLIN)
         waiting.register(self._woken, select.POLLIN)
@@ -72,7 +76,7 @@ class Zygote:
         program = _program(order.program)
         pid = os.fork()
         if pid == 0:
-            _become_worker(order, program, pipes, self._work)
+            _become_worker(order, program, pipes)
         self._numbers[pid] = order.number
         process = os.pidfd_open(pid)
         self._send(wire.Born(order.number, pid), process)
@@ -84,8 +88,7 @@ class Zygote:
             if done is None:
                 return
             # What it started is in its group, whose number is free only once it is reaped.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(done.si_pid, signal.SIGKILL)
+            _end_group(done.si_pid)
             pid, status, usage = os.wait4(done.si_pid, 0)
             number = self._numbers.pop(pid)
             self._send(wire.Ended(number, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
@@ -98,6 +101,11 @@ class Zygote:
             self._control.sendmsg([msgspec.json.encode(message)], carried)
 
 
+def _end_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def _program(name: str) -> inside.Program | None:
     """The program, imported once for all workers; None where that fails."""
     try:
@@ -108,14 +116,14 @@ def _program(name: str) -> inside.Program | None:
     return program
 
 
-def _become_worker(order: wire.Order, program: inside.Program | None, pipes: list[int], work: str) -> None:
+def _become_worker(order: wire.Order, program: inside.Program | None, pipes: list[int]) -> None:
     """Hold two pipes and nothing else, step into the box, serve, and never come back."""
     code = _FAILED
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         read_from, write_to = _only(pipes)
-        box.enter(order.walls, work)
+        box.enter(order.walls)
         if program is None:
             raise ImportError(order.program)
         code = 0
@@ -143,17 +151,11 @@ def main(control: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICE)
     box.prepare()
-    folder = tempfile.mkdtemp(prefix="strata-box-")
-    # Each worker mounts its own file system over it; what lies beneath stays empty.
-    Path(folder).chmod(0o711)
     inside.rehearse()
     gc.collect()
     gc.freeze()
-    try:
-        with socket.socket(fileno=control) as listening:
-            Zygote(listening, folder).run()
-    finally:
-        Path(folder).rmdir()
+    with socket.socket(fileno=control) as listening:
+        Zygote(listening).run()
 
 
 if __name__ == "__main__":
