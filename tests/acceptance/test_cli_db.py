@@ -6,9 +6,10 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
-from tests.acceptance.commandline import strata
+from tests.acceptance.commandline import WAIT, start, strata
 from tests.postgres import server
 
 from stratarouter_runtime.storage import sqlite
@@ -111,3 +112,22 @@ async def test_a_database_is_looked_after_the_same_way(tmp_path: Path) -> None:
     assert strata("db", "verify", "--replay", "--json", "--store", url, cwd=tmp_path).json["replayed"] == 1
     assert strata("db", "migrate", cwd=tmp_path).out.endswith(", as before\n")
     assert strata("db", "backup", "copy.db", cwd=tmp_path).code == 2
+
+
+def test_a_server_forgets_by_itself_what_the_settings_say(store: Path) -> None:
+    here = store.parent
+    (here / "config").mkdir()
+    (here / "config" / "local.toml").write_text("[retention]\nexecutions = 1\n")
+    (here / "project").mkdir()
+    (here / "project" / "flow.yaml").write_text(FLOW)
+    (here / "project" / "agents.py").write_text("")
+    server_ = start("serve", "project", "--dev", "--port", 0, "--store", store, cwd=here)
+    try:
+        until = monotonic() + WAIT
+        while len(strata("ps", "--json", "--store", store, cwd=here).json) > 1:
+            assert monotonic() < until
+    finally:
+        server_.terminate()
+        _, err = server_.communicate(timeout=WAIT)
+    assert "executions forgotten: 2" in err
+    assert strata("db", "verify", "--store", store, cwd=here).code == 0

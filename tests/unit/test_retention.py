@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.conformance.backends import BACKENDS, name, row
+from typing_extensions import override
 
+from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ids import Digest
-from stratarouter_runtime.ports import Store
-from stratarouter_runtime.retention import DAY, Policy, Pruned, prune
+from stratarouter_runtime.ports import Size, Store
+from stratarouter_runtime.retention import DAY, Policy, Pruned, Retention, prune
 from stratarouter_runtime.state.codec import encode
 from stratarouter_runtime.state.events import Finished, Started
 from stratarouter_runtime.state.ledger import Ledger
+from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.storage.memory_keeping import MemoryKeeping
 
 NOW = 100 * DAY
 
@@ -129,3 +134,41 @@ async def test_a_key_is_forgotten_with_its_execution(store: Store) -> None:
     await prune(store.keeping, Policy(age=DAY), NOW)
     await make(store, 1, live=True)
     assert [each.seq for each in await store.read(name(1))] == [0]
+
+
+class Ailing(MemoryKeeping):
+    """Cannot say its size the first few times."""
+
+    def __init__(self, store: MemoryStore, failures: int) -> None:
+        self.__dict__.update(store.keeping.__dict__)
+        self._failures = failures
+
+    @override
+    async def size(self) -> Size:
+        self._failures -= 1
+        if self._failures >= 0:
+            raise StoreUnavailable("it is away")
+        return await super().size()
+
+
+class Clock:
+    def now(self) -> int:
+        return NOW
+
+
+async def test_rounds_go_on_after_a_store_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stratarouter_runtime.retention.PERIOD", 0.0)
+    store = MemoryStore()
+    for number in range(3):
+        await make(store, number, 50)
+    retention = Retention(Ailing(store, 2), Policy(executions=1), Clock())
+    task = asyncio.create_task(retention.run())
+    while retention.stats().executions < 2:  # noqa: ASYNC110 - what runs in the background tells nobody
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert retention.stats().failures == 2
+    assert await left(store) == [name(2)]
+
+
+async def test_without_a_limit_nothing_runs() -> None:
+    await asyncio.wait_for(Retention(MemoryStore().keeping, Policy(), Clock()).run(), 1)

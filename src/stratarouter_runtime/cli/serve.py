@@ -114,6 +114,7 @@ async def _session(
             f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
         )
         retention = Retention(app.store.keeping, policy_of(chosen), SystemClock())
+        app.observatory.metrics.add("retention", retention.stats)
         forgetting = asyncio.create_task(retention.run(), name="retention")
         await _serve(app, listener, line, door, _connections(chosen, log))
         forgetting.cancel()

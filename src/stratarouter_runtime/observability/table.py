@@ -66,6 +66,10 @@ METRICS: Final = (
     _gauge("executions_stopped", "Executions that stand still because their store failed.", "driver.stopped"),
     _counter("leases_lost_total", "Times the lease of this process was taken.", "driver.leases_lost"),
     _counter("executions_taken_up_total", "Executions that another process began.", "facts.taken_up"),
+    _counter(
+        "executions_forgotten_total", "Ended executions that retention took away.", "retention.executions"
+    ),
+    _counter("retention_failures_total", "Rounds of retention that failed.", "retention.failures"),
     _counter("steps_total", "Steps that came to their end, by what they did.", "facts.steps", "kind"),
     _counter("retries_total", "Attempts made because an earlier one failed.", "facts.retries"),
     _counter("agent_calls_total", "Calls of agents that ended, by how.", "facts.calls", "agent", "outcome"),
