@@ -89,11 +89,10 @@ class Zygotes:
 
     async def close(self) -> None:
         """End the zygote, and with it every worker."""
-        process = self._process
         if self._control is not None:
             self._lost()
-        if process is not None:
-            await _reaped(process)
+        if self._reaping:
+            await asyncio.wait(list(self._reaping))
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
