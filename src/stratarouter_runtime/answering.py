@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from msgspec.structs import replace
 
 from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.observability.ends import flaw
 from stratarouter_runtime.reuse import Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
 
 if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
-    from stratarouter_runtime.cache.recall import Looked
+    from stratarouter_runtime.cache.recall import Asked, Looked
     from stratarouter_runtime.history import History
     from stratarouter_runtime.ids import ExecutionId, Tenant
+    from stratarouter_runtime.observability.ends import Ends
     from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.reuse import Reuse
 
@@ -62,10 +64,11 @@ class Executing(Protocol[C_contra]):
 class Answering(Generic[R]):
     """Answers requests. Without `reuse` each is executed."""
 
-    def __init__(self, executing: Executing[R], history: History, reuse: Reuse | None) -> None:
+    def __init__(self, executing: Executing[R], history: History, reuse: Reuse | None, ends: Ends) -> None:
         self._executing = executing
         self._history = history
         self._reuse = reuse
+        self._ends = ends
 
     async def answer(self, request: R, wishes: Wishes, patience: float | None) -> tuple[Execution, Verdict]:
         """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
@@ -77,8 +80,10 @@ class Answering(Generic[R]):
         if isinstance(question, str):
             return await self._execute(request, patience), Verdict(why=question)
         if not question.policy.read:
+            await reuse.cache.refresh()
+            asked = reuse.cache.ask(question)
             row = await self._execute(request, patience)
-            await reuse.keep_row(reuse.cache.ask(question), row)
+            await self._keep(reuse, asked, row)
             return row, Verdict(why="request")
         looked = reuse.cache.at_hand(question) or reuse.under_way(question)
         if looked is None:
@@ -104,17 +109,29 @@ class Answering(Generic[R]):
 
         async def end(execution: ExecutionId) -> None:
             row = await self._executing.wait(execution)
-            await reuse.keep_row(looked.asked, row)
+            await self._keep(reuse, looked.asked, row)
 
         for elections in count():
             begin = partial(self._executing.start, request)
             until = reuse.until(request.timeout)
-            shared = await reuse.flights.attend(looked.asked.key, begin, end, until=until)
+            shared = await reuse.flights.attend(looked.asked.flight, begin, end, until=until)
             row = await self._executing.wait(shared.value, patience)
             # Whoever began it may have had it cancelled, or too little time: that is not for the others.
             if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
                 return row, reuse.verdict(looked, None if shared.led else row.id)
         raise AssertionError("the last election was answered")
+
+    async def _keep(self, reuse: Reuse, asked: Asked, row: Execution) -> None:
+        """Keep the answer of an execution, unless something failed on the way: its fall-back is not for others."""
+        if row.status == "completed" and asked.question.policy.keep and await self._flawless(row):
+            await reuse.keep_row(asked, row)
+
+    async def _flawless(self, row: Execution) -> bool:
+        known = self._ends.flawless(row.id)
+        if known is None:  # another process has driven it
+            events = (await self._history.journal(row.id, row.tenant)).events
+            known = not any(map(flaw, events))
+        return known
 
     async def _anew(self, request: R) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""

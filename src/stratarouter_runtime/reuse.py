@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -20,13 +19,14 @@ from stratarouter_runtime import ports
 from stratarouter_runtime.cache.answers import Answer
 from stratarouter_runtime.cache.gates import Refusal
 from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
+from stratarouter_runtime.cache.questions import AGENT, FLOW, apart, of_call, typed
 from stratarouter_runtime.cache.recall import Asked, Found, Looked, Question
-from stratarouter_runtime.canonical import canonical, digest_bytes
+from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Selection
 from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage
-from stratarouter_runtime.tcfp.digests import cache_policy, call_key, type_form
+from stratarouter_runtime.tcfp.digests import cache_policy, call_key
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
 
 if TYPE_CHECKING:
@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Clock
     from stratarouter_runtime.tcfp.ir import Signature
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
-    from stratarouter_runtime.tcfp.types import Type
 
-FLOW: Final = "flow:"
-AGENT: Final = "agent:"
-"""How the space of a flow, or of an agent, begins."""
+LIMIT: Final = "limit."
+"""How the kinds of failures begin that are about what a caller may spend."""
 
 POLICIES: Final = 1_000
 """Policies remembered, by flow or agent and wishes."""
@@ -141,8 +139,8 @@ class Reuse(ports.Reuse):
         space, call = FLOW + request.flow, call_key(plan.digest, [form, drawn])
         if not policy.semantic:
             return Question(request.tenant, space, policy, call, plan.digest)
-        rest, texts = _apart(form, policy.semantic)
-        return Question(request.tenant, space, policy, call, plan.digest, [rest, drawn], texts)
+        rest, texts = apart(form, policy.semantic)
+        return Question(request.tenant, space, policy, call, plan.digest, [*rest, drawn], texts)
 
     def _policy(self, of: Digest, signature: Signature, wishes: Wishes) -> Policy | str:
         """As `settle`, which looks at whole types: remembered for what has just been asked."""
@@ -158,8 +156,10 @@ class Reuse(ports.Reuse):
 
     def under_way(self, question: Question) -> Looked | None:
         """The question as looked up in vain, where it is being answered now: that is younger than what is kept."""
+        if self.cache.stale:
+            return None
         asked = self.cache.ask(question)
-        return Looked(asked) if asked.key in self.flights else None
+        return Looked(asked) if asked.flight in self.flights else None
 
     def row(self, looked: Looked, request: Request) -> Execution:
         """A reused answer as an execution that took no time; its id is that of the one it comes from."""
@@ -209,10 +209,10 @@ class Reuse(ports.Reuse):
             return await make(call), None
         if declared == "run":
             return await self._within_run(agent, call, given, make)
-        policy = self._policy(_typed(agent), agent.signature, Wishes(scope=call.scope))
-        if isinstance(policy, str):
-            return await make(call), None
-        question = _question(agent, call, given, policy, await self._of(call.tenant))
+        policy = self._policy(typed(agent), agent.signature, Wishes(scope=call.scope))
+        if isinstance(policy, str) or (call.carries and not call.scope):
+            return await make(call), None  # what carries a label is its user's, whatever the signature says
+        question = of_call(agent, call, given, policy, await self._of(call.tenant))
         return await self._anywhere(agent, call, question, make)
 
     async def _anywhere(
@@ -229,7 +229,7 @@ class Reuse(ports.Reuse):
             await self._keep(looked.asked, agent, reply, call.execution)
             return reply, call.execution
 
-        return await self._share(looked.asked.key, question, call, work)
+        return await self._share(looked.asked.key, looked.asked.flight, question, call, work)
 
     async def _within_run(
         self, agent: LinkedAgent, call: AgentCall, given: Digest, make: Make
@@ -237,7 +237,7 @@ class Reuse(ports.Reuse):
         """From its own execution only. Without `stable` every step has a seed of its own, so nothing is equal."""
         if not agent.signature.stable:
             return await make(call), None
-        key = call_key(_typed(agent), [call.execution, given])
+        key = call_key(typed(agent), [call.execution, given])
         known = self._runs.get(key)
         if known is not None:
             self._runs.move_to_end(key)
@@ -252,19 +252,22 @@ class Reuse(ports.Reuse):
                     self._runs.popitem(last=False)
             return reply, call.execution
 
-        return await self._share(key, None, call, work)
+        return await self._share(key, key, None, call, work)
 
     async def _share(
         self,
         key: Digest,
+        flight: str,
         question: Question | None,
         call: AgentCall,
         work: Callable[[], Awaitable[tuple[AgentReply, ExecutionId]]],
     ) -> tuple[AgentReply, Reused | None]:
-        shared = await self.flights.share(key, work, until=self._loop_time(call.deadline), copy=_copied)
+        shared = await self.flights.share(flight, work, until=self._loop_time(call.deadline), copy=_copied)
         reply, source = shared.value
         if shared.led:
             return reply, None
+        if reply.failure is not None and reply.failure.kind.startswith(LIMIT):
+            return (await work())[0], None  # the leader's limits are not those of the others
         if question is not None:
             self.cache.ledger.count(question.tenant, question.space, "coalesced")
         return replace(reply, usage=NO_USAGE), Reused("coalesced", source, key)
@@ -336,31 +339,6 @@ class Reuse(ports.Reuse):
         if deadline is None:
             return None
         return self.until(max(0, deadline - self._clock.now()))
-
-
-def _question(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy, edition: int) -> Question:
-    of, space = _typed(agent), AGENT + agent.name
-    key = call_key(of, [given, edition])
-    if not policy.semantic:
-        return Question(call.tenant, space, policy, key, of)
-    rest, texts = _apart(call.input, policy.semantic)
-    return Question(call.tenant, space, policy, key, of, [rest, edition], texts)
-
-
-def _apart(form: dict[str, Any], semantic: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The fields that have to be equal, and the texts that may match by meaning."""
-    texts = {name: form[name] for name in semantic if isinstance(form.get(name), str)}
-    return {name: part for name, part in form.items() if name not in texts}, tuple(texts.values())
-
-
-def _typed(agent: LinkedAgent) -> Digest:
-    """Of the agent as this flow calls it: what one flow sees of an answer need not be all another wants."""
-    return digest_bytes(f"{agent.digest}\n{_type_digest(agent.output.type)}".encode())
-
-
-@lru_cache(maxsize=1024)
-def _type_digest(type_: Type) -> Digest:
-    return digest_bytes(canonical(type_form(type_)))
 
 
 def _output(agent: LinkedAgent, reply: AgentReply) -> bytes | None:

@@ -140,19 +140,19 @@ class Runtime(Flows):
         self.flows = Deployments(store, self._plans, registry, scorer, clock, routers, roster, policies)
         self.feed = Feed()
         self.news = News()
-        ends = Ends()
+        self._ends = Ends()
         self.driver = Driver(
             Shell(registry, self, scorer, clock, reuse, routers, policies),
             store,
             store.leases,
-            Fanout(observer, self.feed, self.news, ends, *([gate] if gate else [])),
+            Fanout(observer, self.feed, self.news, self._ends, *([gate] if gate else [])),
             Snapshotter(store.snapshots, clock, snapshotting),
             gate.create if gate else None,
         )
         self.history = History(store, self._plans, self.feed)
         allowed = gate.time if gate else None
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
-        self._answering = Answering[StartExecution](self, self.history, reuse, ends)
+        self._answering = Answering[StartExecution](self, self.history, reuse, self._ends)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
         self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
 
@@ -165,7 +165,9 @@ class Runtime(Flows):
             plan = await self._plans.get(digest)
         except NotFound:
             return None if self.roster is None else await self.roster.version(tenant, name, digest)
-        return FlowAgent(name, plan.signature, digest, partial(self._run_child, plan), plan.limits)
+        return FlowAgent(
+            name, plan.signature, digest, partial(self._run_child, plan), plan.limits, self._ends.flawless
+        )
 
     async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:
         """Start the execution of a call, or attach to it, and wait for its end."""

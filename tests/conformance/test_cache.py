@@ -105,3 +105,14 @@ async def test_what_has_expired_and_what_is_too_much_is_pruned(store: Store) -> 
     await store.cache.keep([entry(1, expires=9), entry(2), entry(3), entry(4)])
     assert await store.cache.prune(10, 2) == 2
     assert [found.created for found in await store.cache.group(ANN, "g", 10)] == [4, 3]
+
+
+async def test_what_was_asked_before_something_was_forgotten_is_not_kept_after_it(store: Store) -> None:
+    """Of the same space and tenant only; what was asked since is."""
+    await store.cache.keep([entry(1)])
+    await store.cache.forget(Selection(ANN, space="triage", tag="x"))
+    late = [entry(2), entry(3, revision=1), entry(4, tenant=BOB), entry(5, space="other")]
+    await store.cache.keep(late)
+    found = [await store.cache.find(each.tenant, each.key) is not None for each in (entry(1), *late)]
+    assert found == [True, False, True, True, True]
+    assert await store.cache.find(ANN, entry(3).key) == entry(3)

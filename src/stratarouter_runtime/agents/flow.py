@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.failures import REFUSED, TIMEOUT, UNAVAILABLE, failed
@@ -34,8 +35,15 @@ def child_id(call: AgentCall) -> ExecutionId:
     return derived_execution_id(call.tenant, f"{call.execution}\0{call.key}\0{call.attempt}")
 
 
+def _unheard(_execution: ExecutionId) -> bool | None:
+    return None
+
+
 class FlowAgent(Agent):
-    """`digest` is that of the flow's plan: another plan is another agent. `limits` are its own."""
+    """`digest` is that of the flow's plan: another plan is another agent. `limits` are its own.
+
+    `flawless` says of an execution whether nothing failed on its way: else its answer is not whole.
+    """
 
     kind = "flow"
     remote = True
@@ -48,12 +56,14 @@ class FlowAgent(Agent):
         digest: Digest,
         run: RunChild,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        flawless: Callable[[ExecutionId], bool | None] = _unheard,
     ) -> None:
         self.name = name
         self.signature = signature
         self.digest = digest
         self._run = run
         self._limits = limits
+        self._flawless = flawless
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -63,7 +73,7 @@ class FlowAgent(Agent):
             raise
         except StrataError as error:
             return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
-        reply = _reply(child)
+        reply = replace(_reply(child), whole=self._flawless(child.id) is not False)
         if reply.failure is not None and reply.failure.kind in _SPENT and not self._inherited(call, reply):
             own = f"{reply.failure.kind} of its own: {reply.failure.message}"
             return failed(REFUSED, f"flow '{self.name}' reached {own}", usage=reply.usage)

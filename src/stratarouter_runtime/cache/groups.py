@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.matrix import Matrix
     from stratarouter_runtime.ids import Digest, Tenant
 
+OVERHEAD: Final = 2_000
+"""Bytes of a group without entries, about."""
+
 LARGEST: Final = 10_000
 """Entries of a group in memory; beyond that the oldest make room."""
 
@@ -31,9 +34,21 @@ class Group:
         self._normal: dict[tuple[str, ...], Digest] = {}
         self._spare: list[int] = []
         self._next = 0
-        self.bytes = 0
+        self._bytes = OVERHEAD
         for held in entries:
             self.put(held)
+
+    @property
+    def size(self) -> int:
+        """The bytes it takes, about."""
+        return self._bytes + self._matrix.size
+
+    def shorten(self) -> bool:
+        """Let go of the entry that has been here longest; False where there is none."""
+        for key in self._places:
+            self.drop(key)
+            return True
+        return False
 
     def put(self, held: Held) -> None:
         """Add an entry, or replace the one with its key."""
@@ -46,7 +61,7 @@ class Group:
         self._held[place] = held
         self._places[held.key] = place
         self._normal[normal(held.answer.texts)] = held.key
-        self.bytes += held.size
+        self._bytes += held.size
         if held.answer.vector:
             self._matrix.put(place, held.answer.vector, len(held.answer.texts))
 
@@ -84,7 +99,7 @@ class Group:
         self._spare.append(place)
         self._matrix.drop(place)
         del self._places[held.key]
-        self.bytes -= held.size
+        self._bytes -= held.size
         if self._normal.get(normal(held.answer.texts)) == held.key:
             del self._normal[normal(held.answer.texts)]
 
@@ -100,6 +115,7 @@ class Groups:
     def __init__(self, most: int) -> None:
         self._most = most
         self._groups: OrderedDict[tuple[Tenant, str], tuple[str, Group]] = OrderedDict()
+        self.size = 0
 
     def get(self, tenant: Tenant, group: str) -> Group | None:
         """The group of this fingerprint, if it is at hand."""
@@ -111,12 +127,36 @@ class Groups:
 
     def put(self, tenant: Tenant, space: str, name: str, group: Group) -> Group:
         """Hold a group, letting go of those least recently used."""
+        self._drop((tenant, name))
         self._groups[tenant, name] = (space, group)
-        while len(self._groups) > 1 and sum(each.bytes for _, each in self._groups.values()) > self._most:
-            self._groups.popitem(last=False)
+        self._grown(group, 0)
         return group
+
+    def add(self, held: Held) -> None:
+        """Add an entry to its group, where that is held."""
+        group = self.get(held.tenant, held.group)
+        if group is not None:
+            before = group.size
+            group.put(held)
+            self._grown(group, before)
 
     def drop_of(self, tenant: Tenant, space: str) -> None:
         """Let go of every group of a space."""
         for place in [place for place, (of, _) in self._groups.items() if (place[0], of) == (tenant, space)]:
-            del self._groups[place]
+            self._drop(place)
+
+    def _drop(self, place: tuple[Tenant, str]) -> None:
+        found = self._groups.pop(place, None)
+        if found is not None:
+            self.size -= found[1].size
+
+    def _grown(self, group: Group, before: int) -> None:
+        """Make room for what a group, the last used, has grown by: of others first, then of itself."""
+        self.size += group.size - before
+        while self.size > self._most and len(self._groups) > 1:
+            self._drop(next(iter(self._groups)))
+        while self.size > self._most:
+            before = group.size
+            if not group.shorten():
+                return
+            self.size += group.size - before

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-_FIRST: Final = 64
+_FIRST: Final = 2
+"""Rows of a new matrix: most groups have few, and there may be many groups."""
 
 
 class Matrix:
@@ -22,6 +23,11 @@ class Matrix:
         self._rest: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         self._parts = 1
         self._used = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes it takes."""
+        return self._rest.nbytes + (0 if self._rows is None else self._rows.nbytes)
 
     def put(self, place: int, vectors: bytes, parts: int) -> None:
         """Make row `place` these vectors, `parts` of equal length."""

@@ -33,6 +33,9 @@ NEAREST: Final = 4
 PATIENCE: Final = 5.0
 """Seconds that vectors may take before the question counts as a miss."""
 
+AHEAD: Final = 60_000_000
+"""Microseconds by which the clocks of processes may differ."""
+
 Kind: TypeAlias = Literal["exact", "normalised", "semantic"]
 
 
@@ -53,13 +56,21 @@ class Question(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A question with its keys, for keeping the answer later; `vector` where its texts were embedded."""
+    """A question with its keys, for keeping the answer later; `vector` where its texts were embedded.
+
+    `revision` is that of its space: what is answered after something of it was forgotten is not kept.
+    """
 
     question: Question
-    epoch: int
+    revision: int
     key: Digest
     group: str = ""
     vector: bytes = b""
+
+    @property
+    def flight(self) -> str:
+        """Under what it is answered together with others: never with who asked before something was forgotten."""
+        return f"{self.key}:{self.revision}"
 
 
 class Found(Struct, frozen=True):
@@ -93,22 +104,31 @@ class Cache:
 
     def ask(self, question: Question, identity: str | None = None) -> Asked:
         """The question with its keys, as of now; without an `identity` it is looked for as it stands only."""
-        epoch = self._tiers.epoch(question.tenant, question.space)
+        epoch, revision = self._tiers.generation(question.tenant, question.space)
         partition = Partition(question.tenant, question.space, question.policy.scope, epoch)
         key = exact_key(partition, question.call)
         by_meaning = identity is not None and question.texts
         group = group_key(partition, question.of, question.rest, identity or "") if by_meaning else ""
-        return Asked(question, epoch, key, group)
+        return Asked(question, revision, key, group)
 
     def at_hand(self, question: Question) -> Looked | None:
         """The answer to the very same question, if it lies in memory. Waits for nothing."""
-        if self._tiers.stale:
+        if self.stale:
             return None
         asked = self.ask(question)
         held = self._tiers.at_hand(question.tenant, asked.key)
         if held is None or self._bar(held, question.policy) is not None:
             return None
         return self._hit(Looked(asked, Found("exact", held)))
+
+    @property
+    def stale(self) -> bool:
+        """Whether others may have forgotten something that is not known here yet."""
+        return self._tiers.stale
+
+    async def refresh(self) -> None:
+        """Learn what others have forgotten."""
+        await self._tiers.refresh()
 
     async def look(self, question: Question) -> Looked:
         """The answer that may be reused, if there is one. Failures of store and encoder are misses."""
@@ -143,7 +163,7 @@ class Cache:
                 seen.add(same.key)
             async with asyncio.timeout(PATIENCE):
                 vector = b"".join(await self._embedder.embed(question.texts))
-                asked = Asked(question, asked.epoch, asked.key, asked.group, vector)
+                asked = Asked(question, asked.revision, asked.key, asked.group, vector)
                 found = await self._nearest(asked, group, seen, refused)
         except Exception:  # noqa: BLE001 - whatever an encoder or a store raises is a miss, and counted
             self._fault(question, "look-up")
@@ -208,6 +228,8 @@ class Cache:
         now = self._clock.now()
         if held.expires <= now:
             return Refusal("age", "it has expired")
+        if held.created > now + AHEAD:
+            return Refusal("age", "it was made later than now: a clock was set back")
         if policy.max_age is not None and now - held.created > policy.max_age:
             return Refusal("age", f"it is {(now - held.created) // 1_000_000} s old")
         return None
@@ -226,8 +248,13 @@ class Cache:
         return looked
 
     def _miss(self, looked: Looked) -> Looked:
-        self.ledger.count(looked.asked.question.tenant, looked.asked.question.space, "misses")
-        return looked
+        """To be answered from here on: as of now, whatever was forgotten during the look."""
+        asked, question = looked.asked, looked.asked.question
+        self.ledger.count(question.tenant, question.space, "misses")
+        if self._tiers.generation(question.tenant, question.space)[1] == asked.revision:
+            return looked
+        now = self.ask(question, self._identity(question))
+        return Looked(Asked(question, now.revision, now.key, now.group, asked.vector), None, looked.refused)
 
     def shadows(self, question: Question) -> bool:
         """Whether this reused answer is to be worked out anew as well: evenly, by the policy's share."""
@@ -252,7 +279,7 @@ class Cache:
         It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
         """
         question = asked.question
-        if self._tiers.epoch(question.tenant, question.space) != asked.epoch or len(answer.output) > LARGEST:
+        if len(answer.output) > LARGEST:
             return False
         if question.texts:
             try:
@@ -261,7 +288,8 @@ class Cache:
                 self._fault(question, "encoder")
                 vector = b""
             answer = Answer(answer.output, question.texts, vector, answer.usd, answer.tokens, answer.ms)
-        self._tiers.put(self._held(asked, answer, source))
+        if not self._tiers.put(self._held(asked, answer, source), asked.revision):
+            return False
         self.ledger.count(question.tenant, question.space, "kept")
         return True
 

@@ -37,18 +37,20 @@ class Tiers:
         self._ledger = ledger
         self._front = Front(room // 2)
         self._groups = Groups(room // 2)
-        self._epochs: dict[tuple[Tenant, str], tuple[int, int]] = {}
-        self._looked = -GLANCE
+        self._generations: dict[tuple[Tenant, str], tuple[int, int]] = {}
+        self._looked: int | None = None
+        self._changes = 0
         self._written = Written(store, self._lost, self.prune)
 
     @property
     def stale(self) -> bool:
         """Whether others may have forgotten something since this process looked."""
-        return self._clock.now() - self._looked > GLANCE
+        # A clock that was set back counts as time that has passed.
+        return self._looked is None or abs(self._clock.now() - self._looked) > GLANCE
 
-    def epoch(self, tenant: Tenant, space: str) -> int:
-        """How often all of a space was forgotten, as far as is known here."""
-        return self._epochs.get((tenant, space), (0, 0))[0]
+    def generation(self, tenant: Tenant, space: str) -> tuple[int, int]:
+        """How often all of a space was forgotten, and how often anything of it, as far as is known here."""
+        return self._generations.get((tenant, space), _FIRST)
 
     def at_hand(self, tenant: Tenant, key: Digest) -> Held | None:
         """The entry of this key, if it lies in memory."""
@@ -59,10 +61,12 @@ class Tiers:
         held = self._front.get(tenant, key)
         if held is not None:
             return held
+        changes = self._changes
         entry = await self._store.find(tenant, key)
         held = None if entry is None else await self._opened(entry)
-        if held is not None:
-            self._front.put(held)
+        if held is None or changes != self._changes:
+            return None  # what was forgotten meanwhile must not come back
+        self._front.put(held)
         return held
 
     async def group(self, tenant: Tenant, space: str, name: str) -> Group:
@@ -73,17 +77,25 @@ class Tiers:
         from stratarouter_runtime.cache.matrix import Matrix  # noqa: PLC0415 - start-up: numpy when vectors come
 
         await self._written.flush()
+        changes = self._changes
         entries = await self._store.group(tenant, name, LARGEST)
         held = [held for entry in reversed(entries) if (held := await self._opened(entry)) is not None]
+        if changes != self._changes:  # what was forgotten meanwhile must not come back
+            return Group((), Matrix())
         return self._groups.put(tenant, space, name, Group(held, Matrix()))
 
-    def put(self, held: Held) -> None:
-        """Keep an entry: found at once, written to the store soon."""
+    def put(self, held: Held, revision: int) -> bool:
+        """Keep an entry: found at once, written to the store soon; False where it comes too late.
+
+        `revision` is that of its space when it was asked for.
+        """
+        if self.generation(held.tenant, held.space)[1] != revision:
+            return False
         self._front.put(held)
-        group = self._groups.get(held.tenant, held.group) if held.group else None
-        if group is not None:
-            group.put(held)
-        self._written.put(_entry(held))
+        if held.group:
+            self._groups.add(held)
+        self._written.put(_entry(held, revision))
+        return True
 
     async def count(self, selection: Selection) -> int:
         """How many entries `forget` would take away. Raises `StoreError`."""
@@ -94,7 +106,7 @@ class Tiers:
         """Take entries away; the space of each. Raises `StoreError`."""
         await self._written.flush()
         gone = await self._store.forget(selection)
-        self._looked = -GLANCE  # what the store tells now makes this process let go of them too
+        self._looked = None  # what the store tells now makes this process let go of them too
         await self.refresh()
         return [space for space, _ in gone]
 
@@ -122,8 +134,9 @@ class Tiers:
             return
         for each in generations:
             place, told = (each.tenant, each.space), (each.epoch, each.revision)
-            if self._epochs.get(place, (0, 0)) != told:
-                self._epochs[place] = told
+            if self._generations.get(place, _FIRST) != told:
+                self._generations[place] = told
+                self._changes += 1
                 self._front.drop_of(*place)
                 self._groups.drop_of(*place)
 
@@ -134,6 +147,8 @@ class Tiers:
         except Damaged:
             self._ledger.fault(entry.tenant, entry.space, "damaged")
             await self._store.forget(Selection(entry.tenant, key=entry.key))
+            self._looked = None
+            await self.refresh()
             return None
         return Held(
             tenant=entry.tenant,
@@ -152,7 +167,10 @@ class Tiers:
             self._ledger.fault(entry.tenant, entry.space, "store")
 
 
-def _entry(held: Held) -> CacheEntry:
+_FIRST: Final = (0, 0)
+
+
+def _entry(held: Held, revision: int) -> CacheEntry:
     return CacheEntry(
         tenant=held.tenant,
         key=held.key,
@@ -163,4 +181,5 @@ def _entry(held: Held) -> CacheEntry:
         expires=held.expires,
         tags=held.tags,
         body=pack(held.answer),
+        revision=revision,
     )

@@ -123,6 +123,7 @@ def agent_call(started: Started, command: CallAgent) -> AgentCall:
         step=command.step,
         allowed=command.allowed,
         budget=command.budget,
+        carries=command.carries,
     )
 
 

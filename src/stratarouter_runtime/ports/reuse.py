@@ -24,7 +24,7 @@ class CacheEntry(Struct, frozen=True):
 
     `key` names exactly what it answers, `group` those entries among which it may be found by
     meaning (empty: none). `space` is the flow or agent it belongs to, for forgetting; `source` the
-    execution it came from.
+    execution it came from. `revision` is that of its space when it was asked for; it is not kept itself.
     """
 
     tenant: Tenant
@@ -36,6 +36,7 @@ class CacheEntry(Struct, frozen=True):
     expires: int
     tags: tuple[str, ...]
     body: bytes
+    revision: int = 0
 
 
 class Selection(Struct, frozen=True):
@@ -76,7 +77,10 @@ class CacheStore(Protocol):
     """Where answers to be reused outlive the process. Raises `errors.StoreError` like a journal."""
 
     async def keep(self, entries: Sequence[CacheEntry]) -> None:
-        """Keep entries, each in place of the one with its tenant and key."""
+        """Keep entries, each in place of the one with its tenant and key.
+
+        One whose space has a later revision is left out: it may rest on what was the reason to forget.
+        """
         ...
 
     async def find(self, tenant: Tenant, key: Digest) -> CacheEntry | None:

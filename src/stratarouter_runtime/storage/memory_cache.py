@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.ports import CacheEntry, CacheStore, Generation, Holding, Selection
@@ -31,8 +32,10 @@ class MemoryCache(CacheStore):
     async def keep(self, entries: Sequence[CacheEntry]) -> None:
         self._check_open()
         for entry in entries:
+            if entry.revision < self._revisions[entry.tenant, entry.space]:
+                continue
             self._entries.pop((entry.tenant, entry.key), None)
-            self._entries[entry.tenant, entry.key] = entry
+            self._entries[entry.tenant, entry.key] = replace(entry, revision=0)
 
     @override
     async def find(self, tenant: Tenant, key: Digest) -> CacheEntry | None:
@@ -68,6 +71,7 @@ class MemoryCache(CacheStore):
         return [
             Generation(tenant, space, self._epochs[tenant, space], revision)
             for (tenant, space), revision in sorted(self._revisions.items())
+            if revision
         ]
 
     @override

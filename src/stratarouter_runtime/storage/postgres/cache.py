@@ -35,6 +35,7 @@ class PostgresCache(CacheStore):
         rows = [_row(entry) for entry in sorted(entries, key=lambda entry: (entry.tenant, entry.key))]
 
         async def change(connection: asyncpg.Connection) -> None:
+            await connection.execute(statement("cache_keeping"))
             await connection.executemany(statement("cache_keep"), rows)
 
         await self._pool.transact(change)
@@ -61,6 +62,7 @@ class PostgresCache(CacheStore):
         query = " ".join(statement(name) for name in ("cache_forget", "cache_selected", "cache_forgotten"))
 
         async def change(connection: asyncpg.Connection) -> list[tuple[str, Digest]]:
+            await connection.execute(statement("cache_forgetting"))
             gone = await connection.fetch(query, *_wanted(selection))
             for space in _spaces(selection, [row[0] for row in gone]):
                 await connection.execute(
@@ -116,6 +118,7 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
         entry.expires,
         list(entry.tags),
         entry.body,
+        entry.revision,
     )
 
 

@@ -277,9 +277,18 @@ DELETE FROM strata.mail WHERE letter = $1 AND seen = 0
 -- name: mail_there
 SELECT FROM strata.mail WHERE letter = $1
 
+-- What is forgotten is forgotten by nobody who keeps at the same moment: many may keep, one may forget.
+-- name: cache_keeping
+SELECT pg_advisory_xact_lock_shared(hashtext('stratarouter cache'))
+
+-- name: cache_forgetting
+SELECT pg_advisory_xact_lock(hashtext('stratarouter cache'))
+
 -- name: cache_keep
 INSERT INTO strata.cache_entries (tenant, key, space, grouped, source, created, expires, tags, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, $7::bigint, $8::text[], $9::bytea
+WHERE $10::bigint >= coalesce(
+    (SELECT revision FROM strata.cache_generations WHERE tenant = $1 AND space = $3), 0)
 ON CONFLICT (tenant, key) DO UPDATE SET space = excluded.space, grouped = excluded.grouped,
     source = excluded.source, created = excluded.created, expires = excluded.expires,
     tags = excluded.tags, body = excluded.body

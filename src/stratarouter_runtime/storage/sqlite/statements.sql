@@ -167,7 +167,9 @@ DELETE FROM mail WHERE letter = :letter AND seen = 0
 
 -- name: cache_keep
 INSERT OR REPLACE INTO cache_entries (tenant, key, space, grouped, source, created, expires, tags, body)
-VALUES (:tenant, :key, :space, :group, :source, :created, :expires, :tags, :body)
+SELECT :tenant, :key, :space, :group, :source, :created, :expires, :tags, :body
+WHERE :revision >= coalesce(
+    (SELECT revision FROM cache_generations WHERE tenant = :tenant AND space = :space), 0)
 
 -- name: cache_find
 SELECT tenant, key, space, grouped, source, created, expires, tags, body FROM cache_entries

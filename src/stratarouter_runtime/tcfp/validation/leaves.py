@@ -97,7 +97,9 @@ def check_ask(check: Checking, step: ir.Step, ask: ir.Ask, place: Place) -> Outc
     policy.note_time(check, check.at(step.at, "time"), ask.time)
     raises = raised_by(show_, otherwise) | (kinds.TIMED if otherwise is None else kinds.NONE)
     does = tree.Ask(wanted, ask.time, ask.sender or "", show_, otherwise, sleep=False)
-    return Outcome(does, wanted, Facts(raises=raises, worst=bounds.waiting(ask.time)), "ask")
+    # What somebody answers today need not be what would be answered tomorrow: no earlier answer stands for it.
+    facts = Facts("idempotent", raises, bounds.waiting(ask.time))
+    return Outcome(does, wanted, facts, "ask")
 
 
 def check_sleep(check: Checking, step: ir.Step, sleep: ir.Sleep) -> Outcome:
