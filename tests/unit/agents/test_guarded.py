@@ -152,3 +152,47 @@ async def test_an_answer_is_read_up_to_its_cap() -> None:
         with pytest.raises(TooLarge):
             async with client.stream("GET", url) as response:
                 await read_capped(response, 10)
+
+
+# Hosts that an agent names.
+
+
+async def test_a_client_gets_to_the_hosts_that_are_named_and_no_others() -> None:
+    async with Server().serving() as server:
+        web = Web(["127.0.0.1"], resolve=Changing(["127.0.0.1"], ["127.0.0.1"])).only(["Named.TEST"])
+        async with await web.open() as client:
+            assert (await client.get(f"http://named.test:{server.port}/")).status_code == 200
+            with pytest.raises(
+                Barred, match=r"other\.test is none of the hosts that the agent says it needs"
+            ):
+                await client.get(f"http://other.test:{server.port}/")
+        assert server.connections == 1
+
+
+async def test_a_name_in_other_letters_is_the_one_that_is_asked_for() -> None:
+    async with Server().serving() as server:
+        web = Web(["127.0.0.1"], resolve=Changing(["127.0.0.1"])).only(["bücher.test"])
+        async with await web.open() as client:
+            assert (await client.get(f"http://bücher.test:{server.port}/")).status_code == 200
+
+
+class Redirecting(Server):
+    """Sends everybody to another host of the same address."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 302 Found\r\nlocation: http://other.test:{self.port}/\r\ncontent-length: 0\r\n\r\n"
+        writer.write(head.encode())
+        await writer.drain()
+        writer.close()
+
+
+async def test_a_redirect_leads_to_no_host_that_is_not_named() -> None:
+    async with Redirecting().serving() as server:
+        web = Web(["127.0.0.1"], resolve=Changing(["127.0.0.1"], ["127.0.0.1"])).only(["named.test"])
+        async with await web.open() as client:
+            client.follow_redirects = True  # as a library that is handed the client might
+            with pytest.raises(Barred, match=r"^other\.test is none"):
+                await client.get(f"http://named.test:{server.port}/")
+        assert server.connections == 1
