@@ -8,6 +8,7 @@ import pytest
 from tests.acceptance.commandline import strata
 from tests.postgres import server
 
+from stratarouter_runtime.bench.long import long, soak
 from stratarouter_runtime.bench.recovery import EXECUTIONS, recovery
 from stratarouter_runtime.ids import LOCAL
 from stratarouter_runtime.ports import Store
@@ -37,3 +38,10 @@ async def test_what_a_killed_process_left_in_a_database_is_finished_too(tmp_path
     url = await server().database()
     recovery(tmp_path, url, rounds=1)
     await check(await postgres.open_readonly(url))
+
+
+@pytest.mark.full
+async def test_the_long_benchmark_measures_every_line(tmp_path: Path) -> None:
+    measures = [*await long(tmp_path, rows=6_000), *await soak(tmp_path, None, 4.0)]
+    assert len(measures) == 5
+    assert all(each.value > 0 and each.limit > 0 for each in measures)

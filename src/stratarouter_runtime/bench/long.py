@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 
 from stratarouter_runtime.bench.engine import many
 from stratarouter_runtime.bench.flows import chain
@@ -29,11 +29,13 @@ ROWS: Final = 1_000_000
 """Of the large store."""
 
 AT_ONCE: Final = 50
-EXECUTIONS: Final = 300
-"""Of ten steps, in a round."""
+STEPS: Final = 10_000
+"""In a round."""
 
-ROUNDS: Final = 8
-"""Of each measure; the best counts, since noise only ever adds."""
+ROUNDS: Final = 7
+"""Of each measure."""
+
+Work: TypeAlias = Callable[[], Awaitable[object]]
 
 _BODY: Final = (
     b'{"t":"returned","step":"s%d","input":"0123456789abcdef","output":{"n":%d},"usage":{"ms":0.01}}'
@@ -47,14 +49,14 @@ async def long(folder: Path, store: str | None = None, rows: int = ROWS) -> list
     async with _application(store or folder / "small.db") as app:
         length = await _length(app)
         size = await _bytes(app)
-        small = (await _costs(app))[0]
+        small = await _cost(app)
         # One database is measured before and after it is filled; of two files each in its turn.
         async with _application(store or folder / "large.db") as filled:
             await _fill(filled.store, rows)
             if store is None:
-                small, large = await _costs(app, filled)
+                small, large = await _pair(_chains(app), _chains(filled))
             else:
-                large = (await _costs(filled))[0]
+                large = await _cost(filled)
             calm, busy = await _forgetting(filled)
     return [
         Measure(
@@ -97,26 +99,30 @@ async def _application(store: Path | str) -> AsyncIterator[Application]:
         yield app
 
 
-async def _costs(*apps: Application) -> list[float]:
-    """Microseconds a step on each, many executions at a time: the best of several rounds in turn."""
-    plans = [app.runtime.flows.compile(chain(10)) for app in apps]
-    best = [float("inf")] * len(apps)
-    for _ in range(ROUNDS):
-        for place, (app, plan) in enumerate(zip(apps, plans, strict=True)):
-            best[place] = min(best[place], await _seconds(partial(many, app, plan, EXECUTIONS, AT_ONCE)))
-    return [taken / EXECUTIONS / 10 * 1e6 for taken in best]
+async def _cost(app: Application) -> float:
+    """Microseconds of a step, many executions at a time."""
+    return (await _pair(_chains(app), _chains(app)))[0]
+
+
+def _chains(app: Application, steps: int = 10, at_once: int = AT_ONCE) -> Work:
+    """Always as many steps, in longer or shorter executions."""
+    plan = app.runtime.flows.compile(chain(steps))
+    return partial(many, app, plan, STEPS // steps, at_once)
+
+
+async def _pair(one: Work, other: Work) -> tuple[float, float]:
+    """Microseconds of a step of two kinds, in turn: the median, and what the median ratio makes of it.
+
+    What else the machine does falls on neighbours alike, and so not on their ratio.
+    """
+    taken = [(await _seconds(one), await _seconds(other)) for _ in range(ROUNDS)]
+    first = quantile([left for left, _ in taken], 0.5) / STEPS * 1e6
+    return first, first * quantile([right / left for left, right in taken], 0.5)
 
 
 async def _length(app: Application) -> Measure:
     """A step of a long flow beside one of a short one, as many of either and as many at a time."""
-    short, long_ = (app.runtime.flows.compile(chain(steps)) for steps in (10, 1_000))
-    best: dict[str, float] = {}
-    for _ in range(ROUNDS):
-        for plan, executions in ((short, 1_000), (long_, 10)):
-            taken = await _seconds(partial(many, app, plan, executions, 10))
-            best[plan.name] = min(best.get(plan.name, taken), taken)
-    each = {name: taken / 10_000 * 1e6 for name, taken in best.items()}
-    figure, limit = each[long_.name], each[short.name]
+    limit, figure = await _pair(_chains(app, 10, 10), _chains(app, 1_000, 10))
     return Measure("a step of 1,000", figure, "µs", 1.3 * limit, "less", limit, "a step of ten")
 
 
@@ -182,7 +188,7 @@ async def _commits(app: Application, beside: asyncio.Task[None] | None, seconds:
     return quantile(taken, 0.99)
 
 
-async def _seconds(work: Callable[[], Awaitable[object]]) -> float:
+async def _seconds(work: Work) -> float:
     began = perf_counter()
     await work()
     return perf_counter() - began
