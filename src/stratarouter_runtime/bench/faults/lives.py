@@ -168,14 +168,15 @@ async def _second(trial: Trial, began: float) -> Result:
 
 async def _take_up(runtime: Runtime, execution: ExecutionId, at_work: asyncio.Event) -> None:
     """As a server does: recover, and go on claiming what nobody drives."""
-    await runtime.recover()
     upkeep = runtime.upkeep(claiming=True)
+    recovery = await runtime.recover()
     while True:
-        if execution in runtime.driver.active:
+        # It may end before anybody looks whether it is active.
+        if execution in recovery.resumed:
             at_work.set()
         await asyncio.sleep(0.01)
         with suppress(StrataError):
-            await upkeep.round()
+            recovery = await upkeep.round()
 
 
 async def _to_its_end(

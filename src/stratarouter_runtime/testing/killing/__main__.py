@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stratarouter_runtime.testing.killing.loop import Report, kill_again_and_again
+from stratarouter_runtime.testing.killing.strikes import STRIKES
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--store", help="the URL of an empty database; a file where none is given")
     parser.add_argument("--servers", type=int, default=1, help="on a database only")
+    parser.add_argument("--strike", choices=list(STRIKES), default="killed")
     given = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="strata-kills-") as name:
         folder = Path(name)
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
             seed=given.seed,
             servers=given.servers,
             clients=given.clients,
+            strike=STRIKES[given.strike],
         )
     sys.stdout.write(told(report) + "\n")
     return 1 if report.wrong else 0
@@ -39,12 +42,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def told(report: Report) -> str:
     """What came of it, for people."""
-    starts = sorted(report.starts)
+    starts = sorted(report.starts) or [0.0]
     half, most = starts[len(starts) // 2], starts[int(len(starts) * 0.99)]
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(report.statuses.items()))
     return "\n".join(
         [
-            f"seed {report.seed}: {report.kills} kills, {report.servers} servers",
+            f"seed {report.seed}: {report.kills} times, {report.servers} servers",
             f"executions: {report.executions} ({statuses}); facts: {report.facts}; calls: {report.calls}",
             f"acknowledged: {report.acknowledged}; taken up again: {report.taken_up}",
             f"from start to all taken up: p50 {half:.2f} s, p99 {most:.2f} s",

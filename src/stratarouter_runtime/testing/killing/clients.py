@@ -26,6 +26,9 @@ API: Final = "/api/v1"
 GIVES_UP: Final = 120.0
 """Seconds after which a client says that it is never answered, or that its execution never ends."""
 
+LATER: Final = frozenset({503, 507})
+"""What a server answers that cannot do it now: whether it did is not known."""
+
 BATCHED: Final = frozenset({"chain", "loop", "inner"})
 """Flows that are submitted many at once."""
 
@@ -169,7 +172,7 @@ class Client(threading.Thread):
             answer = self._ask(method, path, body, {})
         except httpx2.TransportError:
             return False
-        assert answer.status_code < 500 or answer.status_code == 503, answer.text
+        assert answer.status_code < 500 or answer.status_code in LATER, answer.text
         return answer.status_code == 202
 
     def _insist(
@@ -180,7 +183,7 @@ class Client(threading.Thread):
         while True:
             try:
                 answer = self._ask(method, path, body, headers or {})
-                if answer.status_code != 503:
+                if answer.status_code not in LATER:
                     assert answer.status_code < 500, answer.text
                     return answer
             except httpx2.TransportError:

@@ -1,4 +1,4 @@
-"""So many kills at random moments, with clients at work: one run, and what came of it.
+"""So many strikes at random moments, with clients at work: one run, and what came of it.
 
 Must never know: what is asked, or what must be true.
 """
@@ -18,13 +18,11 @@ from stratarouter_runtime.testing.killing.clients import Client, History
 from stratarouter_runtime.testing.killing.outside import Outside
 from stratarouter_runtime.testing.killing.project import write_project
 from stratarouter_runtime.testing.killing.servers import Serving
+from stratarouter_runtime.testing.killing.strikes import Strike, killed
 from stratarouter_runtime.testing.killing.verdict import Verdict, judge
 
 LIVES: Final = 0.8
-"""Seconds that a server serves at most before it is killed."""
-
-LIES: Final = 0.3
-"""Seconds that it lies there at most, where others serve meanwhile."""
+"""Seconds between strikes at most."""
 
 WAIT: Final = 180.0
 """Seconds within which clients must be through, once nobody is killed any more."""
@@ -50,22 +48,38 @@ class Report(Struct, frozen=True):
 
 
 def kill_again_and_again(
-    folder: Path, store: str, *, kills: int, seed: int, servers: int = 1, clients: int = 6
+    folder: Path,
+    store: str,
+    *,
+    kills: int,
+    seed: int,
+    servers: int = 1,
+    clients: int = 6,
+    strike: Strike = killed,
 ) -> Report:
-    """Serve from `folder`, an empty one, and kill: a file has one server, a database may have several."""
+    """Serve from `folder`, an empty one, and strike: a file has one server, a database may have several."""
     chance = Random(seed)  # noqa: S311 - a simulation
     with Outside(seed) as outside:
         write_project(folder, outside.port)
-        fleet = [Serving(folder, store, folder / f"log {number}") for number in range(servers)]
+        fleet = [
+            Serving(folder, store, folder / f"log {number}", shared=servers > 1) for number in range(servers)
+        ]
         try:
-            return _run(fleet, outside, store, chance, kills=kills, seed=seed, clients=clients)
+            return _run(fleet, outside, strike, chance, kills=kills, seed=seed, clients=clients)
         finally:
             for each in fleet:
                 each.kill()
 
 
 def _run(
-    fleet: list[Serving], outside: Outside, store: str, chance: Random, *, kills: int, seed: int, clients: int
+    fleet: list[Serving],
+    outside: Outside,
+    strike: Strike,
+    chance: Random,
+    *,
+    kills: int,
+    seed: int,
+    clients: int,
 ) -> Report:
     for each in fleet:
         each.begin()
@@ -79,11 +93,8 @@ def _run(
         client.start()
     for _ in range(kills):
         time.sleep(chance.random() * LIVES)
-        victim = fleet[int(chance.random() * len(fleet))]
-        victim.kill()
-        if len(fleet) > 1:
-            time.sleep(chance.random() * LIES)
-        victim.begin()
+        strike(fleet[int(chance.random() * len(fleet))], chance)
+    time.sleep(chance.random() * LIVES)
     rest.set()
     wrong = _let_them_end(crowd)
     for each in fleet:
@@ -91,7 +102,7 @@ def _run(
     verdict = Verdict(0, 0, {})
     try:
         if not wrong:
-            verdict = judge(store, history, outside)
+            verdict = judge(fleet[0].store, history, outside)
     except Violation as violation:
         wrong = str(violation)
     starts = [start for each in fleet for start in each.starts[1:]]

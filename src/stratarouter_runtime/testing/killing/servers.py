@@ -32,34 +32,49 @@ class Start(Struct, frozen=True):
 
 
 class Serving:
-    """One server process at a time, always at the same address."""
+    """One server process at a time, always at the same address.
 
-    def __init__(self, project: Path, store: str, log: Path) -> None:
+    `shared` says that others serve from the same store.
+    """
+
+    def __init__(self, project: Path, store: str, log: Path, *, shared: bool = False) -> None:
         self._project = project
-        self._store = store
-        self._log = log
+        self.store = store
+        self.shared = shared
+        self.log = log
         self._port = _free_port()
         self._process: subprocess.Popen[str] | None = None
         self.starts: list[Start] = []
         self.url = f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
+
+    def files(self) -> list[Path]:
+        """The files of its store."""
+        store = Path(self.store)
+        return sorted(store.parent.glob(f"{store.name}*"))
+
     def begin(self) -> None:
         """Begin it; returns once it serves. Raises `AssertionError` with what it said otherwise."""
         inherited = os.environ  # noqa: TID251 - a child inherits the environment
-        database = "://" in self._store
+        database = "://" in self.store
         command = [sys.executable, "-m", "stratarouter_runtime", "serve", str(self._project)]
         began = time.monotonic()
-        with self._log.open("a", encoding="utf-8") as lines:
+        with self.log.open("a", encoding="utf-8") as lines:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [
                     *command,
                     "--port",
                     str(self._port),
                     "--dev",
-                    *([] if database else ["--store", self._store]),
+                    *([] if database else ["--store", self.store]),
                 ],
                 cwd=self._project,
-                env={**inherited, **({"DATABASE_URL": self._store} if database else {})},
+                env={**inherited, **({"DATABASE_URL": self.store} if database else {})},
                 stdout=subprocess.PIPE,
                 stderr=lines,
                 text=True,
@@ -68,7 +83,7 @@ class Serving:
         assert select.select([self._process.stdout], [], [], WAIT)[0], "a server says nothing"
         line = self._process.stdout.readline()
         found = _TAKEN_UP.search(line)
-        assert found is not None, self._log.read_text(encoding="utf-8")
+        assert found is not None, self.log.read_text(encoding="utf-8")
         self.starts.append(Start(time.monotonic() - began, int(found[1])))
 
     def kill(self) -> None:
