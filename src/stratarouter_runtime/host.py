@@ -5,6 +5,7 @@ Every figure is read or measured when asked for. Must never know: what it is com
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import resource
@@ -14,6 +15,10 @@ from time import perf_counter_ns
 from typing import Final
 
 from msgspec import Struct
+
+THRESHOLDS: Final = (10_000, 20, 50)
+"""Of the collector's generations. Measured with one-step executions, 64 at a time: the ones that Python
+begins with take 34 µs of each, these 11."""
 
 _BLOCK: Final = b"\0" * 4096
 _OWN_MEMORY: Final = Path("/proc/self/statm")
@@ -68,6 +73,17 @@ def resident() -> int:
         return int(_OWN_MEMORY.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def settle_memory() -> None:
+    """Have the collector leave alone what is there now, and look at what comes in larger heaps.
+
+    For a process that is about to work for long: what it has loaded stays, and most of what it makes
+    from here on goes by itself. Each look would go over all that is under way.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
 
 
 def sync_latency(folder: Path, samples: int = 40) -> SyncLatency:

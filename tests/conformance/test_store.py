@@ -349,8 +349,11 @@ async def test_a_plan_is_kept_once(store: Store) -> None:
 async def test_the_last_deployed_version_runs(store: Store) -> None:
     assert await store.deployed(ANN, FlowId("triage")) is None
     await store.deploy(version(1))
+    assert await store.deployed(ANN, FlowId("triage")) == version(1)
     await store.deploy(version(2, plan=Digest("cd" * 32)))
     assert await store.deployed(ANN, FlowId("triage")) == version(2, plan=Digest("cd" * 32))
+    assert await store.retire(ANN, FlowId("triage"), at=3)
+    assert await store.deployed(ANN, FlowId("triage")) is None
 
 
 async def test_tenants_have_flows_of_their_own(store: Store) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import resource
 from pathlib import Path
 
@@ -17,6 +18,17 @@ def test_syncing_is_measured_and_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         host.sync_latency(tmp_path / "absent")
+
+
+def test_what_is_there_is_no_longer_looked_at_and_the_rest_less_often() -> None:
+    before = gc.get_threshold()
+    try:
+        host.settle_memory()
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold() == host.THRESHOLDS
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def test_the_machine_has_something_to_offer() -> None:

@@ -57,6 +57,7 @@ class PythonAgent(Agent):
         self.name = definition.name
         self.signature = definition.signature
         self.digest = agent_digest(definition.name, "python", definition.version, definition.signature)
+        self._waits = definition.is_async
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -92,7 +93,7 @@ class PythonAgent(Agent):
         )
 
     async def _run(self, function: Callable[[], Any]) -> Any:
-        if self._definition.is_async:
+        if self._waits:
             return await function()
         output = await self._threads.run(function)
         return await output if isawaitable(output) else output

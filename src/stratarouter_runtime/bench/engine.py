@@ -13,7 +13,7 @@ from typing import Any
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bench.flows import chain, fan, fork
 from stratarouter_runtime.bench.measure import Measure, quantile
-from stratarouter_runtime.host import sync_latency
+from stratarouter_runtime.host import settle_memory, sync_latency
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Store
 from stratarouter_runtime.runtime import StartExecution
@@ -34,6 +34,7 @@ async def engine(
     registry = open_module("stratarouter_runtime.bench.agents")
     sizes = [] if store else [await _size(folder / "size.db", registry)]
     async with application(load(), registry, store=store or folder / "bench.db") as app:
+        settle_memory()
         return [
             *sizes,
             await _throughput(app, executions, 10, at_once),

@@ -7,7 +7,6 @@ execution is driven.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -25,7 +24,7 @@ from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.projects import deploy_project
 from stratarouter_runtime.errors import InvalidSetting, NotFound
-from stratarouter_runtime.host import open_files
+from stratarouter_runtime.host import open_files, settle_memory
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
@@ -164,9 +163,7 @@ async def _serve(
         service.draining = True
         await app.driver.drain(PATIENCE)
 
-    # What is there now stays: the collector need not look at it again and again while requests wait.
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     watching = asyncio.create_task(app.observatory.loop.watch())
     await serve_http(create_app(service), listener, ready=ready, drain=drain, connections=connections)
     watching.cancel()

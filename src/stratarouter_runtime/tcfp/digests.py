@@ -34,6 +34,7 @@ def agent_digest(name: str, kind: str, version: str, signature: Signature) -> Di
     return digest_bytes(canonical(form), AGENT)
 
 
+@lru_cache(maxsize=4096)
 def step_key(path: StepPath) -> Digest:
     """Of a step: its position in the plan and the rounds around it; equal in every execution."""
     return digest_bytes(path.encode(), STEP)

@@ -9,7 +9,7 @@ import asyncio
 from contextlib import ExitStack
 from errno import EROFS
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from typing_extensions import override
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DEPLOYED: Final = 1_000
+"""Deployed flows that the owner of the file remembers."""
+
 
 class SqliteStore(Store):
     """A store in one file. Without a writer it only reads. Used from one event loop at a time."""
@@ -62,6 +65,7 @@ class SqliteStore(Store):
         self._writer = writer
         self._ownership = ownership
         self._beside = beside
+        self._deployed: dict[tuple[Tenant, FlowId], Deployed] = {}
         self.leases = SqliteLeases(reader, self._write)
         self.mail = SqliteMail(reader, self._write)
         self.shelf = SqliteShelf(reader, self._write if beside is None else beside.submit)
@@ -135,16 +139,34 @@ class SqliteStore(Store):
 
     @override
     async def deploy(self, deployed: Deployed, *, by: str = "", quota: int | None = None) -> None:
-        await self._write(audited.deploy(deployed, by, quota))
+        try:
+            await self._write(audited.deploy(deployed, by, quota))
+        finally:  # interrupted, it may have come true
+            self._deployed.pop((deployed.tenant, deployed.flow), None)
 
     @override
     async def retire(self, tenant: Tenant, flow: FlowId, *, at: int, by: str = "") -> bool:
-        return await self._write(audited.retire(tenant, flow, at, by))
+        try:
+            return await self._write(audited.retire(tenant, flow, at, by))
+        finally:
+            self._deployed.pop((tenant, flow), None)
 
     @override
     async def deployed(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
+        known = self._deployed.get((tenant, flow))
+        return known or self._look_up(tenant, flow)
+
+    def _look_up(self, tenant: Tenant, flow: FlowId) -> Deployed | None:
+        """As the file has it; remembered by the owner of the file, since nobody else deploys."""
         rows = self._reader.look(statement("deployed"), {"tenant": tenant, "flow": flow})
-        return Deployed(*rows[0]) if rows else None
+        if not rows:
+            return None
+        found = Deployed(*rows[0])
+        if self._writer is not None:
+            if len(self._deployed) >= DEPLOYED:
+                self._deployed.clear()
+            self._deployed[tenant, flow] = found
+        return found
 
     @override
     async def flows(self, tenant: Tenant) -> list[Deployed]:
