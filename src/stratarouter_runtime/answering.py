@@ -106,16 +106,24 @@ class Answering(Generic[R]):
         self, reuse: Reuse, request: R, looked: Looked, patience: float | None
     ) -> tuple[Execution, Verdict]:
         """Start an execution, or attend one of the same question that is under way."""
+        kept = False
+
+        async def keep(row: Execution) -> None:
+            nonlocal kept
+            if not kept:  # by whoever comes first: the flight, or the caller who began it
+                kept = True
+                await self._keep(reuse, looked.asked, row)
 
         async def end(execution: ExecutionId) -> None:
-            row = await self._executing.wait(execution)
-            await self._keep(reuse, looked.asked, row)
+            await keep(await self._executing.wait(execution))
 
         for elections in count():
             begin = partial(self._executing.start, request)
             until = reuse.until(request.timeout)
             shared = await reuse.flights.attend(looked.asked.flight, begin, end, until=until)
             row = await self._executing.wait(shared.value, patience)
+            if shared.led and row.status == "completed":
+                await keep(row)
             # Whoever began it may have had it cancelled, or too little time: that is not for the others.
             if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
                 return row, reuse.verdict(looked, None if shared.led else row.id)

@@ -387,7 +387,7 @@ async def test_draining_does_not_wait_for_the_question_of_a_flow_that_is_called(
     await made.runtime.flows.offer(made.plan)
     source = (
         OUTER.replace("inner", "asking").replace("out: {n: int}", "out: {ok: bool}").replace(", time: 5s", "")
-    )
+    ).replace("effect: pure", "effect: idempotent")
     made.plan = made.runtime.flows.compile(source)
     parent = await made.runtime.start(made.request(1))
     await asyncio.sleep(0.02)
