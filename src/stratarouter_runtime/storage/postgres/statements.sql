@@ -460,6 +460,9 @@ DELETE FROM strata.mail WHERE execution = ANY($1::text[])
 -- name: removed
 SELECT EXISTS (SELECT FROM strata.removed)
 
+-- name: by_index
+SELECT set_config(name, 'off', true) FROM (VALUES ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) AS s (name)
+
 -- name: sweep_records
 DELETE FROM strata.records r USING (
     SELECT k.execution, k.seq FROM strata.removed d JOIN strata.records k ON k.execution = d.execution LIMIT $1

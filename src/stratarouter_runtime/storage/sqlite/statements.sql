@@ -313,7 +313,7 @@ DELETE FROM records WHERE place IN (
 
 -- name: sweep_uses
 DELETE FROM blob_uses WHERE (execution, digest) IN (
-    SELECT u.execution, u.digest FROM removed r JOIN blob_uses u ON u.execution = r.execution LIMIT :limit
+    SELECT u.execution, u.digest FROM removed d CROSS JOIN blob_uses u ON u.execution = d.execution LIMIT :limit
 )
 RETURNING digest
 
