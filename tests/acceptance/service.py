@@ -8,10 +8,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
+from subprocess import PIPE, Popen
 from typing import Final
 
-from tests.acceptance.commandline import WAIT, start
+from tests.acceptance.commandline import WAIT, command, environment
 
 AGENTS: Final = '''"""An agent that leaves a trace of each call, and one that waits for the file `go`."""
 
@@ -71,12 +71,21 @@ class Service:
 @contextmanager
 def serving(project: Path, *arguments: str) -> Iterator[Service]:
     """A server of this project, on the store in it; killed at the end where it still runs."""
-    process = start("serve", str(project), "--store", str(project / "s.db"), *arguments, cwd=project)
+    log = project / "log"
+    with log.open("ab") as said:  # a pipe that nobody reads would hold it up
+        process = Popen(  # noqa: S603 - our own interpreter
+            command("serve", project, "--store", project / "s.db", *arguments),
+            cwd=project,
+            env=environment(),
+            stdout=PIPE,
+            stderr=said,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], WAIT)[0], "it says nothing"
         line = process.stdout.readline()
-        assert line, process.communicate(timeout=WAIT)[1]
+        assert line, log.read_text()
         yield Service(process, line)
     finally:
         if process.poll() is None:

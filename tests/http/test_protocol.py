@@ -24,6 +24,7 @@ class Narrow(LimitedProtocol):
 
     head_seconds = 0.3
     body_seconds = 0.3
+    stalled_seconds = 0.3
     max_head = 1000
     max_connections = 3
 
@@ -157,6 +158,23 @@ async def test_a_body_that_never_comes_is_not_answered_twice(listening: Listenin
     await wire.send(b"POST /nope HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
     check(await wire.answer(), "not-found")
     assert await wire.closed()
+
+
+async def test_whoever_takes_nothing_of_the_answer_is_hung_up_on(listening: Listening) -> None:
+    wire = await listening.wire()
+    transport = wire.writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
+    ask = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+    async def ask_for_ever() -> None:
+        while True:  # more answers than all buffers between the two hold
+            await wire.send(ask * 10)
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(20):
+        with pytest.raises(ConnectionError):
+            await ask_for_ever()
 
 
 async def test_half_a_flow_is_never_deployed(listening: Listening) -> None:

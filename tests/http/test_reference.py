@@ -58,6 +58,10 @@ def test_the_limits_are_those_in_force() -> None:
     }
 
 
+def test_how_long_an_answer_may_stand_is_that_in_force() -> None:
+    assert f"takes nothing of its answer for {protocol.STALLED_SECONDS:g} s" in REFERENCE
+
+
 async def test_the_examples_are_what_is_taken_and_given(quick: Client) -> None:
     request, answer, step, problem = re.findall(r"```json\n(.*?)```", REFERENCE, re.DOTALL)
     assert decode(request.encode(), ExecuteRequest).workflow_id == "my-workflow"

@@ -24,6 +24,9 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 30.0
 """From the end of the headers to the end of the body."""
 
+STALLED_SECONDS: Final = 60.0
+"""How long nothing of an answer may be taken before the connection is given up."""
+
 MAX_HEAD: Final = 64 * 1024
 """Bytes of request line and headers."""
 
@@ -36,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     head_seconds: float = HEAD_SECONDS
     body_seconds: float = BODY_SECONDS
+    stalled_seconds: float = STALLED_SECONDS
     max_head: int = MAX_HEAD
     max_connections: int = MAX_CONNECTIONS
 
@@ -45,6 +49,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due: Literal["headers", "body"] | None = "headers"
         self._armed: Literal["headers", "body"] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._head = 0
 
     @override
@@ -58,6 +63,7 @@ class LimitedProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._flow_again()
         super().connection_lost(exc)
 
     @override
@@ -71,6 +77,17 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._refuse("headers-too-large", f"the headers have more than {self.max_head} bytes")
         if self._due != self._armed:
             self._watch()
+
+    @override
+    def pause_writing(self) -> None:
+        # Closing would wait until the rest is taken, too: nobody is there who takes it.
+        self._stalled = self.loop.call_later(self.stalled_seconds, self.transport.abort)
+        super().pause_writing()
+
+    @override
+    def resume_writing(self) -> None:
+        self._flow_again()
+        super().resume_writing()
 
     @override
     def on_message_begin(self) -> None:
@@ -98,6 +115,11 @@ class LimitedProtocol(HttpToolsProtocol):
             seconds = self.head_seconds if self._due == "headers" else self.body_seconds
             self._deadline = self.loop.call_later(seconds, self._expire, seconds)
             self._armed = self._due
+
+    def _flow_again(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _disarm(self) -> None:
         self._armed = None
