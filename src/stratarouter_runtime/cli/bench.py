@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -91,12 +92,15 @@ def bench(  # noqa: PLR0913 - one flag a part
 
 
 def _routed(data: Path | None, *, json: bool) -> int:
+    from stratarouter_runtime.bench.deciding import deciding  # noqa: PLC0415 - likewise
     from stratarouter_runtime.bench.routing import measure  # noqa: PLC0415 - brings the encoder along
     from stratarouter_runtime.wiring import encoder  # noqa: PLC0415 - likewise
 
-    found = measure(encoder(settings.load()), data)
+    chosen = encoder(settings.load())
+    found = measure(chosen, data)
+    measures = tuple(asyncio.run(deciding(chosen)))
     if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode({"accuracy": found, "measures": measures}).decode() + "\n")
         return Exit.OK
     head = f"{'data':<28}{'right':>8}{'accepted':>10}{'refused':>9}{'nearest':>9}{'centroid':>10}{'p50 µs':>8}{'p99 µs':>8}"
     rows = [
@@ -104,7 +108,7 @@ def _routed(data: Path | None, *, json: bool) -> int:
         f"{one.centroid:>10.1%}{one.p50_us:>8.0f}{one.p99_us:>8.0f}"
         for one in found
     ]
-    sys.stdout.write("\n".join([head, *rows]) + "\n")
+    sys.stdout.write("\n".join([head, *rows, "", *_lines(measures)]) + "\n")
     return Exit.OK
 
 
@@ -159,14 +163,17 @@ async def _cache(folder: Path) -> tuple[Measure, ...]:
 
 def _table(report: Report) -> str:
     sync = f"a sync takes {report.sync.p50:.0f} µs (p99 {report.sync.p99:.0f} µs)"
-    lines = [f"{report.machine}, {report.cores} cores; {sync}", ""]
-    lines.append(f"{'':<58}{'value':>12}{'target':>13}  {'':6}{'limit':>12}  {'ratio':>6}")
-    for each in report.measures:
+    head = f"{report.machine}, {report.cores} cores; {sync}"
+    return "\n".join([head, "", *_lines(report.measures)])
+
+
+def _lines(measures: tuple[Measure, ...]) -> Iterator[str]:
+    yield f"{'':<58}{'value':>12}{'target':>13}  {'':6}{'limit':>12}  {'ratio':>6}"
+    for each in measures:
         mark = "ok" if each.reached else "MISSED"
         value, target, limit = (
             f"{figure:,.2f} {each.unit}" for figure in (each.value, each.target, each.limit)
         )
-        lines.append(
+        yield (
             f"{each.name:<56}{value:>14}{target:>13}  {mark:<6}{limit:>14}{each.ratio:>7.1f}x  {each.against}"
         )
-    return "\n".join(lines)

@@ -76,7 +76,7 @@ class Router:
         return self._explained(weighed)
 
     def _mask(self, among: Sequence[str] | None) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
-        if among is None:
+        if among is None or len(set(among)) == len(self._names):
             return None
         mask = np.zeros(len(self._names), dtype=np.bool_)
         mask[[self._numbers[name] for name in among]] = True

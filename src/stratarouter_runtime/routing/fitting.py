@@ -34,7 +34,7 @@ from stratarouter_runtime.routing.tables import CONTEXT, Table
 ENOUGH: Final = 10
 """Held-out queries of either kind below which nothing is calibrated on them."""
 PARTS: Final = 5
-SUFFICIENT: Final = 2_000
+SUFFICIENT: Final = 1_500
 """Held-out examples that tell enough: no further part is held out, as each is a training of its own."""
 
 
