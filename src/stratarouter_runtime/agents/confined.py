@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED
+from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED, too_large
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Cell, Cells, Isolation
@@ -54,9 +55,17 @@ class ConfinedAgent(Agent):
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
-        reply = await self._cells.call(self._cell, call)
+        reply = self._within_cap(await self._cells.call(self._cell, call))
         failure = None if reply.failure is None else self._declared(reply.failure)
         return replace(reply, failure=failure, usage=_usage(reply.usage or Usage(), self.signature.cost))
+
+    def _within_cap(self, reply: AgentReply) -> AgentReply:
+        """The reply, or a refusal of one that is larger by less than a worker is read beyond its cap."""
+        size = 0 if reply.output is None else len(msgspec.json.encode(reply.output))
+        if size <= self._cell.output:
+            return reply
+        refused = too_large(f"{size:,} bytes", self._cell.output)
+        return replace(refused, usage=reply.usage, isolation=reply.isolation)
 
     def _declared(self, failure: Failure) -> Failure:
         """Only what the signature declares, and what is built in, is what the code says it is."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from typing_extensions import override
 
 from stratarouter_runtime.agents import guarded
 from stratarouter_runtime.agents.reach import Barred
@@ -179,6 +180,7 @@ async def test_a_name_in_other_letters_is_the_one_that_is_asked_for() -> None:
 class Redirecting(Server):
     """Sends everybody to another host of the same address."""
 
+    @override
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         await reader.readuntil(b"\r\n\r\n")
