@@ -42,6 +42,31 @@ RECORDED = {
     "shell": {"sandbox", "sandbox.process"},
     "namespaces": {"sandbox"},
     "io_uring": {"sandbox"},
+    "sibling_environment": {"sandbox"},
+    "sibling_memory": {"sandbox"},
+    "sibling_copied": {"sandbox"},
+    "sibling_descriptors": {"sandbox"},
+    "sibling_folder": {"sandbox"},
+    "ptrace_sibling": {"sandbox"},
+    "signal_sibling": {"sandbox"},
+    "signal_everybody": {"sandbox"},
+    "signal_by_descriptor": {"sandbox"},
+    "slow_sibling": {"sandbox"},
+    "server_arguments": {"sandbox"},
+    "own_memory": {"sandbox"},
+    "program_in_memory": {"sandbox"},
+    "page_faults": {"sandbox"},
+    "keyring": {"sandbox"},
+    "counters": {"sandbox"},
+    "kernel_program": {"sandbox"},
+    "change_mode": {"sandbox"},
+    "change_times": {"sandbox"},
+    "link_out": {"sandbox"},
+    "inherited": {"sandbox"},
+    "shared_memory": {"sandbox"},
+    "thread_bomb": {"sandbox.process"},
+    "descriptor_bomb": {"limit.disk"},
+    "pipe_memory": {"sandbox"},
 }
 """By hand, not from the code: what the journal says of each attempt."""
 
@@ -78,7 +103,7 @@ def test_every_probe_was_made_at_every_level(attempts: list[dict[str, Any]]) -> 
     made = {(each["level"], each["probe"]) for each in attempts}
     levels = ["process", *CLAIMING]
     assert {(level, probe) for level in levels for probe in PROBES} <= made
-    assert len(PROBES) == 22
+    assert len(PROBES) == 22 + 25
 
 
 @pytest.mark.parametrize("level", CLAIMING)

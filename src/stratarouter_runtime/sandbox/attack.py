@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PROBES: Final = "stratarouter_runtime.sandbox.probes"
 _PROGRAM: Final = "stratarouter_runtime.agents.inside.command"
 _SWEEP: Final = "stratarouter_runtime.sandbox.sweep"
+_TEXT: Final = "stratarouter_runtime.agents.inside.text"
+_SIBLING: Final = b'{"code":"import os\\ndef run(): return os.getpid()"}'
 _VARIABLE: Final = "STRATA_ATTACK_SECRET"
 _LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 
@@ -80,7 +82,8 @@ def targets() -> tuple[Target, ...]:
 
 async def attack(cells: Cells) -> AsyncIterator[Attempt]:
     """Every probe at every level that can be had here; one line for a level that cannot."""
-    with _prey() as facts:
+    with _prey() as prey:
+        facts = {**prey, "sibling": await _sibling(cells)}
         for target in targets():
             try:
                 cells.admit(target.name, target.cell)
@@ -91,6 +94,14 @@ async def attack(cells: Cells) -> AsyncIterator[Attempt]:
                 yield await _attempt(cells, target, probe, facts)
             if target.cell.level != "process" and target.cell.program == _PROBES:
                 yield await _sweep(cells, target)
+
+
+async def _sibling(cells: Cells) -> int:
+    """The process of a worker of another tenant, which waits for its next call meanwhile."""
+    cell = Cell("sandbox", _TEXT, Digest("sibling"), _SIBLING, memory=96 * MIB, disk=MIB)
+    reply = await cells.call(cell, replace(_call({}), tenant=Tenant("sibling")))
+    # Where there are no walls at all nobody stands beside, and the server has to do.
+    return reply.output if isinstance(reply.output, int) else os.getpid()
 
 
 async def _sweep(cells: Cells, target: Target) -> Attempt:

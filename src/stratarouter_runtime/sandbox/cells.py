@@ -242,11 +242,11 @@ class BoxedCells(Cells):
         self._retire(housed)
 
     def _look(self) -> None:
-        """Let go of idle workers that compute nevertheless, outside any call, or that nobody calls."""
+        """Let go of idle workers that have ended, that compute outside any call, or that nobody calls."""
         for housed in list(self._age.values()):
             housed.rounds += 1
             restless = housed.cell.level != "process" and housed.worker.rested() > RESTLESS
-            if restless or housed.rounds > STALE:
+            if restless or housed.worker.over or housed.rounds > STALE:
                 self._evict(housed)
         again = asyncio.get_running_loop().call_later(ROUND, self._look) if self._age else None
         self._looking = again

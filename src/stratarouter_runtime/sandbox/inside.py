@@ -51,6 +51,7 @@ _KINDS: Final[Mapping[int, str]] = {
     errno.EAGAIN: "sandbox.process",
     errno.EPERM: "sandbox",
     errno.EACCES: "sandbox",
+    errno.EROFS: "sandbox",
     errno.ENOSPC: "limit.disk",
     errno.EFBIG: "limit.disk",
     errno.EMFILE: "limit.disk",
@@ -139,6 +140,8 @@ def _kind(error: BaseException) -> str | None:
     match error:
         case MemoryError():
             return "limit.memory"
+        case RuntimeError(args=("can't start new thread",)):
+            return "sandbox.process"
         case OSError(errno=int(number)):
             return _KINDS.get(number)
         case orjson.JSONEncodeError():

@@ -20,7 +20,11 @@ NEW_MOUNTS: Final = 0x00020000
 NEW_NET: Final = 0x40000000
 NEW_IPC: Final = 0x08000000
 
-PRIVATE: Final = 0x40000 | 0x4000  # MS_PRIVATE | MS_REC
+_PRIVATE: Final = 0x40000
+_READ_ONLY_NOSUID_NODEV: Final = 1 | 2 | 4
+_EVERYTHING_BELOW: Final = 0x8000  # AT_RECURSIVE
+_HERE: Final = -100  # AT_FDCWD
+_MOUNT_SETATTR: Final = 442
 _NOSUID_NODEV_NOEXEC: Final = 2 | 4 | 8
 
 _ON_DEATH: Final = 1
@@ -109,8 +113,13 @@ def unshare(namespaces: int) -> None:
 
 
 def make_mounts_private() -> None:
-    """What is mounted from here on is seen by nobody outside the namespace."""
-    _checked(_C.mount(None, b"/", None, ctypes.c_ulong(PRIVATE), None))
+    """What is mounted from here on is seen by nobody outside the namespace, and all there is can only be read.
+
+    Landlock says nothing about modes, times and owners of files; a file system that is read only does.
+    """
+    wanted = (ctypes.c_uint64 * 4)(_READ_ONLY_NOSUID_NODEV, 0, _PRIVATE, 0)
+    arguments = ctypes.c_int(_HERE), b"/", ctypes.c_uint(_EVERYTHING_BELOW), ctypes.byref(wanted)
+    _syscall(_MOUNT_SETATTR, *arguments, ctypes.c_size_t(ctypes.sizeof(wanted)))
 
 
 def mount_tmpfs(folder: str, size: int, files: int) -> None:

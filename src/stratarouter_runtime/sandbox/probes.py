@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from runpy import run_path
 from typing import Any, Final
 
 _NEW_USER: Final = 0x10000000
@@ -180,7 +181,15 @@ def imports(_: Facts) -> int:
     return len([importlib.import_module(name) for name in _MODULES])
 
 
-PROBES: Final[Mapping[str, Callable[[Facts], Any]]] = {
+def _beside() -> Mapping[str, Callable[[Facts], Any]]:
+    """The probes of the file beside this one; a script has no package that it could import it from."""
+    found: Mapping[str, Callable[[Facts], Any]] = run_path(str(Path(__file__).with_name("neighbours.py")))[
+        "PROBES"
+    ]
+    return found
+
+
+_HERE: Final[Mapping[str, Callable[[Facts], Any]]] = {
     probe.__name__: probe
     for probe in (
         read_shadow,
@@ -207,6 +216,7 @@ PROBES: Final[Mapping[str, Callable[[Facts], Any]]] = {
         imports,
     )
 }
+PROBES: Final[Mapping[str, Callable[[Facts], Any]]] = {**_beside(), **_HERE}
 WORKING: Final[Mapping[str, Any]] = {"threads": 4, "work_folder": "kept", "imports": len(_MODULES)}
 """What has to work, and what it answers with."""
 

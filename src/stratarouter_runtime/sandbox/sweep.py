@@ -19,7 +19,7 @@ UNSEEN: Final = frozenset({335, 336})
 """On x86_64, two calls by which the kernel probes programs pass every filter by design, and do nothing."""
 REFUSED: Final = frozenset({EPERM, ENONET, ECHILD, ENOSYS})
 
-_JUDGED: Final = frozenset({"prlimit64"})
+_JUDGED: Final = frozenset({"prlimit64", "fcntl"})
 """Allowed with the arguments that a sweep gives."""
 _SPAWNING: Final = PROCESSES | {"clone", "pidfd_open", "sendto", "recvfrom"}
 

@@ -102,7 +102,7 @@ ALLOWED: Final = _names(
     sched_yield sched_getaffinity sched_getparam sched_getscheduler dup dup2 dup3 nanosleep
     clock_nanosleep clock_gettime clock_getres gettimeofday time times getpid getppid gettid getuid
     geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid getrlimit getrusage
-    sysinfo uname getcpu exit exit_group fcntl flock fsync fdatasync truncate ftruncate fallocate
+    sysinfo uname getcpu exit exit_group flock fsync fdatasync truncate ftruncate fallocate
     fadvise64 getdents getdents64 getcwd chdir fchdir rename renameat renameat2 mkdir mkdirat rmdir
     creat open openat unlink unlinkat readlink readlinkat chmod fchmod fchmodat umask utimensat
     statfs fstatfs statx symlink symlinkat link linkat copy_file_range sendfile arch_prctl futex

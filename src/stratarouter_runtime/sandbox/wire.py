@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from struct import Struct as Layout
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from stratarouter_runtime.sandbox.walls import Walls
 
 _LENGTH: Final = Layout("<I")
 HEADER: Final = _LENGTH.size
 CHUNK: Final = 65_536
+
+
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Order(Struct, frozen=True):
@@ -63,14 +66,14 @@ class Tell(Struct, frozen=True, omit_defaults=True):
 
     number: int
     output: Raw | UnsetType = UNSET
-    kind: str = ""
-    message: str = ""
+    kind: Annotated[str, Meta(max_length=200)] = ""
+    message: Annotated[str, Meta(max_length=4_000)] = ""
     data: Any = None
-    usd: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    usd: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
+    tokens_in: _Count = 0
+    tokens_out: _Count = 0
     reported: bool = False
-    rss: int = 0
+    rss: _Count = 0
     cpu: float = 0.0
     spent: bool = False
     """Whether this worker is not to be called again."""

@@ -172,6 +172,11 @@ class Worker:
             self._ended()
             return
         self._held += chunk
+        if self._answer is None:
+            # Nobody asked; kept, it would be taken for the beginning of an answer to the next call.
+            self._held.clear()
+            self.kill("protocol")
+            return
         if len(self._held) < wire.HEADER:
             return
         size = wire.length(self._held)

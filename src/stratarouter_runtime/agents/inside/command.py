@@ -75,6 +75,8 @@ def _filled(argument: str, given: Any) -> str:
         return argument
     value = given.get(argument[1:-1])
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    if "\0" in text:
+        raise AgentError("agent.refused", f"the value of {argument} has a zero byte, which no argument can")
     if text.startswith("-"):
         raise AgentError("agent.refused", f"the value of {argument} begins with '-' and would be an option")
     return text
