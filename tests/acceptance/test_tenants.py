@@ -108,6 +108,33 @@ def test_limits_are_assigned_and_told_while_a_server_runs(
     assert (wanted.code, "tiers are: free, unlimited" in wanted.err) == (2, True)
 
 
+def test_a_policy_that_is_set_beside_a_server_holds_for_its_next_calls(
+    project: Path, serving: tuple[str, str, str]
+) -> None:
+    base, _, key = serving
+
+    def kind_of(number: int) -> str:
+        body = BODY | {"input": {"query": f"hi {number}"}}
+        headers = {"authorization": f"Bearer {key}"}
+        ended = httpx2.post(f"{base}/api/v1/workflows/execute", json=body, headers=headers).json()
+        return str(ended["status"] if ended["error"] is None else ended["error"]["kind"])
+
+    assert kind_of(0) == "completed"
+    shown = strata("policy", "acme", "--kinds", "http,llm", "--isolation", "process", "--json", cwd=project)
+    assert shown.json == {"kinds": ["http", "llm"], "isolation": "process"}
+    changed, number = time.monotonic(), 1
+    while kind_of(number) != "policy":
+        number += 1
+        assert time.monotonic() - changed < WAIT
+    assert strata("policy", "acme", "--clear", cwd=project).code == 0
+    while kind_of(number) != "completed":
+        number += 1
+        assert time.monotonic() - changed < WAIT
+    told = [line["what"] for line in strata("audit", "list", "--json", cwd=project).json]
+    assert told[-2:] == ["put policy of tenant", "remove policy of tenant"]
+    assert strata("policy", "acme", "--isolation", "none", cwd=project).code == 2
+
+
 @pytest.mark.parametrize(
     ("tampering", "told"),
     [
