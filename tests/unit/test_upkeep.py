@@ -135,6 +135,19 @@ async def test_a_process_that_lost_its_lease_drops_its_work_and_goes_on_as_anoth
         assert (await one.runtime.execute(one.request(7))).status == "completed"
 
 
+async def test_who_pauses_hears_that_the_lease_was_lost_meanwhile() -> None:
+    async with two(CHAIN, a=hang) as (one, _, store):
+        execution = await one.runtime.start(one.request())
+        await asyncio.sleep(0.05)
+        pausing = asyncio.create_task(one.runtime.controls.pause(execution))
+        await asyncio.sleep(0.05)
+        hold = one.driver.presence.held
+        assert isinstance(hold, presence.Hold)
+        await store.leases.leave(hold.number)  # as if another had taken it
+        with pytest.raises(LeaseLost):
+            await pausing
+
+
 async def test_a_drained_process_hands_over_at_once() -> None:
     async with two(ASKING) as (one, other, _):
         execution = (await one.runtime.execute(one.request())).id

@@ -272,10 +272,13 @@ class Driver:
         return None if found is None else await found[0].settled()
 
     async def ended(self, execution: ExecutionId) -> None:
-        """Returns once an execution is no longer at work here. Raises `StoreError` as `settled`."""
+        """Returns once an execution is no longer at work here. Raises `LeaseLost`, `StoreError` as `settled`."""
         found = self._drives.get(execution)
         if found is not None:
-            await asyncio.shield(found[1])
+            await asyncio.wait([found[1]])
+            if found[1].cancelled() and found[0].hold.lost:
+                raise LeaseLost
+            found[1].result()
 
     async def pause(self, execution: ExecutionId) -> None:
         """Let calls under way answer, and stop; returns once that is durable, and it stays so.
