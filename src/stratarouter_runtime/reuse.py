@@ -19,8 +19,9 @@ from stratarouter_runtime import ports
 from stratarouter_runtime.cache.answers import Answer
 from stratarouter_runtime.cache.gates import Refusal
 from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
-from stratarouter_runtime.cache.questions import AGENT, FLOW, apart, of_call, typed
+from stratarouter_runtime.cache.questions import AGENT, FLOW, apart, of_call, space_of, typed
 from stratarouter_runtime.cache.recall import Asked, Found, Looked, Question
+from stratarouter_runtime.cache.terms import USUAL, Terms
 from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
@@ -32,6 +33,7 @@ from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
 if TYPE_CHECKING:
     from stratarouter_runtime.batch.coalescer import Coalescer
     from stratarouter_runtime.cache.recall import Cache
+    from stratarouter_runtime.cache.terms import TermsBook
     from stratarouter_runtime.ports import Clock
     from stratarouter_runtime.tcfp.ir import Signature
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
@@ -107,14 +109,16 @@ class Reuse(ports.Reuse):
         clock: Clock,
         defaults: Defaults,
         edition: Callable[[Tenant], Awaitable[int]] | None = None,
+        terms: TermsBook | None = None,
     ) -> None:
-        """`edition` numbers what decides besides plans: a tenant's routing rules. Another one, other keys."""
+        """`terms` are what tenants say of the reuse of their flows. `edition` numbers what decides besides plans: a tenant's routing rules. Another one, other keys."""
         self._edition = edition
         self.cache = cache
         self.flights = coalescer
         self.defaults = defaults
         self._clock = clock
-        self._policies: dict[tuple[Digest, Wishes], Policy | str] = {}
+        self.terms = terms
+        self._policies: dict[tuple[Digest, Wishes, Terms], Policy | str] = {}
         self._runs: OrderedDict[str, bytes] = OrderedDict()
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -126,7 +130,8 @@ class Reuse(ports.Reuse):
         Raises `InvalidInput` where the input does not fit.
         """
         plan = request.plan
-        policy = self._policy(plan.digest, plan.signature, wishes)
+        terms = await self._terms(request.tenant, FLOW + request.flow)
+        policy = self._policy(plan.digest, plan.signature, wishes, terms)
         if isinstance(policy, str):
             return policy
         try:
@@ -142,13 +147,16 @@ class Reuse(ports.Reuse):
         rest, texts = apart(form, policy.semantic)
         return Question(request.tenant, space, policy, call, plan.digest, [*rest, drawn], texts)
 
-    def _policy(self, of: Digest, signature: Signature, wishes: Wishes) -> Policy | str:
+    async def _terms(self, tenant: Tenant, space: str) -> Terms:
+        return USUAL if self.terms is None else await self.terms.of(tenant, space)
+
+    def _policy(self, of: Digest, signature: Signature, wishes: Wishes, terms: Terms) -> Policy | str:
         """As `settle`, which looks at whole types: remembered for what has just been asked."""
-        known = self._policies.get((of, wishes))
+        known = self._policies.get((of, wishes, terms))
         if known is None:
             if len(self._policies) >= POLICIES:
                 self._policies.clear()
-            known = self._policies[of, wishes] = settle(signature, self.defaults, wishes)
+            known = self._policies[of, wishes, terms] = settle(signature, self.defaults, wishes, terms)
         return known
 
     async def _of(self, tenant: Tenant) -> int:
@@ -209,7 +217,8 @@ class Reuse(ports.Reuse):
             return await make(call), None
         if declared == "run":
             return await self._within_run(agent, call, given, make)
-        policy = self._policy(typed(agent), agent.signature, Wishes(scope=call.scope))
+        terms = await self._terms(call.tenant, AGENT + agent.name)
+        policy = self._policy(typed(agent), agent.signature, Wishes(scope=call.scope), terms)
         if isinstance(policy, str) or (call.carries and not call.scope):
             return await make(call), None  # what carries a label is its user's, whatever the signature says
         question = of_call(agent, call, given, policy, await self._of(call.tenant))
@@ -287,7 +296,7 @@ class Reuse(ports.Reuse):
 
         Raises `StoreError`.
         """
-        space = name if name.startswith((FLOW, AGENT)) else FLOW + name
+        space = space_of(name)
         before = None if older is None else self._clock.now() - older * 1_000_000
         return await self.cache.forget(Selection(tenant, space, tag, before), dry_run=dry_run)
 

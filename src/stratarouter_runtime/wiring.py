@@ -26,6 +26,7 @@ from stratarouter_runtime.batch.grouping import Groups
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
+from stratarouter_runtime.cache.terms import TermsBook
 from stratarouter_runtime.errors import InvalidSetting, StoreLocked
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL, Tenant
@@ -250,7 +251,7 @@ def _reuse(
         enabled=settings.cache,
     )
     cache = Cache(store.cache, embedder, clock, room=settings.cache_memory_mb << 20)
-    return Reuse(cache, Coalescer(), clock, defaults, edition)
+    return Reuse(cache, Coalescer(), clock, defaults, edition, TermsBook(store.shelf, clock))
 
 
 def _observe(

@@ -85,6 +85,28 @@ async def test_what_is_kept_is_counted_and_forgotten(client: Client) -> None:
     assert (await execute(client, "how are you"))["cache"]["outcome"] == "miss"
 
 
+async def test_a_tenant_says_on_what_terms_its_answers_are_reused(client: Client) -> None:
+    """And takes it back; what does not fit is refused."""
+    await client.deploy("echo", KEPT)
+    place = "/api/v1/cache/echo/policy"
+    assert (await client.http.get(place)).status_code == 404
+    assert (await client.http.put(place, json={"threshold": 2})).status_code == 422
+    written = await client.http.put(place, json={"enabled": False})
+    assert (written.status_code, written.json()) == (200, {"enabled": False})
+    assert (await client.http.get(place)).json() == {"enabled": False}
+    assert (await execute(client, "how are you"))["cache"] == {"outcome": "bypass", "why": "policy"}
+    await client.http.put(place, json={"scope": "user", "tags": ["v1"]})
+    assert (await execute(client, "how are you"))["cache"]["why"] == "personal"
+    own = {"cache": {"scope": "ann"}}
+    assert (await execute(client, "how are you", **own))["cache"]["outcome"] == "miss"
+    assert (await execute(client, "how are you", **own))["cache"]["outcome"] == "hit"
+    dry = await client.http.delete("/api/v1/cache/echo/invalidate", params={"tag": "v1", "dry_run": "true"})
+    assert dry.json()["entries"] == 1
+    assert (await client.http.delete(place)).status_code == 204
+    assert (await client.http.delete(place)).status_code == 404
+    assert (await execute(client, "how are you"))["cache"]["outcome"] == "miss"
+
+
 async def test_feedback_that_a_reuse_was_wrong_takes_it_away(client: Client) -> None:
     """And counts against the flow."""
     await client.deploy("echo", KEPT)

@@ -47,6 +47,7 @@ SCOPES: Final[Mapping[str, Mapping[str, Scope]]] = {
     "/api/v1/batch/{id}/cancel": {"POST": "execute"},
     "/api/v1/cache/stats": {"GET": "read"},
     "/api/v1/cache/{workflow_id}/invalidate": {"DELETE": "deploy"},
+    "/api/v1/cache/{workflow_id}/policy": {"GET": "read", "PUT": "deploy", "DELETE": "deploy"},
     "/api/v1/usage/stats": {"GET": "read"},
     "/api/v1/usage/workflows/{id}": {"GET": "read"},
     "/api/v1/status": {"GET": "operate"},

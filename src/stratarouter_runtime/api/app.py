@@ -75,6 +75,10 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
     ("/api/v1/batch/{id}/cancel", {"POST": batches.cancel}),
     ("/api/v1/cache/stats", {"GET": caching.stats}),
     ("/api/v1/cache/{workflow_id}/invalidate", {"DELETE": caching.invalidate}),
+    (
+        "/api/v1/cache/{workflow_id}/policy",
+        {"GET": caching.policy, "PUT": caching.put_policy, "DELETE": caching.remove_policy},
+    ),
     ("/api/v1/usage/stats", {"GET": usage.stats}),
     ("/api/v1/usage/workflows/{id}", {"GET": usage.of_workflow}),
     ("/api/v1/health", {"GET": health.health}),

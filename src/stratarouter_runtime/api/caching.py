@@ -5,80 +5,27 @@ Must never know: how an answer is found.
 
 from __future__ import annotations
 
-from typing import Annotated
+from msgspec import UNSET
 
-from msgspec import UNSET, Meta, Struct, UnsetType
-
+from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.cache_models import (
+    CacheSpace,
+    CacheStats,
+    Hits,
+    Invalidated,
+    Invalidation,
+    Savings,
+    ShadowSample,
+)
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.queries import read_query
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.cache.counts import Counts
-from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.cache.questions import space_of
+from stratarouter_runtime.cache.terms import Terms, TermsBook
+from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ports import Holding
-
-
-class Hits(Struct, frozen=True):
-    """Answers that were reused, by how they were found; `coalesced` were under way for another caller."""
-
-    exact: int = 0
-    normalised: int = 0
-    semantic: int = 0
-    coalesced: int = 0
-
-
-class Savings(Struct, frozen=True):
-    """What the reused answers had cost when they were made."""
-
-    usd: str = "0"
-    tokens: int = 0
-    ms: float = 0.0
-
-
-class ShadowSample(Struct, frozen=True):
-    """Reused answers that were worked out anew as well; `wrong_at_most` is a share, at 95 % confidence."""
-
-    compared: int = 0
-    differing: int = 0
-    wrong_at_most: float | UnsetType = UNSET
-
-
-class CacheSpace(Struct, frozen=True):
-    """One workflow (`flow:NAME`) or agent (`agent:NAME`): what is kept, and counted since this process began."""
-
-    space: str
-    entries: int
-    bytes: int
-    hits: Hits
-    misses: int
-    kept: int
-    refused: dict[str, int]
-    faults: dict[str, int]
-    saved: Savings
-    reported_wrong: int
-    shadow: ShadowSample
-
-
-class CacheStats(Struct, frozen=True):
-    """All that is kept for the tenant."""
-
-    spaces: tuple[CacheSpace, ...]
-
-
-class Invalidation(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which answers to forget: all, those with a tag, those older than so many seconds."""
-
-    tag: str | None = None
-    older_than_seconds: Annotated[int, Meta(ge=0)] | None = None
-    dry_run: bool = False
-
-
-class Invalidated(Struct, frozen=True):
-    """How many answers were forgotten, or would have been."""
-
-    workflow_id: str
-    entries: int
-    dry_run: bool
 
 
 @operation({200: CacheStats})
@@ -131,3 +78,38 @@ def _space(kept: Holding, counted: Counts) -> CacheSpace:
         reported_wrong=counted.wrong,
         shadow=ShadowSample(counted.compared, counted.differing, UNSET if bound is None else round(bound, 6)),
     )
+
+
+@operation({200: Terms}, refuses=("not-found",))
+async def policy(service: Service, request: Request) -> Reply:
+    """`GET /api/v1/cache/{workflow_id}/policy`: on what terms its answers are reused, where it was written."""
+    space = space_of(request.param("workflow_id"))
+    found = (await _terms(service).all(request.tenant)).get(space)
+    if found is None:
+        raise NotFound(f"no policy was written for {space}", hint="then what the settings say holds")
+    return Reply(found)
+
+
+@operation({200: Terms}, takes=Terms, refuses=("limit-exceeded",))
+async def put_policy(service: Service, request: Request) -> Reply:
+    """`PUT /api/v1/cache/{workflow_id}/policy`: these terms hold from now on; `agent:NAME` names an agent."""
+    terms = await read_json(request, Terms)
+    space = space_of(request.param("workflow_id"))
+    await _terms(service).put(request.tenant, space, terms, by=request.caller.by)
+    return Reply(terms)
+
+
+@operation({204: None}, refuses=("not-found",))
+async def remove_policy(service: Service, request: Request) -> Reply:
+    """`DELETE /api/v1/cache/{workflow_id}/policy`: what the settings say holds again."""
+    space = space_of(request.param("workflow_id"))
+    if not await _terms(service).remove(request.tenant, space, by=request.caller.by):
+        raise NotFound(f"no policy was written for {space}")
+    return Reply(None, 204)
+
+
+def _terms(service: Service) -> TermsBook:
+    reuse = service.runtime.reuse
+    if reuse is None or reuse.terms is None:
+        raise InvalidInput("nothing is kept here", hint="the setting cache.enabled")
+    return reuse.terms

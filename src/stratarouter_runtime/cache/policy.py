@@ -6,11 +6,12 @@ know: clocks, stores, or how an answer is found. Times are in microseconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from blake3 import blake3
 from msgspec import Struct
 
+from stratarouter_runtime.cache.terms import USUAL, Terms
 from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.ids import Digest, Tenant
 from stratarouter_runtime.tcfp.digests import cache_policy
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stratarouter_runtime.tcfp.ir import Signature
+
+T = TypeVar("T")
 
 SECOND: Final = 1_000_000
 
@@ -52,8 +55,8 @@ class Wishes(Struct, frozen=True):
 
 NO_WISHES: Final = Wishes()
 
-Reason: TypeAlias = Literal["off", "request", "effect", "never", "run", "personal"]
-"""Why nothing is reused: by the settings, the request, the effect, its author, or without a scope."""
+Reason: TypeAlias = Literal["off", "policy", "request", "effect", "never", "run", "personal"]
+"""Why nothing is reused: by the settings, the tenant's policy, the request, the effect, its author, or without a scope."""
 
 
 class Policy(Struct, frozen=True):
@@ -69,32 +72,47 @@ class Policy(Struct, frozen=True):
     keep: bool
     scope: str
     tags: tuple[str, ...]
+    """Which have to be on what is reused."""
+    marks: tuple[str, ...] = ()
+    """Which are put on what is kept."""
 
 
-def settle(signature: Signature, defaults: Defaults, wishes: Wishes = NO_WISHES) -> Policy | Reason:
+def settle(
+    signature: Signature, defaults: Defaults, wishes: Wishes = NO_WISHES, terms: Terms = USUAL
+) -> Policy | Reason:
     """The policy for one request to what has this signature, or why nothing is reused."""
     declared = cache_policy(signature)
-    if not defaults.enabled:
-        return "off"
+    if not (defaults.enabled and terms.enabled):
+        return "policy" if defaults.enabled else "off"
     if not (wishes.read or wishes.keep):
         return "request"
     if signature.effect != "pure":
         return "effect"
     if declared in ("never", "run"):
         return "never" if declared == "never" else "run"
-    if not wishes.scope and (labels_of(signature.input) or labels_of(signature.output)):
+    personal = terms.scope == "user" or labels_of(signature.input) or labels_of(signature.output)
+    if personal and not wishes.scope:
         return "personal"
     return Policy(
         semantic=tuple(sorted(signature.semantic)) if declared == "semantic" else (),
-        threshold=max(defaults.threshold, wishes.threshold or 0.0),
-        ttl=defaults.ttl,
-        max_age=_least(defaults.max_age, wishes.max_age),
-        shadow=defaults.shadow,
+        threshold=max(_either(terms.threshold, defaults.threshold), wishes.threshold or 0.0),
+        ttl=_either(_micros(terms.ttl_seconds), defaults.ttl),
+        max_age=_least(_either(_micros(terms.max_age_seconds), defaults.max_age), wishes.max_age),
+        shadow=_either(terms.shadow_share, defaults.shadow),
         read=wishes.read,
         keep=wishes.keep,
         scope=wishes.scope,
         tags=wishes.tags,
+        marks=tuple(dict.fromkeys((*wishes.tags, *terms.tags))),
     )
+
+
+def _either(written: T | None, usual: T) -> T:
+    return usual if written is None else written
+
+
+def _micros(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * SECOND
 
 
 def _least(*ages: int | None) -> int | None:

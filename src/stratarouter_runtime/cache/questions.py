@@ -24,6 +24,11 @@ AGENT: Final = "agent:"
 """How the space of a flow, or of an agent, begins."""
 
 
+def space_of(name: str) -> str:
+    """The space of a flow by its name; of an agent, or written out, by `agent:NAME`."""
+    return name if name.startswith((FLOW, AGENT)) else FLOW + name
+
+
 def of_call(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy, edition: int) -> Question:
     """The question that a call of an agent is; `given` is the digest of its input."""
     of, space = typed(agent), AGENT + agent.name

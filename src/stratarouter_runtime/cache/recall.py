@@ -303,7 +303,7 @@ class Cache:
             source=source,
             created=now,
             expires=now + question.policy.ttl,
-            tags=question.policy.tags,
+            tags=question.policy.marks,
             answer=answer,
         )
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 from cyclopts import App
@@ -17,22 +16,20 @@ from cyclopts import App
 from stratarouter_runtime import settings
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cache.explain import Explanation, explain
+from stratarouter_runtime.cache.questions import space_of
+from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import duration, table
-from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.cli.office import BY, attend, duration, table
+from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import LOCAL, Tenant
-from stratarouter_runtime.wiring import Application, application
-
-if TYPE_CHECKING:
-    from stratarouter_runtime.reuse import Reuse
+from stratarouter_runtime.ports import Holding, Selection
+from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.wiring import Application, Office, application
 
 T = TypeVar("T")
 
 cache = App(name="cache")
-
-SECOND = 1_000_000
-"""In microseconds."""
 
 
 @cache.command
@@ -45,14 +42,14 @@ def stats(*, tenant: str = LOCAL, store: Store = None, json: Json = False) -> in
         Whose.
     """
 
-    async def look(app: Application) -> str:
-        held = await _reuse(app).cache.holdings(Tenant(tenant))
-        if json:
-            return msgspec.json.encode(held).decode()
-        rows = [(each.space, f"{each.entries:,}", f"{each.bytes:,}") for each in held]
-        return table(("SPACE", "ANSWERS", "BYTES"), rows)
+    async def look(office: Office) -> list[Holding]:
+        return await office.store.cache.holdings(Tenant(tenant))
 
-    return _print(_with(store, look, readonly=True))
+    held = attend(store, look)
+    if json:
+        return _print(msgspec.json.encode(held).decode())
+    rows = [(each.space, f"{each.entries:,}", f"{each.bytes:,}") for each in held]
+    return _print(table(("SPACE", "ANSWERS", "BYTES"), rows))
 
 
 @cache.command
@@ -67,7 +64,7 @@ def invalidate(
     store: Store = None,
     json: Json = False,
 ) -> int:
-    """Forget answers of a workflow, or of an agent.
+    """Forget answers of a workflow, or of an agent; a server on the same store lets go within about a second.
 
     Parameters
     ----------
@@ -82,15 +79,74 @@ def invalidate(
     tenant
         Whose.
     """
-    seconds = None if older is None else duration(older, "--older") // SECOND
+    before = None if older is None else SystemClock().now() - duration(older, "--older")
+    selection = Selection(Tenant(tenant), space_of(workflow), tag, before)
 
-    async def forget(app: Application) -> str:
-        gone = await _reuse(app).invalidate(Tenant(tenant), workflow, tag, seconds, dry_run=dry_run)
-        if json:
-            return msgspec.json.encode({"entries": gone, "dry_run": dry_run}).decode()
-        return f"{gone:,} answers of {workflow} {'would be ' if dry_run else ''}forgotten"
+    async def forget(office: Office) -> int:
+        kept = office.store.cache
+        return await kept.count(selection) if dry_run else len(await kept.forget(selection))
 
-    return _print(_with(store, forget))
+    gone = attend(store, forget)
+    if json:
+        return _print(msgspec.json.encode({"entries": gone, "dry_run": dry_run}).decode())
+    return _print(f"{gone:,} answers of {workflow} {'would be ' if dry_run else ''}forgotten")
+
+
+@cache.command
+def policy(
+    workflow: str,
+    terms: str | None = None,
+    /,
+    *,
+    remove: bool = False,
+    tenant: str = LOCAL,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Show on what terms answers of a workflow, or of an agent, are reused, or write them.
+
+    Parameters
+    ----------
+    workflow
+        The name of a workflow, or agent:NAME.
+    terms
+        All of them as JSON: {"threshold": 0.9, "ttl_seconds": 3600, "scope": "user"}.
+    remove
+        Take them away: what the settings say holds again.
+    tenant
+        Whose.
+    """
+    space, whose = space_of(workflow), Tenant(tenant)
+    written = None if terms is None else read_terms(_json(terms))
+
+    async def settle(office: Office) -> Terms:
+        book = TermsBook(office.store.shelf, SystemClock())
+        if written is not None:
+            await book.put(whose, space, written, by=BY)
+        elif remove:
+            await book.remove(whose, space, by=BY)
+        return await book.of(whose, space)
+
+    found = attend(store, settle)
+    if json:
+        return _print(msgspec.json.encode(found).decode())
+    if found == USUAL:
+        return _print(f"{workflow} is reused on the terms of the settings")
+    rows = [(name, _told(value)) for name, value in msgspec.structs.asdict(found).items()]
+    return _print(table(("TERM", "VALUE"), rows))
+
+
+def _json(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"the policy is no JSON: {error}", hint='{"threshold": 0.9}') from None
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "as in the settings"
+    return ", ".join(value) or "-" if isinstance(value, tuple) else str(value)
 
 
 @cache.command(name="explain")
@@ -109,7 +165,7 @@ def explain_(left: str, right: str, /, *, json: Json = False) -> int:
     async def look(app: Application) -> Explanation:
         return await explain(app.embedder, left, right, threshold)
 
-    told = _with(Path(":memory:"), look)
+    told = _with(look)
     return _print(msgspec.json.encode(told).decode() if json else _explained(told))
 
 
@@ -123,19 +179,12 @@ def _explained(told: Explanation) -> str:
     return "\n".join(lines)
 
 
-def _with(store: Path | None, work: Callable[[Application], Awaitable[T]], *, readonly: bool = False) -> T:
+def _with(work: Callable[[Application], Awaitable[T]]) -> T:
     async def working() -> T:
-        place = ":memory:" if store == Path(":memory:") else store
-        async with application(settings.load(), Registry(), store=place, readonly=readonly) as app:
+        async with application(settings.load(), Registry(), store=":memory:") as app:
             return await work(app)
 
     return asyncio.run(working())
-
-
-def _reuse(app: Application) -> Reuse:
-    if app.runtime.reuse is None:
-        raise InvalidSetting("answers are not reused here", hint="set cache.enabled")
-    return app.runtime.reuse
 
 
 def _print(text: str) -> int:

@@ -69,7 +69,7 @@ class SqliteStore(Store):
         self.leases = SqliteLeases(reader, self._write)
         self.mail = SqliteMail(reader, self._write)
         self.shelf = SqliteShelf(reader, self._write if beside is None else beside.submit)
-        self.cache = SqliteCache(reader, self._write)
+        self.cache = SqliteCache(reader, self._write if beside is None else beside.submit)
         self.snapshots = SqliteSnapshots(reader, self._write)
         self.audit = SqliteAudit(reader)
         self.quotas = SqliteQuotas(reader, self._write)
