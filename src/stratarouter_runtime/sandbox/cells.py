@@ -340,7 +340,7 @@ def _answered(told: Tell, milliseconds: float, cpu: float) -> AgentReply:
         return AgentReply(failure=Failure(told.kind, told.message, told.data), usage=usage)
     try:
         output = None if told.output is UNSET else msgspec.json.decode(told.output)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return AgentReply(
             failure=Failure("agent.invalid_output", "it answered with what is no JSON"), usage=usage
         )

@@ -193,7 +193,7 @@ class Worker:
         """An answer, where one is waited for and it is to this call; anything else is not played along with."""
         try:
             told = self._decode(document)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.kill("protocol")
             return
         if self._answer is None or self._answer.done() or told.number != self._number:
