@@ -15,6 +15,9 @@ from msgspec import Struct
 Level: TypeAlias = Literal["inline", "process", "sandbox"]
 """The least that has to stand around code that runs on this machine."""
 
+KINDS: Final = ("python", "http", "llm", "mcp", "sandbox", "wasm", "command")
+"""What a policy may allow."""
+
 _RANKS: Final = {"inline": 0, "process": 1, "sandbox": 2, "wasm": 2, "command": 2}
 
 

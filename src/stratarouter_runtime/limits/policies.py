@@ -16,7 +16,7 @@ from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.limits.recent import Recent
-from stratarouter_runtime.policies import EVERYTHING, Policy
+from stratarouter_runtime.policies import EVERYTHING, KINDS, Policy
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Clock, Shelf
@@ -41,9 +41,14 @@ class Policies(ports.Policies):
     async def set(self, tenant: Tenant, policy: Policy, *, by: str) -> None:
         """Hold a tenant to a policy from now on; `*` stands for all who have none of their own.
 
-        Raises `InvalidInput` for what cannot be the name of a tenant.
+        Raises `InvalidInput` for what cannot be the name of a tenant, or is no kind of agent.
         """
         _check(tenant)
+        unknown = [kind for kind in policy.kinds or () if kind not in KINDS]
+        if unknown:
+            raise InvalidInput(
+                f"there is no kind of agent {unknown[0]!r}", hint=f"kinds are: {', '.join(KINDS)}"
+            )
         body = msgspec.json.encode(policy)
         await self._shelf.put(OPERATOR, KIND, tenant, body, at=self._clock.now(), by=by)
         self._recent.forget(tenant)

@@ -22,9 +22,10 @@ from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
-from stratarouter_runtime.state.events import Failure, Usage
+from stratarouter_runtime.state.events import Budget, Failure, Usage
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.tcfp.ir import Cost, Effect, Signature
+from stratarouter_runtime.tcfp.allowed import Allowed
+from stratarouter_runtime.tcfp.ir import Cost, Effect, Needs, Signature
 from stratarouter_runtime.tcfp.types import INT, STRING, Type, labelled, record
 from stratarouter_runtime.testing.chat_server import Answers, Breaks, ChatServer, Floods, Hangs, Says, Script
 
@@ -558,3 +559,77 @@ def test_host_and_tools_count_as_what_the_agent_needs(tmp_path: Path) -> None:
     needs = declared(tmp_path, TOOLED).signature.needs
     assert (needs.hosts, needs.tools) == (("llm.test",), ("look",))
     assert declared(tmp_path).signature.cost == Cost()
+
+
+# Within what is left, and what is allowed.
+
+THRIFTY = DOCUMENT.replace("effect: pure\n", "effect: pure\n    tools: [look_up]\n")
+
+
+class Reaching(Agent):
+    """A tool that takes tokens, and needs a host."""
+
+    name = AgentName("look_up")
+    signature = Signature(record({}), STRING, effect="pure", needs=Needs(hosts=("orders.test",)))
+    digest = Digest("d" * 64)
+
+    def __init__(self) -> None:
+        self.calls: list[AgentCall] = []
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        self.calls.append(call)
+        return AgentReply("order 7", usage=Usage(0.5, 30, 10))
+
+
+def asking(stage: Stage) -> Reaching:
+    tool = Reaching()
+    stage.tools.append(tool)
+    return tool
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        (Budget(tokens=50), "triage took 55 tokens, 50 were left: it is not asked again"),
+        (Budget(usd=0.5), "triage took 0.50006 usd, 0.5 were left: it is not asked again"),
+    ],
+)
+async def test_a_model_is_not_asked_again_once_nothing_is_left(
+    tmp_path: Path, budget: Budget, told: str
+) -> None:
+    stage = Stage(tmp_path, Says(tools=(("look_up", {}),)), Says(GOOD), document=THRIFTY)
+    asking(stage)
+    reply = await stage.call(replace(CALL, budget=budget))
+    assert reply.failure is not None
+    assert (reply.failure.kind, reply.failure.message) in {
+        ("limit.tokens", told),
+        ("limit.usd", told),
+    }
+    assert len(stage.server.requests) == 1
+    assert took(reply) == (0.50006, 40, 15)
+
+
+async def test_a_model_with_enough_left_is(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Says(tools=(("look_up", {}),)), Says(GOOD), document=THRIFTY)
+    asking(stage)
+    reply = await stage.call(replace(CALL, budget=Budget(1.0, 1_000)))
+    assert (reply.output, len(stage.server.requests)) == (OUTPUT, 2)
+
+
+async def test_tools_are_called_within_what_their_model_is_allowed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Says(tools=(("look_up", {}),)), Says(GOOD), document=THRIFTY)
+    tool = asking(stage)
+    allowed = Allowed(hosts=frozenset({"orders.test"}), labels=frozenset())
+    await stage.call(replace(CALL, allowed=allowed, budget=Budget(1.0), scope="ann"))
+    (call,) = tool.calls
+    assert (call.allowed, call.budget, call.scope) == (allowed, Budget(1.0), "ann")
+
+
+async def test_a_model_needs_the_hosts_of_its_tools(tmp_path: Path) -> None:
+    spec = declared(tmp_path, THRIFTY)
+    workshop = Workshop(clock=SystemClock(), secrets=Secrets(SECRETS), web=Web())
+    tool = Reaching()
+    model = Model(spec, replace(workshop, colleagues={tool.name: tool}.get))
+    assert model.signature.needs.hosts == ("llm.test", "orders.test")
+    assert model.uses == (tool,)

@@ -48,6 +48,11 @@ async def test_what_another_process_changes_is_known_within_a_moment() -> None:
     assert await here.policy(ANN) == STRICT
 
 
+async def test_a_kind_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no kind of agent 'htp'"):
+        await policies().set(ANN, Policy(kinds=("http", "htp")), by="test")
+
+
 @pytest.mark.parametrize("name", ["Ann", "", OPERATOR, "**"])
 async def test_not_everything_is_a_tenant(name: str) -> None:
     with pytest.raises(InvalidInput):
