@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import override
 
 from stratarouter_runtime import ports
-from stratarouter_runtime.errors import NotFound
+from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.limits.recent import Recent
