@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import ExecutionId, Tenant
-from stratarouter_runtime.routing.tables import Route, Table
+from stratarouter_runtime.routing.tables import MAX_CHARACTERS, MAX_UTTERANCES, NONE, Route, Table, is_text
 from stratarouter_runtime.state.asking import Routed, routed
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan
 
 KIND: Final = "feedback"
-NONE: Final = "none"
-"""What a query should have been routed to that belongs nowhere."""
 _HELD_OUT: Final = 5
 """Every fifth remark, by the digest of its query, is not learnt from but measured with."""
 
@@ -128,19 +126,37 @@ def _about(decisions: list[Routed], said: Said) -> Routed:
 def learn(table: Table, remarks: Sequence[Remark]) -> tuple[Table, list[Remark]]:
     """The table with what was said put in, and the remarks held out to measure with.
 
-    A remark moves its query to where it belongs, from wherever it was an example before; one that
-    names a route the table does not have is left out.
+    A remark moves its query to where it belongs, from wherever it was an example before. Left out is
+    what a table cannot take: a route it does not have, a text too long for an example or that is the
+    description of another route, the last example of a route without a description, and the oldest
+    remarks where there are more than it has room for.
     """
     known = {route.name for route in table.routes} | {NONE}
-    useful = [one for one in remarks if one.query.strip() and one.belongs in known]
+    described = {route.description for route in table.routes}
+    useful = [
+        one for one in remarks if one.belongs in known and _fits(one.query) and one.query not in described
+    ]
     held = [one for one in useful if _held_out(one)]
-    moved = {one.query: one.belongs for one in useful if not _held_out(one)}
+    room = MAX_UTTERANCES - len(table.none) - sum(len(route.utterances) for route in table.routes)
+    newest = sorted((one for one in useful if not _held_out(one)), key=lambda one: one.at)
+    moved = _newest({one.query: one.belongs for one in newest}, max(room, 0))
+    for route in table.routes:
+        if not route.description.strip() and not _moved(route, route.utterances, moved):
+            moved = {query: to for query, to in moved.items() if query not in route.utterances}
     routes = tuple(
         replace(route, utterances=_moved(route, route.utterances, moved)) for route in table.routes
     )
     none = [text for text in table.none if text not in moved]
     none += [query for query, to in moved.items() if to == NONE]
     return Table(table.name, routes, tuple(none)), held
+
+
+def _fits(query: str) -> bool:
+    return bool(query.strip()) and len(query) <= MAX_CHARACTERS and is_text(query)
+
+
+def _newest(moved: dict[str, str], room: int) -> dict[str, str]:
+    return dict(list(moved.items())[max(len(moved) - room, 0) :])
 
 
 def _moved(route: Route, texts: tuple[str, ...], moved: dict[str, str]) -> tuple[str, ...]:

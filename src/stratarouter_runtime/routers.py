@@ -6,6 +6,7 @@ or how anything is weighed.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
@@ -83,6 +84,7 @@ class Routers(Switch):
         self.tables = Versions(shelf, embedder, clock)
         self._of_core: OrderedDict[str, CoreTable] = OrderedDict()
         self._rules: dict[Tenant, Held] = {}
+        self._writing = asyncio.Lock()
 
     # What flows ask.
 
@@ -241,23 +243,25 @@ class Routers(Switch):
         """
         agents = None if self._agents is None else await self._agents(tenant)
         ruling.compile_rules(rules, agents)
-        self._rules.pop(tenant, None)
-        held = await self.rules(tenant)
-        merged: dict[str, ruling.Rule] = {rule.name: rule for rule in held.written}
-        merged |= {rule.name: rule for rule in rules}
-        return await self._write_rules(tenant, tuple(merged.values()), held, by, expected)
+        async with self._writing:
+            self._rules.pop(tenant, None)
+            held = await self.rules(tenant)
+            merged: dict[str, ruling.Rule] = {rule.name: rule for rule in held.written}
+            merged |= {rule.name: rule for rule in rules}
+            return await self._write_rules(tenant, tuple(merged.values()), held, by, expected)
 
     async def remove_rules(
         self, tenant: Tenant, names: Sequence[str] | None = None, *, by: str = "", expected: int | None = None
     ) -> Held:
         """Take rules away, or all. Raises `NotFound` where one is not there, `Conflict` as `put_rules`."""
-        self._rules.pop(tenant, None)
-        held = await self.rules(tenant)
-        missing = [name for name in names or () if name not in {rule.name for rule in held.written}]
-        if missing:
-            raise NotFound(f"there is no routing rule '{missing[0][:140]}'")
-        left = () if names is None else tuple(rule for rule in held.written if rule.name not in names)
-        return await self._write_rules(tenant, left, held, by, expected)
+        async with self._writing:
+            self._rules.pop(tenant, None)
+            held = await self.rules(tenant)
+            missing = [name for name in names or () if name not in {rule.name for rule in held.written}]
+            if missing:
+                raise NotFound(f"there is no routing rule '{missing[0][:140]}'")
+            left = () if names is None else tuple(rule for rule in held.written if rule.name not in names)
+            return await self._write_rules(tenant, left, held, by, expected)
 
     async def _write_rules(
         self, tenant: Tenant, rules: tuple[ruling.Rule, ...], held: Held, by: str, expected: int | None

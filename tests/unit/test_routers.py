@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -9,13 +10,13 @@ from typing_extensions import override
 from stratarouter_runtime.bridge.batching import BatchedEncoder
 from stratarouter_runtime.bridge.choice import open_encoder
 from stratarouter_runtime.bridge.scorer import CosineScorer
-from stratarouter_runtime.errors import Conflict, InvalidState, NotFound
+from stratarouter_runtime.errors import Conflict, InvalidState, LimitExceeded, NotFound
 from stratarouter_runtime.feedback import Remark, Said, learn
 from stratarouter_runtime.ids import LOCAL, AgentName, Tenant
 from stratarouter_runtime.ports import Asked, Core, CoreTable, Embedder
 from stratarouter_runtime.routers import AGENTS, PINNED, Routers
-from stratarouter_runtime.routing.rules import Rule
-from stratarouter_runtime.routing.tables import Route, Table
+from stratarouter_runtime.routing.rules import Question, Rule
+from stratarouter_runtime.routing.tables import MAX_UTTERANCES, Route, Table, check
 from stratarouter_runtime.state.events import Given
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock
@@ -194,3 +195,120 @@ def test_what_was_said_moves_queries_to_where_they_belong() -> None:
     }
     assert ("say hello" in say.utterances) == any(one.query == "say hello" for one in held)
     assert learn(TABLE, remarks) == (learnt, held)
+
+
+async def test_versions_that_are_added_at_once_are_all_kept(store: MemoryStore, embedder: Embedder) -> None:
+    routers = made(store, embedder)
+    tables = [Table(AGENTS, (Route("say", (f"say {n}",)), Route("tell", (f"tell {n}",)))) for n in range(8)]
+    fitted = [await routers.tables.fit(table) for table in tables]
+    added = await asyncio.gather(*(routers.tables.add(LOCAL, one, promote=False) for one in fitted))
+    assert set((await routers.tables.pointer(LOCAL, AGENTS)).versions) == set(added)
+    await asyncio.gather(*(routers.tables.promote(LOCAL, AGENTS, digest) for digest in added))
+    assert (await routers.tables.pointer(LOCAL, AGENTS)).promoted in added
+
+
+async def test_a_condition_lets_one_of_many_promote(store: MemoryStore, embedder: Embedder) -> None:
+    routers = made(store, embedder)
+    digest = await promoted(routers)
+    expected = (await routers.tables.pointer(LOCAL, AGENTS)).document
+    calls = [routers.tables.promote(LOCAL, AGENTS, digest, expected=expected) for _ in range(5)]
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    assert [one for one in done if not isinstance(one, Conflict)] == [digest]
+
+
+async def test_rules_that_are_written_at_once_are_all_kept(store: MemoryStore, embedder: Embedder) -> None:
+    routers = made(store, embedder)
+    rules = [Rule(f"r{number}", "say", prefix="a") for number in range(8)]
+    await asyncio.gather(*(routers.put_rules(LOCAL, [rule]) for rule in rules))
+    assert {rule.name for rule in (await routers.rules(LOCAL)).written} == {rule.name for rule in rules}
+
+
+async def test_a_version_larger_than_a_document_is_kept_in_parts(
+    store: MemoryStore, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stratarouter_runtime.versions.PART", 1_000)
+    routers = made(store, embedder)
+    digest = await promoted(routers)
+    assert len(await store.shelf.all(LOCAL, VERSIONS)) > 3
+    again = made(store, embedder)
+    assert (await again.tables.router(LOCAL, AGENTS, digest)).digest == digest
+    await store.shelf.remove(LOCAL, VERSIONS, f"{AGENTS}@{digest[:32]}+1", at=1)
+    with pytest.raises(NotFound, match="gone, or was changed"):
+        await made(store, embedder).tables.router(LOCAL, AGENTS, digest)
+
+
+async def test_a_version_of_another_encoder_is_not_promoted(store: MemoryStore, embedder: Embedder) -> None:
+    digest = await promoted(made(store, embedder))
+    other = made(store, Renamed(embedder))
+    with pytest.raises(InvalidState, match=r"fitted with the encoder lexical.*and another is in use"):
+        await other.tables.promote(LOCAL, AGENTS, digest)
+
+
+async def test_a_table_has_room_for_so_many_versions(
+    store: MemoryStore, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stratarouter_runtime.versions.MAX_VERSIONS", 1)
+    routers = made(store, embedder)
+    await promoted(routers)
+    more = await routers.tables.fit(Table(AGENTS, (Route("say", ("x",)),)))
+    with pytest.raises(LimitExceeded, match="has 1 versions"):
+        await routers.tables.add(LOCAL, more, promote=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "by", "note"),
+    [
+        (Given("say", 0.7), "core", "StrataRouter-Core's own"),
+        ("took too long", "table", "StrataRouter-Core took too long"),
+        ("named a route that is not known", "table", "StrataRouter-Core named a route"),
+    ],
+)
+async def test_core_is_asked_for_a_decision_too(
+    store: MemoryStore, embedder: Embedder, said: Given | str, by: str, note: str
+) -> None:
+    routers = made(store, embedder, Saying(said))
+    await promoted(routers)
+    found = await routers.decide(LOCAL, AGENTS, Question("say my name"))
+    assert (found.route, found.by) == ("say", by)
+    assert note in found.note
+
+
+async def test_what_came_from_core_and_is_no_route_is_noted(store: MemoryStore, embedder: Embedder) -> None:
+    routers = made(store, embedder)
+    await promoted(routers)
+    found = await routers.decide(LOCAL, AGENTS, Question("say my name"), Given("nobody", 0.9))
+    assert (found.route, found.by) == ("say", "table")
+    assert "named 'nobody', which is no candidate" in found.note
+
+
+def said(query: str, belongs: str, at: int = 0) -> Remark:
+    return Remark(f"exec-{query[:20]}", Said("wrong", should=belongs), at, query=query, chosen="x")
+
+
+def learnt(*remarks: Remark) -> Table:
+    """Also from what would be held out: which that is depends on the text."""
+    table, held = learn(TABLE, remarks)
+    assert not held
+    return table
+
+
+def test_remarks_a_table_cannot_take_are_left_out() -> None:
+    long = "x" * 5_000
+    taken = learnt(said(long, "say"), said("  ", "say"), said("\ud800", "say"), said("hello", "nobody"))
+    assert taken == TABLE
+
+
+def test_the_last_example_of_a_route_stays() -> None:
+    table = Table(AGENTS, (Route("say", ("say hello",)), Route("tell", ("tell me a story",))))
+    learnt, held = learn(table, [said("say hello", "tell")])
+    assert held or learnt == table
+
+
+def test_a_flood_of_remarks_leaves_a_table_that_can_be_fitted() -> None:
+    flood = [said(f"query {number}", "say", at=number) for number in range(30_000)]
+    table, _ = learn(TABLE, flood)
+    assert sum(len(route.utterances) for route in table.routes) == MAX_UTTERANCES
+    check(table)
+    kept = set(table.routes[0].utterances)
+    newest = [one.query for one in flood[-3_000:]]
+    assert sum(query in kept for query in newest) > 2_000

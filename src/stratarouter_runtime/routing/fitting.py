@@ -86,7 +86,7 @@ def examples(table: Table) -> Examples:
 
 
 def fit(table: Table, vectors: Matrix, none: Matrix, encoder: str, *, quick: bool = False) -> Fitted:
-    """Learn from a checked table. `vectors` are those of `examples(table).texts`, `none` of `table.none`.
+    """Learn from a checked table. `vectors` are those of `examples(table).texts`, `none` of `table.foreign()`.
 
     `quick` trains no head. Raises `InvalidInput` for vectors that are not numbers.
     """
@@ -99,7 +99,9 @@ def fit(table: Table, vectors: Matrix, none: Matrix, encoder: str, *, quick: boo
     head = None if quick else _head(rounded, known.owner)
     held = _held_out(known, rounded, quick=quick)
     model = Model(rounded, known.owner, known.texts, head)
-    foreign = np.array([model.weigh(text, row).features for text, row in zip(table.none, none, strict=True)])
+    foreign = np.array(
+        [model.weigh(text, row).features for text, row in zip(table.foreign(), none, strict=True)]
+    )
     accept = _acceptance(held, foreign)
     return Fitted(
         table,

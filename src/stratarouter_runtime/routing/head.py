@@ -25,6 +25,8 @@ ENOUGH: Final = 5e-4
 """Of the first slope: where less is left, the minimum is found. More changed no figure on any data measured."""
 
 _MEMORY: Final = 8
+_CELLS: Final = 1 << 22
+"""Examples times routes that are looked at together."""
 _HALVINGS: Final = 12
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
@@ -111,20 +113,30 @@ def _descend(vectors: Matrix, labels: Labels, routes: int, steps: int) -> Matrix
 
 def _objective(inputs: Matrix, labels: Labels, weights: Matrix) -> tuple[float, Matrix]:
     """What is made small, and its slope: the mean cross-entropy, and the prior's share of it."""
-    count = len(inputs)
-    rows, prior = np.arange(count), np.float32(PRIOR / count)
+    count, prior = len(inputs), PRIOR / len(inputs)
+    size = max(1, _CELLS // weights.shape[1])
+    loss, slope = 0.0, np.zeros_like(weights)
+    # In parts: a probability for every example and route would take more memory than all else.
+    for start in range(0, count, size):
+        part = slice(start, start + size)
+        loss += _wrong(inputs[part], labels[part], weights, slope)
+    slope /= np.float32(count)
+    slope[:-1] += np.float32(prior) * weights[:-1]
+    return loss / count + 0.5 * prior * float(np.vdot(weights[:-1], weights[:-1])), slope
+
+
+def _wrong(inputs: Matrix, labels: Labels, weights: Matrix, slope: Matrix) -> float:
+    """The cross-entropy of some examples; what they say of the slope is added to it."""
+    rows = np.arange(len(inputs))
     wrong = inputs @ weights
     wrong -= wrong.max(axis=1, keepdims=True)
     own = wrong[rows, labels]
     np.exp(wrong, out=wrong)
     sums = wrong.sum(axis=1)
-    loss = float((np.log(sums) - own).mean(dtype=np.float64))
     wrong /= sums[:, None]
     wrong[rows, labels] -= 1.0
-    slope: Matrix = inputs.T @ wrong
-    slope /= np.float32(count)
-    slope[:-1] += prior * weights[:-1]
-    return loss + 0.5 * float(prior) * float(np.vdot(weights[:-1], weights[:-1])), slope
+    slope += inputs.T @ wrong
+    return float((np.log(sums) - own).sum(dtype=np.float64))
 
 
 def _direction(slope: Matrix, past: Sequence[_Move]) -> Matrix:

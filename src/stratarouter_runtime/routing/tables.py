@@ -25,6 +25,9 @@ MAX_ROUTES: Final = 5_000
 MAX_CHARACTERS: Final = 4_096
 """Of one utterance, and of one description."""
 
+NONE: Final = "none"
+"""No route's name: it says that a query belongs to none."""
+
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -51,6 +54,10 @@ class Table(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     routes: tuple[Route, ...]
     none: tuple[str, ...] = ()
 
+    def foreign(self) -> tuple[str, ...]:
+        """What belongs to none of its routes, each text once."""
+        return tuple(dict.fromkeys(self.none))
+
 
 def read_table(data: Any) -> Table:
     """A table from JSON data. Raises `InvalidInput` that names every fault."""
@@ -70,6 +77,15 @@ def check(table: Table) -> None:
         told = "\n  ".join(faults[:20])
         more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
         raise InvalidInput(f"the routing table '{table.name[:140]}' cannot be used:\n  {told}{more}")
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written down: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def table_digest(table: Table) -> Digest:
@@ -99,6 +115,8 @@ def _faults(table: Table) -> Iterator[str]:
 def _route_faults(route: Route) -> Iterator[str]:
     if not _NAME.fullmatch(route.name):
         yield f"the name of route '{route.name[:140]}' has other characters than A-Z, a-z, 0-9, '.', '_', '-'"
+    if route.name == NONE:
+        yield f"a route is called '{NONE}', which says that a query belongs to none: give it another name"
     if not route.utterances and not route.description.strip():
         yield f"route '{route.name[:140]}' has neither utterances nor a description: nothing can be near it"
     yield from _texts_faults(f"route '{route.name[:140]}'", (*route.utterances, route.description or "-"))
@@ -110,14 +128,17 @@ def _texts_faults(where: str, texts: tuple[str, ...]) -> Iterator[str]:
             yield f"{where} has an utterance without text"
         elif len(text) > MAX_CHARACTERS:
             yield f"{where} has an utterance of {len(text)} characters; {MAX_CHARACTERS} are possible"
+        elif not is_text(text):
+            yield f"{where} has an utterance with half a surrogate pair: it is no text"
 
 
 def _shared(table: Table) -> Iterator[str]:
     """One text cannot be an example of two routes: whichever is chosen would be wrong."""
     owners: dict[str, str] = {}
-    groups = [(route.name, route.utterances) for route in table.routes] + [("none", table.none)]
+    groups = [(route.name, (*route.utterances, route.description)) for route in table.routes]
+    groups.append((NONE, table.none))
     for name, texts in groups:
-        for text in dict.fromkeys(texts):
+        for text in filter(None, dict.fromkeys(texts)):
             other = owners.setdefault(text, name)
             if other != name:
                 yield f"'{text[:80]}' is an example of '{other[:140]}' and of '{name[:140]}'"

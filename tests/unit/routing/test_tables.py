@@ -47,6 +47,12 @@ def test_a_table_is_read_as_it_is_written() -> None:
         ({"name": "t/", "routes": [{"name": "a", "utterances": ["x"]}]}, "its name has to be"),
         ({"name": "t", "routes": [{"name": "a b", "utterances": ["x"]}]}, "other characters"),
         ({"name": "t", "routes": [{"name": "a", "uterances": ["x"]}]}, "uterances"),
+        ({"name": "t", "routes": [{"name": "a", "utterances": ["\ud800"]}]}, "half a surrogate pair"),
+        ({"name": "t", "routes": [{"name": "none", "utterances": ["x"]}]}, "a route is called 'none'"),
+        (
+            {"name": "t", "routes": [{"name": "a", "utterances": ["x"]}, {"name": "b", "description": "x"}]},
+            "'x' is an example of 'a' and of 'b'",
+        ),
         ({"name": "t", "routes": "a"}, "no routing table"),
         ([], "no routing table"),
     ],
