@@ -18,7 +18,7 @@ from msgspec import Struct
 from stratarouter_runtime.batch.queues import Queues, QueueStats
 from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.canonical import digest
-from stratarouter_runtime.errors import InvalidState, NotFound, StrataError
+from stratarouter_runtime.errors import Conflict, InvalidState, NotFound, StrataError
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan
 
 KIND: Final = "batch"
-
-ITEMS: Final = 1_000
-"""Items of one batch at most."""
 
 KEPT: Final = 10_000
 """Batches of a tenant at most."""
@@ -165,6 +162,7 @@ class Batches:
     ) -> Progress:
         """Take a batch: when this returns it is durable, and at work. Raises `StoreError`, `LimitExceeded`.
 
+        One that is submitted again under its id is told as it stands; another under it raises `Conflict`.
         `limit` is what each execution may take, in microseconds.
         Items whose input does not fit, or for which their queue has no room, are refused each by itself.
         """
@@ -179,8 +177,26 @@ class Batches:
             if found is not None:
                 refused[index] = found
         kept = Kept(tuple(items), refused, self._clock.now(), wishes, limit)
-        await self._put(tenant, id_, kept, by=by, expected=0)
+        try:
+            await self._put(tenant, id_, kept, by=by, expected=0)
+        except Conflict:
+            return await self._again(tenant, id_, wanted, kept)
         batch = await self._begin(tenant, id_, kept)
+        return await self._progress(batch)
+
+    async def _again(
+        self, tenant: Tenant, id_: str, wanted: Sequence[Wanted | Refused], kept: Kept
+    ) -> Progress:
+        """A batch whose id is taken: by this very one, sent again, or by another."""
+        batch = await self._batch(tenant, id_)
+        same = len(wanted) == len(batch.kept.items) and all(
+            before is None
+            or not isinstance(now, Wanted)
+            or (before.flow, before.input) == (now.flow, now.input)
+            for before, now in zip(batch.kept.items, wanted, strict=True)
+        )
+        if not same or (batch.kept.wishes, batch.kept.timeout) != (kept.wishes, kept.timeout):
+            raise Conflict(f"the key was used for another batch: {id_}", hint="use a new key for other items")
         return await self._progress(batch)
 
     async def progress(self, tenant: Tenant, id_: str) -> Progress:

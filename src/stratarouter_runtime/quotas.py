@@ -5,11 +5,14 @@ Must never know: where it is counted, or what is done when a limit is reached.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+ITEMS: Final = 1_000
+"""Items of one batch at most, for everybody."""
 
 
 class Tier(Struct, frozen=True):

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.http.stage import ECHO, HOLD, Client
+from tests.http.stage import ECHO, HOLD, Client, check_problem
 
 KEPT = ECHO.replace("flow: echo", "flow: echo\ncache: semantic\nsemantic: [query]")
 
@@ -163,3 +163,20 @@ async def test_a_batch_that_is_none_is_refused(client: Client, items: list[Any])
 async def test_a_batch_that_is_not_there(client: Client) -> None:
     """Or is another tenant's."""
     assert (await client.http.get("/api/v1/batch/batch_0")).status_code == 404
+
+
+async def test_the_same_key_is_the_same_batch(client: Client) -> None:
+    await client.deploy("echo", KEPT)
+    body = {"items": [{"workflow_id": "echo", "input": {"query": "b"}}]}
+    key = {"idempotency-key": "one"}
+    first, second = [await client.http.post("/api/v1/batch/submit", json=body, headers=key) for _ in range(2)]
+    assert first.status_code == second.status_code == 202
+    assert first.json()["id"] == second.json()["id"]
+    path = f"/api/v1/batch/{first.json()['id']}"
+    waited = await client.http.get(path, headers={"prefer": "wait=20"})
+    assert (waited.json()["ended"], waited.headers["preference-applied"]) == (True, "wait=20")
+    other = {"items": [{"workflow_id": "echo", "input": {"query": "c"}}]}
+    refused = await client.http.post("/api/v1/batch/submit", json=other, headers=key)
+    check_problem(refused, 422, "idempotency-key-reused")
+    unkeyed = await client.http.post("/api/v1/batch/submit", json=body)
+    assert unkeyed.json()["id"] != first.json()["id"]

@@ -5,92 +5,80 @@ Must never know: how items are executed, or where batches are kept.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET
 
 from stratarouter_runtime.api import views
+from stratarouter_runtime.api.batch_models import (
+    BatchAnswer,
+    BatchItem,
+    BatchOutcome,
+    BatchRequest,
+)
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
+from stratarouter_runtime.api.errors import Refused as Reused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.executions import SECOND, wishes
-from stratarouter_runtime.api.models import CacheOptions, Error, Name, Seconds
-from stratarouter_runtime.batches import ITEMS, Refused, Wanted
-from stratarouter_runtime.errors import NotFound
-from stratarouter_runtime.ids import FlowId
+from stratarouter_runtime.api.executions import PATIENCE, SECOND, key_of, manner_of, wishes
+from stratarouter_runtime.api.models import Error, Options
+from stratarouter_runtime.batches import Refused, Wanted
+from stratarouter_runtime.errors import Conflict, NotFound
+from stratarouter_runtime.ids import FlowId, derived_execution_id
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
     from stratarouter_runtime.batches import Outcome, Progress
 
 
-class BatchItem(Struct, frozen=True, forbid_unknown_fields=True):
-    """One execution that is wanted."""
-
-    workflow_id: Name
-    input: Any = field(default_factory=dict)
-
-
-class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to execute every item."""
-
-    enable_cache: bool = True
-    cache: CacheOptions = CacheOptions()
-    timeout_seconds: Seconds | None = None
-
-
-class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /api/v1/batch/submit`."""
-
-    items: Annotated[tuple[BatchItem, ...], Meta(min_length=1, max_length=ITEMS)]
-    options: BatchOptions = BatchOptions()
-
-
-class BatchOutcome(Struct, frozen=True):
-    """What became of an item; `shared` where another item, or an earlier answer, answered it."""
-
-    index: int
-    status: str
-    execution_id: str | UnsetType = UNSET
-    shared: bool = False
-    output: Any = UNSET
-    error: Error | UnsetType = UNSET
-
-
-class BatchAnswer(Struct, frozen=True):
-    """A batch as it stands: how many items are in each status, and each item in its order."""
-
-    id: str
-    created: str
-    ended: bool
-    cancelled: bool
-    counts: dict[str, int]
-    items: tuple[BatchOutcome, ...]
-
-
-@operation({202: BatchAnswer}, takes=BatchRequest, refuses=("limit-exceeded",))
+@operation(
+    {202: BatchAnswer},
+    takes=BatchRequest,
+    headers=("Idempotency-Key",),
+    refuses=("limit-exceeded", "idempotency-key-reused"),
+)
 async def submit(service: Service, request: Request) -> Reply:
-    """`POST /api/v1/batch/submit`: 202 once it is durable, with the reason of every item that is refused."""
-    body = await read_json(request, BatchRequest)
+    """`POST /api/v1/batch/submit`: 202 once it is durable, with the reason of every item that is refused.
+
+    The same `Idempotency-Key` with the same items is the same batch.
+    """
+    body, key = await read_json(request, BatchRequest), key_of(request)
     wanted = [await _wanted(service, request, item) for item in body.items]
     seconds = body.options.timeout_seconds
-    progress = await service.runtime.batches.submit(
-        request.tenant,
-        service.entropy.execution_id().replace("exec_", "batch_", 1),
-        wanted,
-        wishes=wishes(body.options.cache, enabled=body.options.enable_cache),
-        limit=None if seconds is None else int(seconds * SECOND),
-        by=request.caller.by,
+    own = (
+        service.entropy.execution_id()
+        if key is None
+        else derived_execution_id(request.tenant, f"batch\0{key}")
     )
+    try:
+        progress = await service.runtime.batches.submit(
+            request.tenant,
+            own.replace("exec_", "batch_", 1),
+            wanted,
+            wishes=wishes(body.options.cache, enabled=body.options.enable_cache),
+            limit=None if seconds is None else int(seconds * SECOND),
+            by=request.caller.by,
+        )
+    except Conflict as error:
+        raise Reused("idempotency-key-reused", error.message, hint=error.hint or "") from error
     place = (b"location", f"/api/v1/batch/{progress.id}".encode())
     return Reply(_answer(progress), 202, (place,))
 
 
-@operation({200: BatchAnswer}, refuses=("not-found",))
+@operation({200: BatchAnswer}, headers=("Prefer",), refuses=("not-found",))
 async def read(service: Service, request: Request) -> Reply:
-    """`GET /api/v1/batch/{id}`: progress, and what became of each item."""
-    return Reply(_answer(await service.runtime.batches.progress(request.tenant, request.param("id"))))
+    """`GET /api/v1/batch/{id}`: progress, and what became of each item; `Prefer: wait` waits for its end first."""
+    batches, name = service.runtime.batches, request.param("id")
+    manner = manner_of(Options(mode="async"), request.header(b"prefer"), PATIENCE)
+    if manner.patience:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(manner.patience):
+                await batches.wait(request.tenant, name)
+    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
+    return Reply(_answer(await batches.progress(request.tenant, name)), 200, applied)
 
 
 @operation({202: BatchAnswer}, refuses=("not-found", "invalid-state"))

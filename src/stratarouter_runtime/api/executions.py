@@ -83,8 +83,8 @@ async def execute(service: Service, request: Request) -> Reply:
     An execution that failed is a result, and 200 too.
     """
     body = await read_json(request, ExecuteRequest)
-    manner = _manner(body.options, request.header(b"prefer"))
-    key = _key(request)
+    manner = manner_of(body.options, request.header(b"prefer"))
+    key = key_of(request)
     known = None if key is None else await _known(service, request.tenant, key)
     if known is not None and known.flow != body.workflow_id:
         message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
@@ -106,7 +106,7 @@ async def execute(service: Service, request: Request) -> Reply:
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/executions/{id}`: the execution with its steps; `Prefer: wait` waits for its end first."""
     row = await _own(service, request)
-    manner = _manner(Options(mode="async"), request.header(b"prefer"), PATIENCE)
+    manner = manner_of(Options(mode="async"), request.header(b"prefer"), PATIENCE)
     if manner.patience and row.status not in ENDED:
         await service.runtime.wait(row.id, manner.patience)
     found = await service.runtime.history.journal(row.id, request.tenant)
@@ -307,7 +307,7 @@ async def _outcome(
     return Reply(answer, 202, (_location(row.id), *applied))
 
 
-def _manner(options: Options, prefer: str | None, longest: float | None = None) -> Manner:
+def manner_of(options: Options, prefer: str | None, longest: float | None = None) -> Manner:
     """How long to wait: what the body says, unless the `Prefer` header (RFC 7240) says otherwise.
 
     A wait may be as long as the body allows, or `longest` seconds.
@@ -324,7 +324,8 @@ def _manner(options: Options, prefer: str | None, longest: float | None = None) 
     return manner
 
 
-def _key(request: Request) -> str | None:
+def key_of(request: Request) -> str | None:
+    """The `Idempotency-Key` of a request. Raises `Refused` for one that cannot be."""
     key = request.header(b"idempotency-key")
     if key is not None and _KEY.fullmatch(key) is None:
         raise Refused(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import Cost
+from stratarouter_runtime.api.usage_models import LimitUsed, Total, UsageAnswer, WorkflowUsage
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import FlowId
@@ -21,44 +22,6 @@ from stratarouter_runtime.tcfp.times import time_text
 if TYPE_CHECKING:
     from stratarouter_runtime.limits.usage import Limit, Report
     from stratarouter_runtime.quotas import Totals
-
-
-class LimitUsed(Struct, frozen=True):
-    """One limit. `limit` and `left` are null where there is none; `resets` says when time gives it back."""
-
-    name: str
-    used: int
-    limit: int | None
-    left: int | None
-    resets: str | UnsetType = UNSET
-
-
-class Total(Struct, frozen=True):
-    """What executions came to: `agents_ms` is the time their agents took."""
-
-    executions: int
-    completed: int
-    failed: int
-    cost: Cost
-    agents_ms: float
-
-
-class UsageAnswer(Struct, frozen=True):
-    """`today` is since midnight of UTC, `ever` all that is kept."""
-
-    tenant: str
-    tier: str
-    limits: tuple[LimitUsed, ...]
-    today: Total
-    ever: Total
-
-
-class WorkflowUsage(Struct, frozen=True):
-    """The same of one workflow, which has no limits of its own."""
-
-    workflow_id: str
-    today: Total
-    ever: Total
 
 
 @operation({200: UsageAnswer})

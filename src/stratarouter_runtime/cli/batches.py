@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from stratarouter_runtime.batches import ITEMS, Progress, Refused, Wanted
+from stratarouter_runtime.batches import Progress, Refused, Wanted
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.session import Ended
 from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, FlowId
+from stratarouter_runtime.quotas import ITEMS
 from stratarouter_runtime.system import SystemEntropy
 
 if TYPE_CHECKING:

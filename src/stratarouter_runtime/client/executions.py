@@ -73,9 +73,11 @@ def control(execution: str, verb: str, body: dict[str, Any] | None = None) -> Ta
     return msgspec.json.decode(heard.body, type=Execution)
 
 
-def fork(execution: str, step: str | None, given: object, output: object) -> Talk[Execution]:
+def fork(
+    execution: str, step: str | None, given: object, output: object, budget: dict[str, Any] | None = None
+) -> Talk[Execution]:
     """Begin an execution that takes over the facts of this one as far as they hold."""
-    change = {"step": step, "input": given, "output": output}
+    change = {"step": step, "input": given, "output": output, "budget": budget}
     body = {name: value for name, value in change.items() if value is not UNSET and value is not None}
     return (yield from control(execution, "fork", body))
 
@@ -90,9 +92,9 @@ def difference(left: str, right: str) -> Talk[DifferenceAnswer]:
     return (yield from fetched(Call("GET", f"{_EXECUTIONS}/{left}/difference/{right}"), DifferenceAnswer))
 
 
-def events(execution: str, after: int) -> Call:
-    """The stream of its facts behind number `after`."""
+def events(path: str, after: str) -> Call:
+    """The stream of events at a path, behind the one of this id; from the start where it is empty."""
     headers = {"accept": "text/event-stream"}
-    if after >= 0:
-        headers["last-event-id"] = str(after)
-    return Call("GET", f"{_EXECUTIONS}/{execution}/events", headers=headers)
+    if after:
+        headers["last-event-id"] = after
+    return Call("GET", path, headers=headers)

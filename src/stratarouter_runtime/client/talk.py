@@ -7,7 +7,7 @@ clocks, or how either kind of client waits.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -41,7 +41,7 @@ class Call(Struct, frozen=True):
     path: str
     body: bytes | None = None
     headers: Mapping[str, str] = {}
-    query: Mapping[str, str] = {}
+    query: Mapping[str, str | Sequence[str]] = {}
     wait: float = 0.0
     again: bool = True
 

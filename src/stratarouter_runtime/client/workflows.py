@@ -5,8 +5,8 @@ Must never know: sockets, clocks, or how either kind of client waits.
 
 from __future__ import annotations
 
-from stratarouter_runtime.api.models import HealthAnswer, WorkflowAnswer
-from stratarouter_runtime.client.talk import Call, Talk, fetched
+from stratarouter_runtime.api.models import HealthAnswer, ValidationAnswer, WorkflowAnswer
+from stratarouter_runtime.client.talk import Call, Talk, asked, fetched
 
 YAML = "application/yaml"
 
@@ -21,6 +21,17 @@ def deploy(workflow: str, source: str, media: str) -> Talk[WorkflowAnswer]:
 def workflow(name: str) -> Talk[WorkflowAnswer]:
     """The version that runs now."""
     return (yield from fetched(Call("GET", f"/api/v1/workflows/{name}"), WorkflowAnswer))
+
+
+def retire(name: str) -> Talk[None]:
+    """Have it executed no more."""
+    yield from asked(Call("DELETE", f"/api/v1/workflows/{name}", again=False))
+
+
+def validate(source: str, media: str) -> Talk[ValidationAnswer]:
+    """Every mistake of a flow; nothing is kept, so it may be asked again."""
+    call = Call("POST", "/api/v1/workflows/validate", source.encode(), {"content-type": media})
+    return (yield from fetched(call, ValidationAnswer))
 
 
 def health() -> Talk[HealthAnswer]:

@@ -148,7 +148,10 @@ def test_there_is_no_result_without_an_end(status: str, why: str) -> None:
 def test_a_stream_goes_on_behind_the_last_fact() -> None:
     following = Following("exec_1", -1)
     assert "last-event-id" not in following.call().headers
-    assert following.heard("0", "started", '{"t": "started"}').data == {"t": "started"}
+    told = following.heard("0", "started", '{"t": "started"}')
+    assert told is not None
+    assert told.data == {"t": "started"}
+    assert following.heard("", "partial", "{}") is None
     assert following.broken(Lost("cut")) == 0.2
     assert following.call().headers["last-event-id"] == "0"
     following.heard("1", "finished", "{}")
