@@ -325,14 +325,14 @@ class Driver:
     async def _drain(self, patience: float) -> None:
         for drive, _ in self._drives.values():
             drive.drain()
-        tasks = [task for _, task in self._drives.values()]
-        if not tasks:
-            return
-        await asyncio.wait(tasks, timeout=patience)
-        late = [task for task in tasks if not task.done()]  # in their order: what is waited for is a set
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        until = asyncio.get_running_loop().time() + patience
+        # What was about to be set to work meanwhile may have calls that have to be made.
+        while tasks := [task for _, task in self._drives.values()]:
+            await asyncio.wait(tasks, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+            late = [task for task in tasks if not task.done()]  # in their order: what is waited for is a set
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _at_work(self, execution: ExecutionId) -> Drive:
         found = self._drives.get(execution)
