@@ -39,6 +39,7 @@ class Process(Observer):
         self, number: int, world: World, store: FaultyStore, registry: Registry, twice: float = 0.0
     ) -> None:
         self.life = Life()
+        self.was_stopped = False
         self.store = store
         self.clock = SimulatedClock(world.loop)
         self._world = world
@@ -86,6 +87,7 @@ class Process(Observer):
 
     def stop(self) -> None:
         """Stop it between two callbacks: nothing of it runs until it goes on."""
+        self.was_stopped = True
         if self.life.due is None:
             self.life.due = []
 

@@ -44,7 +44,9 @@ async def _drain(stage: Stage) -> None:
         await process.ask(process.runtime.driver.drain(patience))
     except (Gone, StrataError):
         return
-    if not process.store.errors + process.store.conflicts and process in stage.processes:
+    # Who was stopped may have lost its work to another before it drained.
+    well = not (process.store.errors + process.store.conflicts or process.was_stopped)
+    if well and process in stage.processes:
         stage.evidence.drained.append(drained)
     if process in stage.processes:
         stage.end_process(process)
