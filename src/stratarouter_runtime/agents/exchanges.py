@@ -17,6 +17,7 @@ from stratarouter_runtime.canonical import digest_bytes
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply
 from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.types import Type
 from stratarouter_runtime.tcfp.values import Misfit, checker, redact
 
@@ -51,15 +52,22 @@ Listener: TypeAlias = Callable[[Exchange], None]
 
 
 def sent(signature: Signature, call: AgentCall, secrets: Secrets) -> Side:
-    """What the agent is given."""
+    """What the agent is given: nothing of it, where a label that its type does not tell is somewhere in it."""
+    if call.carries - labels_of(signature.input):
+        return _side(_hidden(call), secrets)
     return _side(_shown(signature.input, call.input), secrets)
 
 
-def received(signature: Signature, reply: AgentReply, secrets: Secrets) -> Side:
-    """What came back: the output, or what a failure says of itself."""
+def received(signature: Signature, call: AgentCall, reply: AgentReply, secrets: Secrets) -> Side:
+    """What came back: the output, or what a failure says of itself, unless it may repeat a label's value."""
     if reply.failure is not None:
-        return _side({"kind": reply.failure.kind, "message": reply.failure.message}, secrets)
+        message = _hidden(call) if call.carries else reply.failure.message
+        return _side({"kind": reply.failure.kind, "message": message}, secrets)
     return _side(_shown(signature.output, reply.output), secrets)
+
+
+def _hidden(call: AgentCall) -> str:
+    return f"[{', '.join('@' + label for label in sorted(call.carries))}]"
 
 
 def _shown(type_: Type, value: Any) -> Any:

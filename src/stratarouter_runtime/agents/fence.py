@@ -99,7 +99,7 @@ class Fenced(Agent):
             agent=self.name,
             version=self.digest,
             sent=exchanges.sent(self.signature, call, self._secrets),
-            received=exchanges.received(self.signature, reply, self._secrets),
+            received=exchanges.received(self.signature, call, reply, self._secrets),
             outcome="ok" if reply.failure is None else reply.failure.kind,
             ms=(self._clock.now() - started) / 1000,
         )

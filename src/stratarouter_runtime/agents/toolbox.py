@@ -91,6 +91,7 @@ class Toolbox:
                 call.scope,
                 allowed=call.allowed,
                 budget=call.budget,
+                carries=call.carries,
             )
         )
         usage = reply.usage or NO_USAGE

@@ -24,7 +24,7 @@ from stratarouter_runtime.state.events import (
 )
 from stratarouter_runtime.state.interruption import verdict_type
 from stratarouter_runtime.tcfp.plan import Ask, Call, Op, Plan, Route
-from stratarouter_runtime.tcfp.relations import join
+from stratarouter_runtime.tcfp.relations import join, labels_of
 from stratarouter_runtime.tcfp.types import JSON, Type
 from stratarouter_runtime.tcfp.values import Misfit, checker, redact
 
@@ -52,8 +52,7 @@ class Redaction:
             case Failed():
                 return replace(event, failure=self._failure(event.failure))
             case Asked():
-                shown = self._input(event.interrupted) if event.interrupted else self._shown(event.step)
-                return replace(event, show=_hidden(shown, event.show))
+                return replace(event, show=self._asked(event))
             case Answered():
                 return replace(event, value=_hidden(self._answer(event.step), event.value))
             case Finished():
@@ -82,6 +81,20 @@ class Redaction:
 
     def _input(self, agent: str) -> Type:
         return self._inputs.get(AgentName(agent), JSON)
+
+    def _asked(self, event: Asked) -> Any:
+        """What stood beside a question: of a call that was interrupted, what the agent was given."""
+        if not event.interrupted:
+            return _hidden(self._shown(event.step), event.show)
+        if self._carries(event.step, event.interrupted):
+            return "[redacted]"
+        return _hidden(self._input(event.interrupted), event.show)
+
+    def _carries(self, step: StepPath, agent: str) -> bool:
+        """Whether the agent was given a label that the type of its input does not tell."""
+        op = self._op(step)
+        carried = frozenset() if op is None else op.carries.get(AgentName(agent), frozenset())
+        return bool(carried - labels_of(self._input(agent)))
 
     def _shown(self, step: StepPath) -> Type:
         op = self._op(step)

@@ -132,6 +132,16 @@ async def test_an_exchange_is_told_redacted_and_bounded() -> None:
     assert first.sent == second.sent
 
 
+async def test_what_carries_a_label_that_the_type_does_not_tell_is_not_shown_at_all() -> None:
+    stage = Stage(AgentReply("x"), failed("agent.refused", "no such person: hush"))
+    carrying = replace(CALL, carries=frozenset({"pii", "secret"}))
+    for _ in range(2):
+        await stage.fenced.call(carrying)
+    first, second = stage.heard
+    assert first.sent.text == '"[@pii, @secret]"'
+    assert second.received.text == '{"kind":"agent.refused","message":"[@pii, @secret]"}'
+
+
 async def test_what_does_not_fit_is_not_shown() -> None:
     stage = Stage(AgentReply({"raw": object()}))
     await stage.kinds(1)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.codec import encode
-from stratarouter_runtime.state.events import Event, Failure, Returned
+from stratarouter_runtime.state.events import Asked, Event, Failure, Returned
 from stratarouter_runtime.state.redaction import Redaction
 from stratarouter_runtime.testing.plans import plan_of
 from stratarouter_runtime.testing.simulator import Simulator
@@ -71,3 +72,10 @@ def test_what_fits_no_type_is_hidden_whole() -> None:
     returned = next(event for event in events if isinstance(event, Returned))
     odd = Returned(returned.step, returned.input, {"id": "x", "mail": SECRET})
     assert redaction.show(odd) == Returned(returned.step, returned.input, "[redacted]")
+
+
+def test_what_an_interrupted_agent_was_given_is_hidden_also_where_its_type_has_no_label() -> None:
+    source = SOURCE.replace("mail: {in: {who: Who}", "mail: {in: {who: {id: int, mail: string}}")
+    asked = Asked(StepPath("3"), 0, "json", show={"who": {"id": 7, "mail": SECRET}}, interrupted="mail")
+    assert Redaction(plan_of(SOURCE)).show(asked) != asked
+    assert SECRET.encode() not in encode(Redaction(plan_of(source)).show(asked))
