@@ -16,6 +16,8 @@ _SIGKILL: Final = 9
 _SIGXCPU: Final = 24
 _SIGXFSZ: Final = 25
 _SIGSYS: Final = 31
+_OUT_OF_MEMORY: Final = (6, 11)
+"""Libraries that are given no memory abort, or write to where it should have been."""
 _BOX_FAILED: Final = 121
 
 
@@ -40,7 +42,8 @@ def died(status: int, reason: Reason | None, told: str = "") -> Failure:
         case int() if signal == _SIGKILL:
             return Failure("agent.unavailable", "its worker was killed by the system, or by an operator")
         case _:
-            return Failure("agent.unavailable", f"its worker crashed with signal {signal}")
+            why = ", as where memory ends" if signal in _OUT_OF_MEMORY else ""
+            return Failure("agent.unavailable", f"its worker crashed with signal {signal}{why}")
 
 
 def _ended_by_us(reason: Reason, told: str) -> Failure:

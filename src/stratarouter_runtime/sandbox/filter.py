@@ -40,6 +40,7 @@ _PRCTL: Final = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (na
 _FCNTL: Final = (*range(8), 36, 37, 38, 1030, 1032)
 """Copies and flags of descriptors, locks, the size of a pipe; not who is signalled when one is ready."""
 _PAIRED: Final = frozenset({"socketpair", "sendto", "recvfrom"})
+_OUT_OF_BAND: Final = 1  # MSG_OOB
 _STREAMS: Final = tuple(
     1 | flags for flags in (0, 0x800, 0x80000, 0x80800)
 )  # SOCK_STREAM, and how it is opened
@@ -90,8 +91,10 @@ def _judged(pid: int, *, spawning: bool) -> Iterable[tuple[str, list[bytes]]]:
         # Two ends of a stream in one process reach nobody, and run-times wake themselves by them.
         yield "socketpair", _where(1, _STREAMS, ALLOW, ENONET)
         # A descriptor of a child to wait for; no signal goes through it.
-        for name in ("sendto", "recvfrom", "pidfd_open"):
-            yield name, [_step(_RETURN, ALLOW)]
+        for name in ("sendto", "recvfrom"):
+            # What is out of band goes ways in the kernel that few have looked at.
+            yield name, _unless_any_bit(3, _OUT_OF_BAND, errno(EPERM), ALLOW)
+        yield "pidfd_open", [_step(_RETURN, ALLOW)]
         yield "clone", _unless_any_bit(0, _NEW_NAMESPACES, KILL, ALLOW)
     else:
         yield "clone", _unless_any_bit(0, _CLONE_THREAD, ALLOW, errno(ECHILD))

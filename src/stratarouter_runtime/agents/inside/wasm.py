@@ -120,6 +120,8 @@ class _Wasm:
         finally:
             self._ticker.rest()
         if packed & _FAILURE:
+            if not isinstance(said, dict):
+                raise AgentError("agent.invalid_output", "the failure that it wrote is no object")
             raise AgentError(str(said.get("kind")), str(said.get("message", "")), said.get("data"))
         return said
 
@@ -189,7 +191,7 @@ def _failure(error: Exception) -> AgentError:
             return AgentError("limit.time", "it did not answer in time")
         case TrapCode.STACK_OVERFLOW:
             return AgentError("limit.memory", "its stack is exhausted")
-        case None if "memory" in told and "limit" in told:
+        case None if "limit" in told:
             return AgentError("limit.memory", told.splitlines()[0])
         case _:
             return AgentError("agent.unavailable", f"it trapped: {told.splitlines()[-1].strip()}")
