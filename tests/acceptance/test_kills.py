@@ -19,7 +19,14 @@ import pytest
 from tests.postgres import Server as Database
 from tests.postgres import server
 
+from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
+from stratarouter_runtime.ports import AgentCall
+from stratarouter_runtime.storage.sqlite import open_readonly
+from stratarouter_runtime.testing.evidence import Accepted, Violation
+from stratarouter_runtime.testing.flows import BY_NAME
+from stratarouter_runtime.testing.killing.clients import History
 from stratarouter_runtime.testing.killing.loop import Report, kill_again_and_again
+from stratarouter_runtime.testing.killing.outside import Outside
 from stratarouter_runtime.testing.killing.servers import Serving
 from stratarouter_runtime.testing.killing.strikes import (
     Strike,
@@ -28,6 +35,8 @@ from stratarouter_runtime.testing.killing.strikes import (
     starved,
     stopped,
 )
+from stratarouter_runtime.testing.killing.verdict import judge
+from stratarouter_runtime.testing.world import Called
 
 FEW, MANY = 3, 50
 TIMES = [FEW, pytest.param(MANY, marks=pytest.mark.full)]
@@ -50,9 +59,31 @@ def database() -> Iterator[Database]:
     started.remove()
 
 
-def test_the_first_start_of_a_server_takes_nothing_up(tmp_path: Path) -> None:
-    report = kill_again_and_again(tmp_path, str(tmp_path / "s.db"), kills=0, seed=0, clients=1)
+def test_the_judge_notices_what_was_lost_or_doubled(tmp_path: Path) -> None:
+    store = str(tmp_path / "s.db")
+    report = kill_again_and_again(tmp_path, store, kills=0, seed=0, clients=1)
     assert (report.wrong, report.starts, report.taken_up) == ("", (), 0)
+    with asyncio.Runner() as runner:
+        file = open_readonly(Path(store))
+        row = runner.run(file.search(status=("completed",)))[0]
+        runner.run(file.close())
+    told = BY_NAME[row.flow]
+    other = ExecutionId("exec_" + "0" * 32)
+    call = AgentCall(row.id, LOCAL, Digest("0" * 64), "", 1, {"n": 1})
+    wrong: list[tuple[str, History, list[Called]]] = [
+        ("is lost", History(accepted=[Accepted(other, told, 1)]), []),
+        ("one key", History(accepted=[Accepted(row.id, told, 1, again=other)]), []),
+        ("is lost", History(ends={other: ("completed", None)}), []),
+        ("changed after its end", History(ends={row.id: ("failed", None)}), []),
+        ("acknowledged, and is there 0 times", History(answers=[(row.id, "nobody")]), []),
+        ("acknowledged, and is lost", History(cancels=[(row.id, "nobody")]), []),
+        ("knows nothing of it", History(), [Called(AgentName("pay"), 0, call, 9, 0)]),
+        ("is no good sign", History(wrong=["it is no good sign"]), []),
+    ]
+    for says, history, calls in wrong:
+        with Outside(0) as outside, pytest.raises(Violation, match=says):
+            outside.calls += calls
+            judge(store, history, outside)
 
 
 @pytest.mark.parametrize("kills", TIMES)
