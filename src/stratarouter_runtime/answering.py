@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from msgspec.structs import replace
 
 from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.observability.ends import flaw
 from stratarouter_runtime.reuse import Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
@@ -73,7 +74,8 @@ class Answering(Generic[R]):
     async def answer(self, request: R, wishes: Wishes, patience: float | None) -> tuple[Execution, Verdict]:
         """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
         reuse = self._reuse
-        request = _changed(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
+        if wishes is not NO_WISHES:
+            request = _changed(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
         if reuse is None or request.key is not None:
             return await self._execute(request, patience), Verdict(why="off" if reuse is None else "key")
         question = await reuse.of_request(request, wishes)
@@ -143,7 +145,7 @@ class Answering(Generic[R]):
 
     async def _anew(self, request: R) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""
-        row = await self._execute(_changed(request, fresh=True, id=None), None)
+        row = await self._execute(_changed(request, fresh=True, id=None, shadow=True), None)
         return encode_output(row.output) if row.status == "completed" else None
 
     async def _execute(self, request: R, patience: float | None) -> Execution:

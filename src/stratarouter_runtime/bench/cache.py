@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 ENTRIES: Final = 10_000
 DIMENSION: Final = 384
 EQUAL: Final = 1_000
-REQUESTS: Final = 2_000
+REQUESTS: Final = 1_000
+ROUNDS: Final = 5
 AT_ONCE: Final = 50
 FRESH: Final = 5
 """Every how-manieth request is a new one: the others are repeats."""
@@ -128,7 +129,7 @@ async def _by_meaning(app: Application) -> list[Measure]:
     name, fastest = f"look-up by meaning beyond the embedding, {ENTRIES:,} entries", min(taken)
     return [
         Measure(f"{name}, p50", quantile(taken, 0.5), "ms", 1, "less", fastest, "the fastest of them"),
-        Measure(f"{name}, p99", quantile(taken, 0.99), "ms", 3, "less", fastest, "the fastest of them"),
+        Measure(f"{name}, p99", quantile(taken, 0.99), "ms", 1, "less", fastest, "the fastest of them"),
     ]
 
 
@@ -144,8 +145,12 @@ async def _equal(app: Application, plan: Plan) -> Measure:
 
 
 async def _repeats(app: Application, plan: Plan) -> Measure:
-    without = await _rate(app, plan, 1_000_000, Wishes(read=False, keep=False))
-    reused = await _rate(app, plan, 2_000_000, Wishes())
+    """The median of several rounds, each with and without reuse, since other work comes and goes."""
+    rounds = []
+    for number in range(1, 2 * ROUNDS, 2):
+        without = await _rate(app, plan, number * 1_000_000, Wishes(read=False, keep=False))
+        rounds.append((await _rate(app, plan, (number + 1) * 1_000_000, Wishes()), without))
+    reused, without = sorted(rounds, key=lambda each: each[0] / each[1])[ROUNDS // 2]
     name = f"10-step flows a second with {100 - 100 // FRESH} % repeats, {AT_ONCE} at a time"
     return Measure(name, reused, "/s", 4 * without, "more", without, "the same without reuse")
 

@@ -16,50 +16,51 @@ _FIRST: Final = 2
 
 
 class Matrix:
-    """Rows that are added, replaced and dropped; each is the vectors of one question, side by side."""
+    """Rows that are added, replaced and dropped; each is the vectors of one question, side by side.
+
+    The halves of rows lie apart: the first halves are all that most questions look at, in one piece.
+    """
 
     def __init__(self) -> None:
-        self._rows: npt.NDArray[np.float32] | None = None
-        self._rest: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        self._first = self._second = np.zeros((0, 0), dtype=np.float32)
+        self._rest = np.zeros(0, dtype=np.float32)
         self._parts = 1
         self._used = 0
 
     @property
     def size(self) -> int:
         """The bytes it takes."""
-        return self._rest.nbytes + (0 if self._rows is None else self._rows.nbytes)
+        return self._first.nbytes + self._second.nbytes + self._rest.nbytes
 
     def put(self, place: int, vectors: bytes, parts: int) -> None:
         """Make row `place` these vectors, `parts` of equal length."""
         row = np.frombuffer(vectors, dtype="<f4")
-        if self._rows is None:
-            self._rows = np.zeros((_FIRST, len(row)), dtype=np.float32)
+        half = len(row) // 2
+        if not self._used:
+            self._first = np.zeros((_FIRST, half), dtype=np.float32)
+            self._second = np.zeros((_FIRST, len(row) - half), dtype=np.float32)
             self._rest = np.zeros(_FIRST, dtype=np.float32)
             self._parts = parts
-        if place >= len(self._rows):
-            more = np.zeros((max(place + 1, 2 * len(self._rows)), self._rows.shape[1]), dtype=np.float32)
-            more[: len(self._rows)] = self._rows
-            self._rows = more
-            self._rest = np.concatenate([self._rest, np.zeros(len(more) - len(self._rest), dtype=np.float32)])
-        self._rows[place] = row
-        self._rest[place] = np.linalg.norm(row[len(row) // 2 :])
+        if place >= len(self._rest):
+            more = max(place + 1, 2 * len(self._rest))
+            self._first, self._second = _longer(self._first, more), _longer(self._second, more)
+            self._rest = _longer(self._rest, more)
+        self._first[place], self._second[place] = row[:half], row[half:]
+        self._rest[place] = np.linalg.norm(row[half:])
         self._used = max(self._used, place + 1)
 
     def drop(self, place: int) -> None:
         """Make row `place` near to nothing."""
-        if self._rows is not None and place < len(self._rows):
-            self._rows[place] = 0.0
-            self._rest[place] = 0.0
+        if place < len(self._rest):
+            self._first[place] = self._second[place] = self._rest[place] = 0.0
 
     def nearest(self, vectors: bytes, least: float, most: int) -> list[tuple[int, float]]:
         """The rows of which every part has at least this cosine, nearest first, with their least cosine.
 
         Cosines are rounded to 1e-6, and ties go to the lower row: the same everywhere.
         """
-        if self._rows is None or not self._used:
-            return []
         query = np.frombuffer(vectors, dtype="<f4")
-        if len(query) != self._rows.shape[1]:
+        if not self._used or len(query) != self._first.shape[1] + self._second.shape[1]:
             return []
         near, means = self._near(query, (least - 1e-6) * self._parts)
         if len(near) > 4 * most:
@@ -76,19 +77,25 @@ class Matrix:
         The second half of a row is looked at only where the first leaves room for it (by Cauchy and
         Schwarz). Not by `@`: its threads wait for each other, ten times as long where cores are busy.
         """
-        assert self._rows is not None
-        rows, half = self._rows[: self._used], len(query) // 2
-        first = np.vecdot(rows[:, :half], query[:half])
+        half = self._first.shape[1]
+        first = np.vecdot(self._first[: self._used], query[:half])
         room = self._rest[: self._used] * np.linalg.norm(query[half:])
         open_ = np.flatnonzero(first + room >= least - 1e-5)
-        products = first[open_] + np.vecdot(rows[open_, half:], query[half:])
+        products = first[open_] + np.vecdot(self._second[open_], query[half:])
         near = products >= least
         return open_[near], products[near]
 
     def _least(self, place: int, query: npt.NDArray[np.float32]) -> float:
-        assert self._rows is not None
-        products = (self._rows[place] * query).reshape(self._parts, -1).sum(axis=1)
+        row = np.concatenate([self._first[place], self._second[place]])
+        products = (row * query).reshape(self._parts, -1).sum(axis=1)
         return round(float(products.min()), 6)
+
+
+def _longer(rows: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
+    """The same rows, and empty ones behind them."""
+    more = np.zeros((length, *rows.shape[1:]), dtype=np.float32)
+    more[: len(rows)] = rows
+    return more
 
 
 def cosines(words: Sequence[str], vectors: Sequence[bytes]) -> dict[tuple[str, str], float]:

@@ -6,6 +6,7 @@ know: clocks, stores, or how an answer is found. Times are in microseconds.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from blake3 import blake3
@@ -18,6 +19,7 @@ from stratarouter_runtime.tcfp.digests import cache_policy
 from stratarouter_runtime.tcfp.relations import labels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from stratarouter_runtime.tcfp.ir import Signature
@@ -151,11 +153,23 @@ def group_key(partition: Partition, of: Digest, rest: Any, identity: str) -> str
 
 
 def _digest(kind: Literal["exact", "group"], partition: Partition, *parts: str | bytes) -> Digest:
+    hasher = _begun(kind, partition).copy()
+    hasher.update(_framed(parts))
+    return Digest(hasher.hexdigest())
+
+
+@lru_cache(maxsize=4096)
+def _begun(kind: Literal["exact", "group"], partition: Partition) -> blake3:
+    """A hash of the partition, to be gone on with: it is the same for many questions."""
+    return blake3(_framed(partition.parts), derive_key_context=_CONTEXTS[kind])
+
+
+def _framed(parts: Iterable[str | bytes]) -> bytes:
     pieces: list[bytes] = []
-    for part in (*partition.parts, *parts):
+    for part in parts:
         data = part if isinstance(part, bytes) else part.encode()
         pieces += (len(data).to_bytes(8, "little"), data)
-    return Digest(blake3(b"".join(pieces), derive_key_context=_CONTEXTS[kind]).hexdigest())
+    return b"".join(pieces)
 
 
 _CONTEXTS: Final = {kind: f"stratarouter cache {kind} 1.0" for kind in ("exact", "group")}
