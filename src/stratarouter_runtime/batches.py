@@ -35,7 +35,6 @@ KEPT: Final = 10_000
 
 REMEMBERED: Final = 256
 """Batches that have ended, at hand in memory."""
-
 FIRST, LONGEST = 0.5, 30.0
 """Seconds until an item is tried again that a limit or the store has refused for now."""
 

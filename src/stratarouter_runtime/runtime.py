@@ -95,6 +95,8 @@ class StartExecution(Struct, frozen=True):
     """A decision of StrataRouter-Core, for the first route of the flow."""
     scope: str = ""
     fresh: bool = False
+    shadow: bool = False
+    """Whether it only compares with an answer that was reused: it counts against no limit of the tenant."""
     allowed: Allowance | None = None
     """What the limits around the call allow, of a flow that another one calls."""
 
@@ -227,6 +229,10 @@ class Runtime(Flows):
             return
         tier = await self._gate.tier(request.tenant)
         self._gate.check_plan(tier, request.plan.bound.steps)
+        if request.shadow:
+            with self._gate.free(execution):
+                await self._begin(execution, request, tier.seconds, free=False)
+            return
         begin = partial(self._begin, execution, request, tier.seconds, free=admission(tier) is None)
         await (begin() if request.parent else self._gate.through(request.tenant, request.queue, begin))
 

@@ -184,7 +184,12 @@ async def test_usage_tells_what_executions_came_to(tmp_path: Path) -> None:
             "agents_ms": 1.5,
         }
         one = await client.http.get("/api/v1/usage/workflows/echo")
-        assert one.json() == {"workflow_id": "echo", "today": found["today"], "ever": found["ever"]}
+        assert one.json() == {
+            "workflow_id": "echo",
+            "today": found["today"],
+            "ever": found["ever"],
+            "saved": found["saved"],
+        }
         missing = await client.http.get("/api/v1/usage/workflows/other")
         assert missing.status_code == 404
 

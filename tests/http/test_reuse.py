@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.http.stage import ECHO, HOLD, Client, check_problem
+from tests.http.stage import ECHO, HOLD, Client, check_problem, running
+
+from stratarouter_runtime.ids import Tenant
+from stratarouter_runtime.limits.credentials import SCOPES
+from stratarouter_runtime.quotas import Tier
+from stratarouter_runtime.settings import Settings
 
 KEPT = ECHO.replace("flow: echo", "flow: echo\ncache: semantic\nsemantic: [query]")
 
@@ -180,3 +186,39 @@ async def test_the_same_key_is_the_same_batch(client: Client) -> None:
     check_problem(refused, 422, "idempotency-key-reused")
     unkeyed = await client.http.post("/api/v1/batch/submit", json=body)
     assert unkeyed.json()["id"] != first.json()["id"]
+
+
+async def test_usage_tells_what_was_saved(client: Client) -> None:
+    await client.deploy("echo", KEPT)
+    for _ in range(3):
+        await execute(client, "hi")
+    for path in ("/api/v1/usage/stats", "/api/v1/usage/workflows/echo"):
+        told = (await client.http.get(path)).json()
+        assert (told["ever"]["executions"], told["saved"]["reused"]) == (1, 2)
+        assert (told["saved"]["usd"], told["saved"]["tokens"]) == ("0.0042", 30)
+
+
+async def test_a_run_that_only_compares_counts_against_no_limit(tmp_path: Path) -> None:
+    settings = Settings(
+        encoder="lexical",
+        pepper=tmp_path / "pepper",
+        tier="tight",
+        tiers=(Tier("tight", concurrent=1, daily=1),),
+        cache_shadow_share=1.0,
+    )
+    async with running(settings=settings, asking=True) as client:
+        _, shown = await client.app.tenancy.keys.create(Tenant("ann"), SCOPES, by="test")
+        client.http.headers["authorization"] = f"Bearer {shown}"
+        await client.deploy("echo", KEPT)
+        assert [(await execute(client, "hi"))["cache"]["outcome"] for _ in range(2)] == ["miss", "hit"]
+        for _ in range(1000):
+            if len(client.stage.say.calls) == 2:
+                break
+            await asyncio.sleep(0.01)
+        assert len(client.stage.say.calls) == 2
+        (limit,) = [
+            each
+            for each in (await client.http.get("/api/v1/usage/stats")).json()["limits"]
+            if each["name"] == "daily-executions"
+        ]
+        assert (limit["used"], limit["left"]) == (1, 0)

@@ -13,8 +13,9 @@ from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import Cost
-from stratarouter_runtime.api.usage_models import LimitUsed, Total, UsageAnswer, WorkflowUsage
+from stratarouter_runtime.api.usage_models import LimitUsed, Saved, Total, UsageAnswer, WorkflowUsage
 from stratarouter_runtime.api.views import usd
+from stratarouter_runtime.cache.questions import space_of
 from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.tcfp.times import time_text
@@ -29,7 +30,10 @@ async def stats(service: Service, request: Request) -> Reply:
     """`GET /api/v1/usage/stats`: limits used and left, and what all executions of the tenant came to."""
     found = await _report(service, request, None)
     limits = tuple(_limit(each) for each in found.limits)
-    return Reply(UsageAnswer(found.tenant, found.tier, limits, _total(found.today), _total(found.ever)))
+    saved = _saved(service, request)
+    return Reply(
+        UsageAnswer(found.tenant, found.tier, limits, _total(found.today), _total(found.ever), saved)
+    )
 
 
 @operation({200: WorkflowUsage}, refuses=("not-found",))
@@ -42,13 +46,27 @@ async def of_workflow(service: Service, request: Request) -> Reply:
             await service.runtime.flows.deployed(request.tenant, flow)
         except NotFound:
             raise NotFound(f"no workflow '{flow}' was ever executed or is deployed") from None
-    return Reply(WorkflowUsage(flow, _total(found.today), _total(found.ever)))
+    saved = _saved(service, request, space_of(flow))
+    return Reply(WorkflowUsage(flow, _total(found.today), _total(found.ever), saved))
 
 
 async def _report(service: Service, request: Request, flow: FlowId | None) -> Report:
     if service.gate is None:
         raise Refused("not-supported", "this server counts for no tenant")
     return await service.gate.report(request.tenant, flow)
+
+
+def _saved(service: Service, request: Request, space: str | None = None) -> Saved:
+    reuse = service.runtime.reuse
+    counted = [] if reuse is None else reuse.cache.ledger.counts(request.tenant)
+    found = [each for each in counted if space in (None, each.space)]
+    return Saved(
+        reused=sum(each.exact + each.normalised + each.semantic for each in found),
+        coalesced=sum(each.coalesced for each in found),
+        usd=usd(sum(each.saved_usd for each in found)),
+        tokens=sum(each.saved_tokens for each in found),
+        agents_ms=round(sum(each.saved_ms for each in found), 3),
+    )
 
 
 def _limit(used: Limit) -> LimitUsed:

@@ -30,14 +30,28 @@ class Total(Struct, frozen=True):
     agents_ms: float
 
 
+class Saved(Struct, frozen=True):
+    """What was answered without an execution, or a call: by an answer that was kept, or one under way.
+
+    The cost and time are those of the answers when they were made. Counted since the server began.
+    """
+
+    reused: int
+    coalesced: int
+    usd: str
+    tokens: int
+    agents_ms: float
+
+
 class UsageAnswer(Struct, frozen=True):
-    """`today` is since midnight of UTC, `ever` all that is kept."""
+    """`today` is since midnight of UTC, `ever` all that is kept, `saved` since the server began."""
 
     tenant: str
     tier: str
     limits: tuple[LimitUsed, ...]
     today: Total
     ever: Total
+    saved: Saved
 
 
 class WorkflowUsage(Struct, frozen=True):
@@ -46,3 +60,4 @@ class WorkflowUsage(Struct, frozen=True):
     workflow_id: str
     today: Total
     ever: Total
+    saved: Saved

@@ -7,6 +7,7 @@ wait, or those at work would wait for themselves. Must never know: what an execu
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,9 +23,9 @@ from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.windows import CONCURRENT, SECOND, SOON
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from stratarouter_runtime.ids import FlowId, Tenant
+    from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
     from stratarouter_runtime.limits.tiers import Tiers
     from stratarouter_runtime.ports import Clock, Execution, Store
     from stratarouter_runtime.quotas import Spent, Tier
@@ -65,6 +66,7 @@ class Gate(Observer):
         self._clock = clock
         self._lines: dict[Tenant, _Line] = {}
         self._refused: dict[str, int] = {}
+        self._free: set[ExecutionId] = set()
 
     async def tier(self, tenant: Tenant) -> Tier:
         """What the tenant may use."""
@@ -91,9 +93,18 @@ class Gate(Observer):
         Raises `QuotaExceeded` where it may not begin now: then nothing is written.
         """
         held_to = admission(await self._tiers.of(execution.tenant))
-        if held_to is None or _is_part(records):
+        if held_to is None or execution.id in self._free or _is_part(records):
             return await self._store.create(execution, records, lease)
         return await self._store.quotas.create(execution, records, lease, held_to)
+
+    @contextmanager
+    def free(self, execution: ExecutionId) -> Iterator[None]:
+        """Within it this execution begins without counting: nobody has asked for it."""
+        self._free.add(execution)
+        try:
+            yield
+        finally:
+            self._free.discard(execution)
 
     async def through(self, tenant: Tenant, patience: float | None, begin: Callable[[], Awaitable[T]]) -> T:
         """What `begin` gives, called when it is its turn; a tenant's executions begin in order.
