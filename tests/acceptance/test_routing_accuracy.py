@@ -37,15 +37,17 @@ def test_public_queries_to_a_health_plan_are_routed(encoded: Encoded) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("draw", [0, 1])
+@pytest.mark.parametrize("draw", [0, 1, 2])
 def test_ten_examples_a_route_of_clinc(encoded: Encoded, draw: int) -> None:
     found = accuracy(clinc(data_path("clinc150"), 10, draw), encoded)
-    assert found.right >= 0.905
-    assert found.accepted >= 0.87
-    assert found.refused >= 0.81
+    assert found.right >= 0.907
+    assert found.accepted >= 0.875
+    assert found.refused >= 0.815
 
 
 @pytest.mark.full
 def test_all_examples_of_clinc(encoded: Encoded) -> None:
     found = accuracy(clinc(data_path("clinc150"), None), encoded)
     assert found.right >= 0.954
+    assert found.accepted >= 0.915
+    assert found.refused >= 0.86
