@@ -238,7 +238,7 @@ def _kept(fact: Returned | Failed) -> bool:
 
 def _counted(usage: Usage) -> bool:
     """Whether amounts are numbers that can be added up."""
-    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms)
+    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms, usage.cpu_ms, usage.memory_kib)
     try:
         return all(0 <= amount <= MAX_INTEGER for amount in amounts)
     except TypeError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.ports import AgentReply, Cells
@@ -175,12 +176,12 @@ class BoxedCells(Cells):
             told = await worker.call(ask, bounds)
         finally:
             # What it took to get ready for this call is counted with it.
-            cpu = worker.look()
+            seconds = worker.look()
             self._after(housed, told)
         milliseconds = (self._clock.now() - began) / 1000
-        if isinstance(told, Failure):
-            return AgentReply(failure=told, usage=Usage(ms=milliseconds))
-        return _answered(told, milliseconds, cpu)
+        cpu, memory = worker.taken(seconds)
+        usage = Usage(ms=milliseconds, cpu_ms=round(cpu * 1_000, 3), memory_kib=memory)
+        return AgentReply(failure=told, usage=usage) if isinstance(told, Failure) else _answered(told, usage)
 
     async def _make(self, cell: Cell, tenant: str, missing: tuple[Feature, ...]) -> _Housed | Failure:
         room = Room(0, _held(cell))
@@ -333,9 +334,8 @@ def _refused(error: Refused) -> Failure:
             return Failure("agent.unavailable", error.message)
 
 
-def _answered(told: Tell, milliseconds: float, cpu: float) -> AgentReply:
-    del cpu
-    usage = Usage(told.usd, told.tokens_in, told.tokens_out, milliseconds)
+def _answered(told: Tell, usage: Usage) -> AgentReply:
+    usage = replace(usage, usd=told.usd, tokens_in=told.tokens_in, tokens_out=told.tokens_out)
     if told.kind:
         return AgentReply(failure=Failure(told.kind, told.message, told.data), usage=usage)
     try:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 import orjson
 from msgspec import Raw
+from msgspec.structs import replace
 
 from stratarouter_runtime.builder.agents import AgentError
 from stratarouter_runtime.builder.conversion import encode
@@ -105,6 +106,7 @@ def _started(program: Program, setup: Any) -> tuple[Answer | None, wire.Tell]:
 
 
 def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
+    before = _below()
     try:
         with metered() as meter:
             output = Raw(orjson.dumps(answer(ask), default=_plain))
@@ -116,10 +118,11 @@ def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
             tokens_out=meter.tokens_out,
             reported=meter.reported,
             rss=_rss(),
+            cpu=_below() - before,
             spent=getattr(answer, SPENT, False),
         )
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
-        return _failed(ask.number, error)
+        return replace(_failed(ask.number, error), cpu=_below() - before)
 
 
 def _failed(number: int, error: BaseException) -> wire.Tell:
@@ -186,6 +189,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     raise TypeError
+
+
+def _below() -> float:
+    """Seconds of CPU that processes took which this one started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _rss() -> int:

@@ -74,7 +74,7 @@ class Tell(Struct, frozen=True, omit_defaults=True):
     tokens_out: _Count = 0
     reported: bool = False
     rss: _Count = 0
-    cpu: float = 0.0
+    cpu: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     spent: bool = False
     """Whether this worker is not to be called again."""
 

@@ -54,6 +54,7 @@ class Worker:
         self._decode = msgspec.json.Decoder(Tell).decode
         self.calls = 0
         self.rss = 0
+        self.below = 0.0
         self.used = 0.0
         self.over = False
         self._loop.add_reader(process.read_from, self._readable)
@@ -100,6 +101,16 @@ class Worker:
         """Seconds of CPU that it has used since it was last looked at, as the kernel counts."""
         before, self.used = self.used, self._cpu()
         return self.used - before
+
+    def taken(self, seconds: float) -> tuple[float, int]:
+        """Seconds of CPU and the most KiB of memory, where `seconds` were counted while it lived.
+
+        Of one that has ended the kernel tells both, with what it started and waited for.
+        """
+        if not self._process.ended.done():
+            return seconds + self.below, self.rss
+        ended = self._process.ended.result()
+        return max(seconds, ended.cpu - self.used), ended.rss
 
     def rested(self) -> float:
         """The same, without looking."""
@@ -199,7 +210,7 @@ class Worker:
         if self._answer is None or self._answer.done() or told.number != self._number:
             self.kill("protocol")
             return
-        self.rss = told.rss
+        self.rss, self.below = told.rss, told.cpu
         self._answer.set_result(told)
 
     def _ended(self) -> None:

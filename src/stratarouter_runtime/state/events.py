@@ -45,16 +45,22 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """What one call really took: US dollars, tokens in and out, milliseconds in the agent."""
+    """What one call really took: US dollars, tokens in and out, milliseconds in the agent.
+
+    Behind walls also milliseconds of CPU, and the most memory (KiB) that its worker ever held.
+    """
 
     usd: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
     ms: float = 0.0
+    cpu_ms: float = 0.0
+    memory_kib: int = 0
 
     def plain(self) -> Usage:
         """The same, where each zero is the default itself: only that is left out when it is written."""
-        return Usage(self.usd or NO_USAGE.usd, self.tokens_in, self.tokens_out, self.ms or NO_USAGE.ms)
+        ms, cpu_ms = self.ms or NO_USAGE.ms, self.cpu_ms or NO_USAGE.cpu_ms
+        return Usage(self.usd or NO_USAGE.usd, self.tokens_in, self.tokens_out, ms, cpu_ms, self.memory_kib)
 
 
 NO_USAGE: Final = Usage()

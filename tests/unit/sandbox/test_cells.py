@@ -234,3 +234,24 @@ async def test_a_missing_feature_refuses_the_agent_by_name(monkeypatch: pytest.M
         assert reply.failure is None
     finally:
         await allowed.close()
+
+
+async def test_what_a_call_took_is_told_as_the_kernel_counts(cells: BoxedCells) -> None:
+    spinning = "import time\ndef run(seconds, mib):\n    held = bytearray(mib << 20)\n    until = time.process_time() + seconds\n"
+    cell = text_cell(spinning + "    while time.process_time() < until: pass\n    return len(held)")
+    idle = (await cells.call(cell, a_call(seconds=0, mib=1))).usage
+    busy = (await cells.call(cell, a_call(seconds=0.2, mib=40))).usage
+    assert idle is not None
+    assert busy is not None
+    assert idle.cpu_ms < 100
+    assert 195 < busy.cpu_ms < 1_000
+    assert busy.memory_kib - idle.memory_kib > 30 * 1_024
+
+
+async def test_what_an_ended_worker_took_is_told_too(cells: BoxedCells) -> None:
+    spinning = "def run():\n    held = bytearray(40 << 20)\n    while True: pass"
+    reply = await cells.call(text_cell(spinning, cpu_seconds=0.2), a_call())
+    assert reply.failure is not None
+    assert reply.usage is not None
+    assert 195 < reply.usage.cpu_ms < 2_000
+    assert reply.usage.memory_kib > 40 * 1_024
