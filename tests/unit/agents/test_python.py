@@ -289,3 +289,34 @@ def test_another_version_is_another_agent() -> None:
         return PythonAgent(definition, Threads(), Ticking()).digest
 
     assert digest("1") == digest("1") != digest("2")
+
+
+@pytest.mark.parametrize("usd", [-0.5, float("nan")])
+async def test_what_is_told_of_costs_is_handed_on_as_it_is_for_the_boundary_to_judge(
+    threads: Threads, usd: float
+) -> None:
+    def lie() -> str:
+        report(usd=usd)
+        return "done"
+
+    reply = await ask(lie, threads)
+    assert reply.usage is not None
+    assert not reply.usage.usd >= 0
+
+
+async def test_costs_that_are_told_after_the_answer_count_for_nothing(threads: Threads) -> None:
+    late: list[asyncio.Task[None]] = []
+
+    async def tell() -> None:
+        report(usd=100.0)
+
+    async def quick() -> str:
+        late.append(asyncio.create_task(tell()))
+        return "done"
+
+    definition = definition_of(agent(cost=Cost(usd=0.01, tokens=7))(quick))
+    assert definition is not None
+    reply = await PythonAgent(definition, threads, Ticking()).call(call_of({}))
+    await asyncio.gather(*late)
+    assert reply.usage is not None
+    assert (reply.usage.usd, reply.usage.tokens_in) == (0.01, 7)
