@@ -150,3 +150,36 @@ async def test_a_queue_that_is_full_refuses() -> None:
     await submit(rig, items(rig, "a", "b", "c"))
     progress = await rig.runtime.batches.wait(ANN, "b")
     assert [each.state for each in progress.outcomes] == ["completed", "completed", "refused"]
+
+
+ASKING = """
+tcfp: "1.0"
+flow: t
+agents:
+  a: {in: {q: string, n: int}, out: {s: string}, effect: pure, cache: never}
+in: {q: string, n: int}
+out: {s: string}
+do:
+  - {id: r, call: a, with: {q: =q, n: =n}}
+  - {id: said, ask: string, from: boss, show: =r.s, time: 1h}
+return: {s: =said}
+"""
+
+
+async def test_an_item_that_asks_waits_for_an_answer_of_its_own() -> None:
+    """It holds up nobody, and an equal item is another question."""
+    rig = Rig(ASKING)
+    await submit(rig, items(rig, *["same"] * 20))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert not progress.ended
+    assert [each.state for each in progress.outcomes] == ["waiting"] * 20
+    executions = [each.execution for each in progress.outcomes if each.execution is not None]
+    assert len(set(executions)) == 20
+    for number, execution in enumerate(executions[:19]):
+        await rig.runtime.controls.answer(execution, "1", f"yes {number}", by="boss")
+        await rig.runtime.wait(execution)
+    later = await rig.runtime.batches.progress(ANN, "b")
+    assert [each.row.output for each in later.outcomes[:19] if each.row] == [
+        {"s": f"yes {number}"} for number in range(19)
+    ]
+    assert later.outcomes[19].state == "waiting"
