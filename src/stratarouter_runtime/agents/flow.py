@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import REFUSED, TIMEOUT, UNAVAILABLE, failed
+from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED, TIMEOUT, UNAVAILABLE, failed, too_large
 from stratarouter_runtime.errors import Conflict, StoreError, StrataError
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, derived_execution_id
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution, Operation
@@ -93,6 +94,9 @@ class FlowAgent(Agent):
 def _reply(child: Execution) -> AgentReply:
     usage = child.usage or Usage()
     if child.status == "completed":
+        size = len(msgspec.json.encode(child.output))
+        if size > MAX_OUTPUT:
+            return replace(too_large(f"{size:,} bytes", MAX_OUTPUT), usage=usage)
         return AgentReply(output=child.output, usage=usage)
     if child.failure is not None:
         return AgentReply(failure=child.failure, usage=usage)

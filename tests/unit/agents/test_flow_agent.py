@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from stratarouter_runtime.agents.failures import MAX_OUTPUT
 from stratarouter_runtime.agents.flow import FlowAgent, child_id
 from stratarouter_runtime.errors import Conflict, LimitExceeded, StoreLocked, StrataError
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, FlowId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Status
-from stratarouter_runtime.state.events import Failure, Usage
-from stratarouter_runtime.tcfp.ir import Signature
+from stratarouter_runtime.state.events import Budget, Failure, Usage
+from stratarouter_runtime.tcfp.ir import Limits, Signature
 from stratarouter_runtime.tcfp.types import STRING, record
 
 KEY = Digest("k" * 64)
@@ -81,3 +82,32 @@ def test_another_call_starts_another_execution(other: dict[str, Any]) -> None:
 
 def test_an_attempt_that_is_made_again_finds_the_same_execution() -> None:
     assert child_id(replace(CALL, deadline=5, input=None)) == child_id(CALL)
+
+
+async def test_what_a_flow_comes_to_is_capped_like_any_other_answer() -> None:
+    reply = await call_with("completed", output="x" * MAX_OUTPUT, usage=SPENT)
+    assert reply.failure is not None
+    assert (reply.failure.kind, reply.output, reply.usage) == ("limit.output", None, SPENT)
+
+
+@pytest.mark.parametrize(
+    ("left", "own", "kind"),
+    [
+        (Budget(0.1), Limits(), "limit.usd"),
+        (Budget(0.1), Limits(usd=0.5), "limit.usd"),
+        (Budget(0.1), Limits(usd=0.05), "agent.refused"),
+        (Budget(tokens=9), Limits(), "agent.refused"),
+        (None, Limits(), "agent.refused"),
+    ],
+)
+async def test_what_ran_out_is_the_callers_where_the_caller_had_less(
+    left: Budget | None, own: Limits, kind: str
+) -> None:
+    async def run(child: ExecutionId, call: AgentCall) -> Execution:
+        failure = Failure("limit.usd", "used up")
+        return Execution(child, LOCAL, FlowId("f"), KEY, "failed", 0, 1, 3, failure=failure)
+
+    agent = FlowAgent(AgentName("sub"), SIGNATURE, KEY, run, own)
+    reply = await agent.call(replace(CALL, budget=left))
+    assert reply.failure is not None
+    assert reply.failure.kind == kind
