@@ -51,11 +51,28 @@ async def test_a_full_queue_refuses_and_patience_ends() -> None:
     late = [asyncio.create_task(gate.reserve("b", ONE, seconds=1, patience=0.02)) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Refused) as full:
-        await gate.reserve("c", ONE, seconds=1, patience=1)
+        await gate.reserve("b", ONE, seconds=1, patience=1)
     assert full.value.why == "queue"
     ended = await asyncio.gather(*late, return_exceptions=True)
     assert [getattr(each, "why", None) for each in ended] == ["late", "late"]
     assert (gate.stats().waiting, gate.stats().refused, gate.stats().timed_out) == (0, 1, 2)
+
+
+async def test_who_fills_the_queue_makes_way() -> None:
+    gate = governor()
+    await gate.reserve("a", ONE, seconds=1, patience=0)
+    flood = [asyncio.create_task(gate.reserve("a", ONE, seconds=1, patience=5)) for _ in range(2)]
+    await asyncio.sleep(0)
+    other = asyncio.create_task(gate.reserve("b", ONE, seconds=1, patience=5))
+    await asyncio.sleep(0)
+    [refused] = [each for each in flood if each.done()]
+    assert refused is flood[1], "the last one"
+    assert isinstance(refused.exception(), Refused)
+    for _ in range(3):
+        gate.give_back(ONE)
+        await asyncio.sleep(0)
+    await asyncio.gather(flood[0], other)
+    assert (gate.stats().cpu_used, gate.stats().waiting, gate.stats().refused) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("granted_first", [False, True])

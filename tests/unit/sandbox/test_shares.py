@@ -15,6 +15,7 @@ from stratarouter_runtime.sandbox.governor.shares import (
     following,
     give_back,
     grant,
+    make_room,
     offer,
     withdraw,
 )
@@ -45,6 +46,19 @@ def test_what_is_more_than_there_is_is_refused_at_once() -> None:
 def test_the_queue_is_bounded() -> None:
     shares = Shares(ALL, 2)
     assert [offer(shares, demand(number)) for number in range(3)] == [None, None, "queue"]
+
+
+def test_only_who_has_two_more_makes_way() -> None:
+    shares = Shares(ALL, 4)
+    for number, tenant in enumerate("aaab"):
+        offer(shares, demand(number, tenant))
+    assert make_room(shares, "a") is None
+    last = make_room(shares, "b")
+    assert last is not None
+    assert (last.number, last.tenant, shares.length) == (2, "a", 3)
+    assert offer(shares, demand(4, "b")) is None
+    assert make_room(shares, "b") is None
+    assert make_room(Shares(ALL, 0), "a") is None
 
 
 def test_one_tenant_is_served_in_order() -> None:

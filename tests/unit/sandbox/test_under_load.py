@@ -84,6 +84,24 @@ async def test_the_queue_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch)
         await cells.close()
 
 
+async def test_a_flood_does_not_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate.Governor.__init__, "__kwdefaults__", {"most_waiting": 8, "reclaim": lambda _: 0})
+    cells = BoxedCells(SystemClock(), room=Room(1_000, 1_024 * MIB))
+    try:
+        load, cell = Load(cells), text_cell(NAP, seconds=30)
+        flood = [asyncio.create_task(load.call("flood", cell)) for _ in range(30)]
+        await asyncio.sleep(0)
+        modest = Load(cells)
+        await asyncio.gather(*(modest.call("modest", cell) for _ in range(3)))
+        assert all(reply.failure is None for reply in modest.replies)
+        await asyncio.gather(*flood)
+        governor = cells.stats().governor
+        assert (governor.cpu_used, governor.waiting) == (0, 0)
+        assert sum(reply.failure is None for reply in load.replies) == 30 - governor.refused
+    finally:
+        await cells.close()
+
+
 async def test_address_space_is_what_was_reserved(cells: BoxedCells) -> None:
     reply = await cells.call(text_cell(LIMITS, memory=300 * MIB, disk=10 * MIB), a_call())
     assert reply.output == [300 * MIB, 300 * MIB]

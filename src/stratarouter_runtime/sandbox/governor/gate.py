@@ -68,14 +68,14 @@ class Governor:
     async def reserve(self, tenant: str, room: Room, *, seconds: float, patience: float) -> None:
         """Wait for `room`, which the caller gives back; `seconds` is how long it will be used at most.
 
-        Raises `Refused` where it is more than there is, where too many wait, or after `patience`
-        seconds.
+        Raises `Refused` where it is more than there is, where too many of this tenant's wait, or after
+        `patience` seconds.
         """
         if shares.take(self._shares, room):
             self._granted += 1
             return
         demand = Demand(next(self._numbers), tenant, room, room.cpu * max(seconds, 0.001))
-        refusal = shares.offer(self._shares, demand)
+        refusal = self._offer(demand)
         if refusal is not None:
             self._refused += 1
             raise Refused(refusal, self._words(refusal, room))
@@ -86,6 +86,8 @@ class Governor:
         try:
             async with asyncio.timeout(patience):
                 await caller
+        except Refused:
+            raise
         except BaseException as error:
             self._give_up(demand)
             if not isinstance(error, TimeoutError):
@@ -111,6 +113,20 @@ class Governor:
             refused=self._refused,
             timed_out=self._timed_out,
         )
+
+    def _offer(self, demand: Demand) -> Refusal | None:
+        """Queue it; who has filled the queue makes way for a tenant that waits less."""
+        refusal = shares.offer(self._shares, demand)
+        if refusal != "queue":
+            return refusal
+        last = shares.make_room(self._shares, demand.tenant)
+        if last is None:
+            return refusal
+        self._refused += 1
+        caller = self._callers.pop(last.number)
+        if not caller.done():
+            caller.set_exception(Refused("queue", self._words("queue", last.room)))
+        return shares.offer(self._shares, demand)
 
     def _give_up(self, demand: Demand) -> None:
         """The caller waits no more; what it was granted in the meantime is free again."""

@@ -73,6 +73,19 @@ def offer(shares: Shares, demand: Demand) -> Refusal | None:
     return None
 
 
+def make_room(shares: Shares, tenant: str) -> Demand | None:
+    """The last demand of the tenant with the most, withdrawn so that `tenant` can wait in its place.
+
+    None where nobody has two more than `tenant`: then it is this one who has too many.
+    """
+    crowd = max(shares.waiting.values(), key=len, default=None)
+    if crowd is None or len(crowd) < len(shares.waiting.get(tenant, ())) + 2:
+        return None
+    last = crowd[-1]
+    withdraw(shares, last)
+    return last
+
+
 def following(shares: Shares) -> Demand | None:
     """The demand that is next, whether or not there is room for it; None where nobody waits.
 
