@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.batch.coalescer import ELECTIONS
 from stratarouter_runtime.cache.policy import NO_WISHES
+from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.observability.ends import flaw
 from stratarouter_runtime.reuse import Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
@@ -139,7 +140,10 @@ class Answering(Generic[R]):
     async def _flawless(self, row: Execution) -> bool:
         known = self._ends.flawless(row.id)
         if known is None:  # another process has driven it
-            events = (await self._history.journal(row.id, row.tenant)).events
+            try:
+                events = (await self._history.journal(row.id, row.tenant)).events
+            except StrataError:  # the answer is there all the same; it is only not kept
+                return False
             known = not any(map(flaw, events))
         return known
 

@@ -207,3 +207,59 @@ async def test_every_execution_with_reuse_replays() -> None:
     rows += [row for row, _ in await asyncio.gather(*(rig.ask("both at once") for _ in range(5)))]
     for row in rows:
         assert (await rig.runtime.history.replay(row.id)).reproducible
+
+
+async def test_who_leads_and_is_cancelled_takes_nobody_along() -> None:
+    """Two executions share a call; the first is given up, and the call goes on for the second."""
+    held = Held()
+    rig = Rig(AGENT.replace("POLICY", "shared"), say=held)
+    first = await rig.runtime.start(rig.request("hi"))
+    await held.begun.wait()
+    second = await rig.runtime.start(rig.request("hi"))
+    while rig.reuse.flights.stats().waiters < 2:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.001)
+    await rig.runtime.controls.cancel(first, "not wanted")
+    held.gate.set()
+    row = await rig.runtime.wait(second)
+    assert (row.output, held.calls) == ({"x": "made 1", "y": "made 1"}, 1)
+    assert (await rig.runtime.wait(first)).status == "cancelled"
+    assert (await rig.runtime.history.replay(second)).reproducible
+
+
+async def test_one_follower_of_many_is_cancelled_alone() -> None:
+    """The others have the answer of who led."""
+    held = Held()
+    rig = Rig(AGENT.replace("POLICY", "shared"), say=held)
+    started = [await rig.runtime.start(rig.request("hi")) for _ in range(5)]
+    while rig.reuse.flights.stats().waiters < 5:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.001)
+    await rig.runtime.controls.cancel(started[2], "not wanted")
+    held.gate.set()
+    rows = [await rig.runtime.wait(each) for each in started]
+    assert [row.status for row in rows] == ["completed"] * 2 + ["cancelled"] + ["completed"] * 2
+    assert held.calls == 1
+
+
+async def test_the_time_of_who_leads_is_not_that_of_who_follows() -> None:
+    """The first execution runs out of time; the second has its answer from the same call."""
+    held = Held()
+    rig = Rig(AGENT.replace("POLICY", "shared"), say=held)
+    short = await rig.runtime.start(rig.request("hi", timeout=50_000))
+    await held.begun.wait()
+    long = await rig.runtime.start(rig.request("hi"))
+    rig.clock.pass_(1)
+    assert (await rig.runtime.wait(short, 10.0)).status == "timed_out"
+    held.gate.set()
+    assert (await rig.runtime.wait(long)).output == {"x": "made 1", "y": "made 1"}
+    assert held.calls == 1
+
+
+async def test_a_fall_back_in_a_flow_that_is_called_is_for_nobody_later_either() -> None:
+    """Neither of the flow that called it, nor of the call."""
+    said: list[Any] = [Failure("agent.unavailable", "down"), {"s": "real"}]
+    rig = Rig(CAUGHT.replace("cache: semantic\nsemantic: [q]\n", ""), say=lambda _: said.pop(0))
+    await rig.runtime.flows.offer(rig.plan)
+    outer = FLOW.replace("flow: t", "flow: outer").replace("  a: {", "  t: {").replace("call: a", "call: t")
+    rig.plan = rig.runtime.flows.compile(outer.replace("cache: never}", "cache: shared}"))
+    outputs = [(await answer(rig, {"q": "hi", "n": 1}))[0].output for _ in range(3)]
+    assert outputs == [{"s": "sorry"}, {"s": "real"}, {"s": "real"}]
