@@ -97,6 +97,7 @@ class StartExecution(Struct, frozen=True):
     fresh: bool = False
     shadow: bool = False
     """Whether it only compares with an answer that was reused: it counts against no limit of the tenant."""
+    tags: tuple[str, ...] = ()
     allowed: Allowance | None = None
     """What the limits around the call allow, of a flow that another one calls."""
 
@@ -277,6 +278,7 @@ class Runtime(Flows):
             routing=request.routing,
             scope=request.scope,
             fresh=request.fresh,
+            tags=request.tags,
             allowed=request.allowed,
         )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.http.stage import ECHO, EXECUTE, Client, check_problem
 
-from stratarouter_runtime.api.bodies import LATER, MAX_DEPTH, decode
+from stratarouter_runtime.api.bodies import MAX_DEPTH, decode
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import MAX_BODY
 from stratarouter_runtime.api.models import AnswerRequest, ExecuteRequest, Options
@@ -87,16 +87,6 @@ async def test_a_body_of_another_shape_is_422_with_a_pointer(
 async def test_an_unknown_field_is_answered_with_the_nearest_known_one(quick: Client) -> None:
     body = b'{"workflow_id": "a", "options": {"timeout_second": 1}}'
     assert "timeout_seconds" in check_problem(await quick.post(body), 422, "invalid-request")["hint"]
-
-
-@pytest.mark.parametrize("name", LATER)
-async def test_an_option_of_a_later_version_is_refused_by_name(quick: Client, name: str) -> None:
-    place: dict[str, Any] = {"options": {name: {}}}
-    found = check_problem(
-        await quick.post(json.dumps({"workflow_id": "a"} | place).encode()), 422, "not-supported"
-    )
-    assert found["errors"][0]["pointer"].endswith(f"/{name}")
-    assert "not supported by this version" in found["detail"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded", "application/yaml"])

@@ -222,3 +222,16 @@ async def test_a_key_that_is_none_is_refused(quick: Client, key: str) -> None:
     await quick.deploy("echo", ECHO)
     response = await quick.execute("echo", headers={"idempotency-key": key})
     check_problem(response, 400, "malformed-request")
+
+
+async def test_tags_are_kept_with_the_execution(client: Client) -> None:
+    await client.deploy("echo", ECHO)
+    begun = (await client.execute("echo", tags=["nightly", "import"])).json()
+    path = f"/api/v1/executions/{begun['execution_id']}"
+    assert (await client.http.get(path)).json()["tags"] == ["nightly", "import"]
+    forked = (await client.http.post(f"{path}/fork")).json()["execution_id"]
+    assert (await client.http.get(f"/api/v1/executions/{forked}")).json()["tags"] == ["nightly", "import"]
+    plain = (await client.execute("echo")).json()["execution_id"]
+    assert "tags" not in (await client.http.get(f"/api/v1/executions/{plain}")).json()
+    for wrong in (["a"] * 21, [""], ["x" * 65]):
+        check_problem(await client.execute("echo", tags=wrong), 422, "invalid-request")

@@ -22,9 +22,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 MAX_DEPTH: Final = 64
 """How deep objects and lists may nest in a body."""
 
-LATER: Final = ("tags",)
-"""Names of the documented API that this version does not support yet."""
-
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _WHERE: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
 _FIELD: Final = re.compile(r"^Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
@@ -150,10 +147,6 @@ def _invalid(message: str, type_: type[msgspec.Struct]) -> Refused:
     pointer = f"{pointer}/{escape(name)}"
     if "missing" in what:
         return refused_at(pointer, "invalid-request", f"{pointer} is missing")
-    if name in LATER:
-        return refused_at(
-            pointer, "not-supported", f"{pointer} is not supported by this version", "leave it out"
-        )
     known = _names(type_)
     hint = did_you_mean(name, known) or f"known are: {', '.join(known)}"
     return refused_at(pointer, "invalid-request", f"{pointer} is not known", hint)

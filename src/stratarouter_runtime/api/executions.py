@@ -73,7 +73,6 @@ class Manner(Struct, frozen=True):
         "idempotency-key-reused",
         "invalid-input",
         "exceeds-tier",
-        "not-supported",
         "link-error",
     ),
 )
@@ -266,6 +265,7 @@ def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None)
         scope=options.cache.scope,
         fresh=not (options.enable_cache and options.cache.read),
         routing=body.routing,
+        tags=options.tags,
     )
 
 

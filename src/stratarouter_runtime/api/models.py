@@ -57,6 +57,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     plan: Hash | None = None
     budget: BudgetWish | None = None
     queue_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
 
 
 class ExecuteRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,6 +213,7 @@ class ExecutionAnswer(Struct, frozen=True):
     created: str | UnsetType = UNSET
     updated: str | UnsetType = UNSET
     records: int | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
     steps: tuple[Step, ...] | UnsetType = UNSET
 
 

@@ -97,12 +97,13 @@ def execution(
 def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
     """An execution with its steps; its trace is the one it was started under."""
     row, started = found.execution, found.events[0]
-    own = started.trace if isinstance(started, Started) else ""
+    own, tags = (started.trace, started.tags) if isinstance(started, Started) else ("", ())
     return replace(
         execution(row, own or trace, routing(found.events)),
         created=time_text(row.created),
         updated=time_text(row.updated),
         records=len(found.records),
+        tags=tags or UNSET,
         steps=steps(plan, found.events, finished=row.status in ENDED),
     )
 

@@ -128,7 +128,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     `routing` is a decision that came along, for the first route of the flow. `scope` is the user it
     is made for, as far as answers are reused; in a `fresh` one none of an earlier execution is.
     `budget` is what the caller wants to spend at most; of a flow that another one called, what that one
-    had left, and `allowed` what the limits around the call allow.
+    had left, and `allowed` what the limits around the call allow. `tags` are the caller's own words for it.
     """
 
     id: str
@@ -147,6 +147,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     fresh: bool = False
     budget: Budget | None = None
     allowed: Allowance | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):
