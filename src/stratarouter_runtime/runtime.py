@@ -303,6 +303,9 @@ class Runtime(Flows):
 
         After `patience` seconds it is returned as it stands.
         """
+        at_rest = self.driver.at_rest(execution)
+        if at_rest is not None:
+            return at_rest
         try:
             async with asyncio.timeout(patience):
                 return await self._settled(execution)

@@ -18,7 +18,7 @@ from stratarouter_runtime.errors import InvalidState, LeaseLost, StrataError
 from stratarouter_runtime.executor.calls import repeatable
 from stratarouter_runtime.executor.duties import Duties
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.ports import Execution, Status
+from stratarouter_runtime.ports import ENDED, Execution, Status
 from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes, Write
 from stratarouter_runtime.state.decide import accept, decide, unexpected
 from stratarouter_runtime.state.outstanding import Outstanding
@@ -106,23 +106,24 @@ class Drive:
         await durable
 
     @property
-    def listed(self) -> Execution:
-        """The execution as a store lists it, once all that has come is durable."""
-        return replace(self.row, updated=self._ledger.at, records=self._ledger.seq)
+    def at_rest(self) -> Execution | None:
+        """The execution as the store lists it, where it has ended or only an answer can move it on."""
+        row = self.row
+        return row if row.status in ENDED or (row.status == "waiting" and self._parked) else None
 
     async def settled(self) -> Execution | None:
         """The execution once it has ended, or only an answer from outside can move it on.
 
         None where it stopped before that, or is moving on already. Raises what stopped it.
         """
-        if not self._parked:
+        if self.at_rest is None:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._watchers[watcher] = None
             try:
                 await watcher
             finally:
                 del self._watchers[watcher]
-        return self.listed if self._parked or self._run.finished is not None else None
+        return self.at_rest
 
     def forsake(self) -> None:
         """Its lease was lost: tell all who wait that it is no longer driven here."""
@@ -149,7 +150,7 @@ class Drive:
                 commands = await self._call_ahead(commands)
                 facts, self._facts = self._facts, []
                 commands += self._take_all(facts, records, events)
-            row = restate(replace(self.row, records=len(records)), self._run)
+            row = self._restated
             await create(row, records, self.hold)
         except BaseException:
             self._duties.drop()
@@ -269,8 +270,13 @@ class Drive:
                 events.append(command.event)
         return commands
 
+    @property
+    def _restated(self) -> Execution:
+        """The row as it is once all facts so far are durable."""
+        return replace(restate(self.row, self._run), updated=self._ledger.at, records=self._ledger.seq)
+
     async def _record(self, records: list[Record], events: list[Event]) -> None:
-        row = restate(self.row, self._run)
+        row = self._restated
         changed = row.status != self.row.status
         await self._journal.append(
             ExecutionId(self._run.started.id), records, row if changed else None, self.hold.number

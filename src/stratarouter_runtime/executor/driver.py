@@ -161,10 +161,12 @@ class Driver:
             async with self.alone(drive.row.id):
                 commands = await drive.begin(first, self._create, ahead=ahead and not self._draining)
                 going = self._register(drive, task)
-        except BaseException as error:
-            _refuse(begun, error)
-            if isinstance(error, Exception):
-                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
+            if not begun.done():
+                begun.set_exception(error)
+            return
+        except BaseException:
+            begun.cancel()
             raise
         if not begun.done():
             begun.set_result(None)
@@ -263,6 +265,11 @@ class Driver:
         if found is not None and found[0] is drive:
             del self._drives[drive.row.id]
 
+    def at_rest(self, execution: ExecutionId) -> Execution | None:
+        """An execution at work here that has ended, or waits for an answer from outside."""
+        found = self._drives.get(execution)
+        return None if found is None else found[0].at_rest
+
     async def settled(self, execution: ExecutionId) -> Execution | None:
         """An execution at work here, once it has ended or waits for an answer from outside.
 
@@ -356,16 +363,6 @@ def _first(ledger: Ledger, started: Started, at: int) -> Record:
         return ledger.write(started, at)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"the input holds what is no JSON: {error}") from error
-
-
-def _refuse(begun: asyncio.Future[None], error: BaseException) -> None:
-    """Tell whoever waits for a beginning that there is none."""
-    if begun.done():
-        return
-    if isinstance(error, Exception):
-        begun.set_exception(error)
-    else:
-        begun.cancel()
 
 
 def _row(plan: Plan, flow: FlowId, started: Started, at: int) -> Execution:

@@ -32,7 +32,10 @@ return: =x
 
 
 class Noting(MemoryStore):
-    """Notes what each write made durable, and how many calls had been made by then."""
+    """Notes what each write made durable, and how many calls had been made by then.
+
+    Begins fail with `fault`; what is added waits until `held` is set.
+    """
 
     rig: Rig
 
@@ -41,6 +44,7 @@ class Noting(MemoryStore):
         self.creates: list[tuple[str, int, int]] = []
         self.appends = 0
         self.fault: StoreUnavailable | None = None
+        self.held: asyncio.Event | None = None
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
@@ -58,6 +62,8 @@ class Noting(MemoryStore):
         lease: Lease = NOBODY,
     ) -> None:
         self.appends += 1
+        if self.held is not None:
+            await self.held.wait()
         await super().append(execution, records, status, lease)
 
 
@@ -77,6 +83,7 @@ async def test_a_harmless_call_that_answers_at_once_becomes_durable_with_the_sta
         assert store.appends == 0
         assert await store.find(done.id) == done
         assert (await it.runtime.history.replay(done.id)).reproducible
+        await asyncio.sleep(0)
         assert not it.driver.active
 
 
@@ -130,3 +137,17 @@ async def test_a_caller_who_gives_up_does_not_stop_what_has_begun() -> None:
         await asyncio.sleep(0.05)
         (row,) = await it.store.search()
         assert row.status == "completed"
+
+
+async def test_nobody_is_told_of_an_end_that_is_not_durable_yet() -> None:
+    async with noting(HARMLESS) as (it, store):
+        store.held = asyncio.Event()
+        execution = await it.runtime.start(it.request(1, key="k"))
+        waiting = asyncio.create_task(it.runtime.wait(execution))
+        await asyncio.sleep(0.02)
+        assert store.appends == 1
+        assert (await it.runtime.wait(execution, 0.01)).status == "running"
+        assert not waiting.done()
+        store.held.set()
+        assert await waiting == await store.find(execution)
+        assert waiting.result().status == "completed"

@@ -8,6 +8,7 @@ INSERT INTO executions (execution, id, tenant, flow, plan, status, created, upda
 VALUES (1 + max(coalesce((SELECT max(execution) FROM executions), 0),
         coalesce((SELECT max(execution) FROM removed), 0)),
     :id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage, :owner)
+ON CONFLICT (id) DO NOTHING
 RETURNING execution
 
 -- name: append

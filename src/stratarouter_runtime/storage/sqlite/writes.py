@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
+from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.rules import check_records, unknown
@@ -41,10 +42,15 @@ def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBOD
 
     def write(transaction: Transaction) -> bool:
         transaction.check(lease)
-        if transaction.head(execution.id) is not None:
-            return False
-        check_records(execution.id, records, 0)
+        try:
+            check_records(execution.id, records, 0)
+        except Conflict:
+            if transaction.head(execution.id) is not None:  # whose id is taken learns that before all else
+                return False
+            raise
         place = transaction.connection.execute(statement("create"), row).get
+        if place is None:
+            return False
         transaction.stage(transaction.remember(execution.id, Head(place, 0)), records)
         return True
 
