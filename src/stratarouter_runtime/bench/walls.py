@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final
 
 import orjson
@@ -38,6 +38,20 @@ _MOMENT: Final = 0.001
 _AT_ONCE: Final = 100
 _SMALL: Final = 96 * _MIB
 """Address space of an interpreter in a box, with some room."""
+
+
+_BESIDE: Final = f"""
+import asyncio, sys, time
+async def watch():
+    longest, over = 0.0, asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    while not over.done():
+        began = time.perf_counter()
+        await asyncio.sleep({_MOMENT})
+        longest = max(longest, time.perf_counter() - began - {_MOMENT})
+    print(longest * 1000)
+asyncio.run(watch())
+"""
+"""An idle loop in a process of its own, which tells how late its timers were at worst."""
 
 
 async def walls(calls: int = 400) -> list[Measure]:
@@ -161,9 +175,12 @@ async def _many(cells: BoxedCells) -> list[Measure]:
     cell = replace(
         _cell("sandbox", "text", {"code": _NAP}, memory=_SMALL), cpu=0.01, disk=_MIB, digest=Digest("many")
     )
-    quiet = await _quiet()
     stalls: list[float] = []
-    watching = asyncio.create_task(_watch(stalls))
+    turns: list[float] = []
+    beside = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program, started before anything is measured
+        [sys.executable, "-c", _BESIDE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    watching = asyncio.create_task(_watch(stalls, turns))
     before, others = _available(), cells.stats().workers
     calls = [asyncio.create_task(cells.call(cell, _call())) for _ in range(_AT_ONCE)]
     most, least = 0, before
@@ -171,6 +188,7 @@ async def _many(cells: BoxedCells) -> list[Measure]:
         await asyncio.sleep(0.005)
         most, least = max(most, cells.stats().workers - others), min(least, _available())
     watching.cancel()
+    quiet = float((await asyncio.to_thread(beside.communicate, "\n"))[0])
     failed = [failure for call in calls if (failure := call.result().failure) is not None]
     assert not failed, failed[0]
     reserved = _AT_ONCE * (_SMALL + _MIB) / _MIB
@@ -185,26 +203,27 @@ async def _many(cells: BoxedCells) -> list[Measure]:
             10,
             "less",
             quiet,
-            "the same with nothing going on",
+            "that of an idle loop in another process",
+        ),
+        Measure(
+            "longest turn of the loop meanwhile, CPU",
+            max(turns),
+            "ms",
+            10,
+            "less",
+            max(turns),
+            "itself: what another process takes is not in it",
         ),
     ]
 
 
-async def _quiet() -> float:
-    """The longest stall of a loop that has nothing to do: what is the machine's own."""
-    stalls: list[float] = []
-    watching = asyncio.create_task(_watch(stalls))
-    await asyncio.sleep(2)
-    watching.cancel()
-    return max(stalls)
-
-
-async def _watch(stalls: list[float]) -> None:
-    """Note how many milliseconds late a timer of one is, again and again."""
+async def _watch(stalls: list[float], turns: list[float]) -> None:
+    """Note how many milliseconds late a timer of one is, and how many the loop computed until it came."""
     while True:
-        began = perf_counter()
+        began, computed = perf_counter(), thread_time()
         await asyncio.sleep(_MOMENT)
         stalls.append((perf_counter() - began - _MOMENT) * 1_000)
+        turns.append((thread_time() - computed) * 1_000)
 
 
 def _available() -> int:
