@@ -137,7 +137,9 @@ class Paths:
 
 
 async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise Refused("not-found", f"there is nothing at {scope['path']}", hint="docs/api.md lists all paths")
+    raise Refused(
+        "not-found", f"there is nothing at {scope['path']}", hint="GET /openapi.json lists all paths"
+    )
 
 
 def create_app(service: Service) -> App:

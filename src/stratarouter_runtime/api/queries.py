@@ -6,7 +6,7 @@ Must never know: what a query looks for.
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs
 
 import msgspec
@@ -15,6 +15,10 @@ from stratarouter_runtime.api.errors import Refused, refused_at
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from msgspec.structs import FieldInfo
+
     from stratarouter_runtime.api.exchange import Request
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -38,7 +42,13 @@ def read_query(request: Request, type_: type[T]) -> T:
     try:
         return msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:
-        raise Refused("invalid-request", f"the query does not fit: {error}") from None
+        raise Refused("invalid-request", f"the query does not fit: {error}", hint=_possible(fields)) from None
+
+
+def _possible(fields: Mapping[str, FieldInfo]) -> str:
+    """What parameters may be that take words of a closed list."""
+    words = {name: get_args((get_args(field.type) or (None,))[0]) for name, field in fields.items()}
+    return "; ".join(f"{name} is of {', '.join(known)}" for name, known in words.items() if known)
 
 
 def cursor(place: str) -> str:

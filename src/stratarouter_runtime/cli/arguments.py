@@ -42,9 +42,10 @@ def budget(given: Budgets) -> Budget | None:
         return None
     try:
         return msgspec.convert(wanted, _Budget, strict=False)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         raise InvalidInput(
-            f"--budget: {error}", hint="such as --budget usd=1.50 --budget tokens=20000"
+            f"--budget {' '.join(given)}: takes usd=NUMBER and tokens=WHOLE NUMBER, neither below 0",
+            hint="such as --budget usd=1.50 --budget tokens=20000",
         ) from None
 
 

@@ -80,7 +80,7 @@ def migrate(
         Who wants it; kept in the journal.
     """
     wanted = ExecutionId(execution)
-    session = Session(store, agents, json=json)
+    session = Session(store, agents, home=Path() if flow is None else flow.parent, json=json)
 
     async def move(app: Application) -> Ended:
         target = await _target(app, wanted, flow)

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.routing.report import Report
 
 T = TypeVar("T")
+
+MEMORY: Final = ":memory:"
 
 Tables = Annotated[
     str, Parameter(help="The name of a table that has a promoted version, or a YAML or JSON file.")
@@ -71,9 +73,10 @@ def route(text: str, /, *, table: Tables = "agents", store: Store = None, json: 
     """
     file = Path(table)
     if file.is_file():
-        decision = _with(":memory:", lambda app: _ask_file(app, text, _read(file)))
+        decision = _with(MEMORY, lambda app: _ask_file(app, text, _read(file)))
     else:
-        decision = _with(store, lambda app: _routers(app).decide(LOCAL, table, Question(text)))
+        asked = Question(text)
+        decision = _with(_kept(store), lambda app: _routers(app).decide(LOCAL, table, asked), readonly=True)
     sys.stdout.write((msgspec.json.encode(decision).decode() if json else _told(decision)) + "\n")
     return Exit.OK if decision.route is not None else Exit.FAILED
 
@@ -103,6 +106,15 @@ def routing(
     made = _with(store, lambda app: _fit(app, Tenant(tenant), table, written, promote=promote))
     sys.stdout.write((msgspec.json.encode(made).decode() if json else _fitted(made)) + "\n")
     return Exit.OK
+
+
+def _kept(store: Path | None) -> Path | str | None:
+    """The store to read; where there is no file yet, an empty one: asking makes none."""
+    loaded = settings.load()
+    if store is None and loaded.database_url is not None:
+        return None
+    file = Path(store or loaded.store)
+    return file if file.exists() else MEMORY
 
 
 async def _ask_file(app: Application, text: str, table: Table) -> Decision:
@@ -148,9 +160,11 @@ def _routers(app: Application) -> Routers:
     return routers
 
 
-def _with(store: Path | str | None, work: Callable[[Application], Awaitable[T]]) -> T:
+def _with(
+    store: Path | str | None, work: Callable[[Application], Awaitable[T]], *, readonly: bool = False
+) -> T:
     async def worked() -> T:
-        async with application(settings.load(), Registry([]), store=store) as app:
+        async with application(settings.load(), Registry([]), store=store, readonly=readonly) as app:
             return await work(app)
 
     return asyncio.run(worked())

@@ -75,7 +75,7 @@ def _declared(declared: RecordType, name: str, where: str) -> Type:
     if type_ is None:
         known = [field for field, _ in declared.fields]
         hint = did_you_mean(name, known) or f"the inputs are {', '.join(known) or 'none'}"
-        raise InvalidInput(f"{where}: the flow has no input {name!r}", pointer=f"/{escape(name)}", hint=hint)
+        raise InvalidInput(f"{where}: there is no input {name!r}", pointer=f"/{escape(name)}", hint=hint)
     return type_
 
 

@@ -109,7 +109,7 @@ def _check(change: Change, events: Sequence[Event]) -> None:
     if change.step not in answered:
         raise InvalidState(
             f"the journal has no result of step '{change.step}'",
-            hint=f"steps with a result: {', '.join(sorted(answered)) or 'none'}",
+            hint=f"steps that reach outside have one; here: {', '.join(sorted(answered)) or 'none'}",
         )
 
 

@@ -70,7 +70,7 @@ def test_files_and_standard_input_merge_and_the_last_word_wins(tmp_path: Path) -
     ("given", "says"),
     [
         ("plain", "neither k=v nor @file nor -"),
-        ("txt=5", "the flow has no input 'txt'"),
+        ("txt=5", "there is no input 'txt'"),
         ("@/no/such/file", "No such file"),
         (STDIN, "not JSON"),
     ],
@@ -105,7 +105,7 @@ def test_an_oversized_input_is_refused_by_its_size() -> None:
         (b'{"n": 1,\n"text": "\xff"}', "<standard input>:2: not UTF-8"),
         (b'{"n": 1,\n "n": 2}', "the name 'n' stands twice"),
         (b'{"ratio": NaN}', "NaN is no number of JSON"),
-        (b'{"nn": 1}', "the flow has no input 'nn'"),
+        (b'{"nn": 1}', "there is no input 'nn'"),
         (b'{"n": 1,\n}', "<standard input>:2:1: not JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"n": ' + b"9" * 5_000 + b"}", "not JSON"),

@@ -132,7 +132,7 @@ def test_what_cannot_be_forked_is_refused() -> None:
         fork(plan, records, "exec_2", LATER, Change(input={"n": "x"}))
     with pytest.raises(InvalidState, match="no result of step '9'") as caught:
         fork(plan, records, "exec_2", LATER, Change(step="9"))
-    assert caught.value.hint == "steps with a result: 0, 1, 2"
+    assert caught.value.hint == "steps that reach outside have one; here: 0, 1, 2"
 
 
 def test_the_difference_names_the_steps_that_came_to_something_else() -> None:
