@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -104,3 +105,17 @@ def test_a_server_that_is_killed_in_the_middle_makes_no_second_execution(tmp_pat
             assert len(found) == 1
             assert second.process.poll() is None
         client.close()
+
+
+def test_the_example_of_the_readme_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    flow = re.search(r"`greet.yaml`:\n\n```yaml\n(.*?)```", readme, re.DOTALL)
+    example = re.search(r"```python\n(from stratarouter_runtime.client.*?)```", readme, re.DOTALL)
+    assert flow is not None
+    assert example is not None
+    (tmp_path / "flow.yaml").write_text(flow[1])
+    with serving(tmp_path, "--dev", "--port", "0") as service:
+        told: dict[str, object] = {}
+        exec(example[1].replace("http://127.0.0.1:8080", service.url), told)  # noqa: S102 - our own words
+    assert told["greeting"] == "hello, Ada"
+    assert capsys.readouterr().out.splitlines()[-1] == "{'completed': 2}"

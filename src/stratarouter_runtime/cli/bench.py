@@ -133,8 +133,9 @@ async def _walls() -> tuple[Measure, ...]:
 
 async def _http(folder: Path) -> tuple[Measure, ...]:
     from stratarouter_runtime.bench.http import http  # noqa: PLC0415 - brings the server along
+    from stratarouter_runtime.bench.tenants import tenants  # noqa: PLC0415 - likewise
 
-    return tuple(await http(folder))
+    return (*await http(folder), await tenants(folder))
 
 
 def _reused(data: Path, *, json: bool) -> int:

@@ -18,8 +18,8 @@ from stratarouter_runtime.client.errors import Refused, Unreachable
 
 T = TypeVar("T")
 
-TRIES: Final = 6
-"""How often a request is sent at most."""
+TRIES: Final = 9
+"""How often a request is sent at most: with the pauses between, long enough for a server to start again."""
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 10.0
