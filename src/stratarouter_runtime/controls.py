@@ -203,6 +203,6 @@ class Controls:
         row: Execution = await self._history.find(execution)
         if row.status in ENDED:
             raise InvalidState(f"execution {execution} has finished: {row.status}")
-        return await resume(execution, self._store, self._plans, self.driver) or (
+        return await resume(execution, self._store, self._plans, self.driver, paused=True) or (
             self.driver.drives(execution)
         )

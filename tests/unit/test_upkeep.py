@@ -13,6 +13,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreUnavailable
 from stratarouter_runtime.executor import presence
 from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.executor.recovery import resume
 from stratarouter_runtime.ports import AgentCall, Execution
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
@@ -133,6 +134,18 @@ async def test_a_process_that_lost_its_lease_drops_its_work_and_goes_on_as_anoth
         with pytest.raises(LeaseLost):
             await store.append(execution, [], None, hold.number)
         assert (await one.runtime.execute(one.request(7))).status == "completed"
+
+
+async def test_what_was_paused_meanwhile_is_not_taken_up_by_itself() -> None:
+    async with two(ASKING) as (one, other, store):
+        execution = (await one.runtime.execute(one.request())).id
+        await one.runtime.controls.pause(execution)
+        # As if somebody had looked for what stands still just before.
+        for process in (one, other):
+            assert not await resume(execution, store, process.runtime._plans, process.driver)
+        assert (await one.runtime.history.find(execution)).status == "paused"
+        await other.runtime.controls.resume(execution)
+        assert list(other.driver.active) == [execution]
 
 
 async def test_who_pauses_hears_that_the_lease_was_lost_meanwhile() -> None:

@@ -83,8 +83,10 @@ async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans,
     return Recovery(tuple(resumed), tuple(left))
 
 
-async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Driver) -> bool:
-    """Resume one execution, paused or not.
+async def resume(
+    execution: ExecutionId, store: Store, plans: Plans, driver: Driver, *, paused: bool = False
+) -> bool:
+    """Resume one execution; one that was paused only where that is wanted, whenever it was paused.
 
     False where it is at work, here or in another process, or has finished. Raises `NotFound`,
     `JournalMismatch`, `InvalidState` while draining, `StoreError`.
@@ -105,6 +107,9 @@ async def resume(execution: ExecutionId, store: Store, plans: Plans, driver: Dri
         if not mine or row.status in ENDED:
             return False
         try:
+            if row.status == "paused" and not paused:
+                await store.append(execution, [], row, hold.number)  # which gives it back
+                return False
             replayed = await driver.snapshotter.bring_back(row, plans, store)
             if row.status == "paused":
                 row = restate(row, replayed.run)
