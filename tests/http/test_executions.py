@@ -41,6 +41,9 @@ async def test_an_execution_is_shown_with_its_steps(client: Client) -> None:
         "cost": {"usd": "0.0021", "tokens_in": 10, "tokens_out": 5},
         "output": "HI",
     }
+    spent = {"usd": "0.0021", "tokens_in": 10, "tokens_out": 5}
+    assert found.pop("cost") == spent | {"agents": {"say": spent}}
+    assert answered.pop("cost") == spent
     assert found.pop("records") == 3
     assert found.pop("created") <= found.pop("updated")
     assert found | {"cache": answered["cache"]} == answered
@@ -48,7 +51,9 @@ async def test_an_execution_is_shown_with_its_steps(client: Client) -> None:
 
 async def test_attempts_and_what_they_cost_are_summed(client: Client) -> None:
     await client.deploy("retried", RETRIED)
-    (step,) = (await state(client, await client.execute("retried")))["steps"]
+    found = await state(client, await client.execute("retried"))
+    (step,) = found["steps"]
+    assert found["cost"]["agents"]["boom"]["usd"] == "1.5"
     assert (step["attempts"], step["status"], step["cost"]["usd"]) == (3, "failed", "1.5")
     assert step["error"] == {"kind": "agent.refused", "message": "will not", "step": "0"}
 

@@ -67,7 +67,11 @@ async def test_text_is_seen_as_it_comes_and_the_key_nowhere(monkeypatch: pytest.
     assert len(pieces) > 2
     assert '"step":"1","attempt":1' in pieces[0]
     assert execution["output"] == "All about rain, says [secret]."
-    assert execution["cost"] == {"usd": "2", "tokens_in": 1_000_000, "tokens_out": 500_000}
+    assert execution["cost"]["agents"]["writer"] == {
+        "usd": "2",
+        "tokens_in": 1_000_000,
+        "tokens_out": 500_000,
+    }
     assert proof["reproducible"] is True
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert KEY not in events + str(execution)

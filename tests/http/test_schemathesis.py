@@ -51,7 +51,7 @@ BARE: Final = [
 """Operations that take nothing but their path, so that nothing about them can be wrong."""
 
 BRIEF: Final = 10
-LONG: Final = 400
+LONG: Final = 100
 """How many requests an operation gets, in an ordinary run and in a full one."""
 
 

@@ -104,12 +104,21 @@ class DifferenceAnswer(Struct, frozen=True):
     steps: tuple[Difference, ...]
 
 
-class Cost(Struct, frozen=True):
-    """What was spent: US dollars as a decimal string, and tokens."""
+class AgentCost(Struct, frozen=True):
+    """What the calls of one agent came to."""
 
     usd: str = "0"
     tokens_in: int = 0
     tokens_out: int = 0
+
+
+class Cost(Struct, frozen=True):
+    """What was spent: US dollars as a decimal string, and tokens; with its steps told, of each agent too."""
+
+    usd: str = "0"
+    tokens_in: int = 0
+    tokens_out: int = 0
+    agents: dict[str, AgentCost] | UnsetType = UNSET
 
 
 class Latency(Struct, frozen=True):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from stratarouter_runtime.api.models import (
+    AgentCost,
     Cache,
     Cost,
     Error,
@@ -98,14 +100,35 @@ def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
     """An execution with its steps; its trace is the one it was started under."""
     row, started = found.execution, found.events[0]
     own, tags = (started.trace, started.tags) if isinstance(started, Started) else ("", ())
+    told = steps(plan, found.events, finished=row.status in ENDED)
+    bare = execution(row, own or trace, routing(found.events))
     return replace(
-        execution(row, own or trace, routing(found.events)),
+        bare,
+        cost=replace(bare.cost, agents=_by_agent(told)),
         created=time_text(row.created),
         updated=time_text(row.updated),
         records=len(found.records),
         tags=tags or UNSET,
-        steps=steps(plan, found.events, finished=row.status in ENDED),
+        steps=told,
     )
+
+
+def _by_agent(told: tuple[Step, ...]) -> dict[str, AgentCost]:
+    """What was spent on each agent, by its name."""
+    spent: dict[str, tuple[Decimal, int, int]] = {}
+    for step in told:
+        if step.agent is not None:
+            dollars, given, taken = spent.get(step.agent, (Decimal(0), 0, 0))
+            cost_ = step.cost
+            spent[step.agent] = (
+                dollars + Decimal(cost_.usd),
+                given + cost_.tokens_in,
+                taken + cost_.tokens_out,
+            )
+    return {
+        name: AgentCost(usd(float(dollars)), given, taken)
+        for name, (dollars, given, taken) in sorted(spent.items())
+    }
 
 
 def routing(events: Iterable[Event]) -> tuple[Routing, ...]:
