@@ -249,11 +249,9 @@ class Runtime(Flows):
             await self.driver.start(request.plan, request.flow, started, ahead=ahead)
 
     def _id(self, request: StartExecution) -> ExecutionId:
-        if request.id is not None:
-            return request.id
-        if request.key is None:
-            return self._entropy.execution_id()
-        return derived_execution_id(request.tenant, request.key)
+        if request.key is not None and request.id is None:
+            return derived_execution_id(request.tenant, request.key)
+        return request.id or self._entropy.execution_id()
 
     def _started(self, execution: ExecutionId, request: StartExecution, seconds: int | None) -> Started:
         """The first fact. `seconds` is what the tier allows: an execution asks for more in vain."""
@@ -303,8 +301,7 @@ class Runtime(Flows):
 
         After `patience` seconds it is returned as it stands.
         """
-        at_rest = self.driver.at_rest(execution)
-        if at_rest is not None:
+        if (at_rest := self.driver.at_rest(execution)) is not None:
             return at_rest
         try:
             async with asyncio.timeout(patience):
