@@ -292,19 +292,32 @@ def _check_moves(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> No
 
 
 def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
-    """What was answered well before a process stopped in good order was recorded by it."""
-    unknown = Counter(
-        (idempotency_key(journal.row.id, event.step), event.attempt)
-        for journal in journals.values()
-        for event in journal.events
-        if isinstance(event, Interrupted)
-    )
+    """What was answered well before a process stopped in good order was recorded by it.
+
+    Interrupted may also be a call that a process meant to make when it was killed, and never made.
+    """
+    calls = Counter((called.call.key, called.call.attempt) for called in evidence.world.calls)
+    recorded = _facts_by_call(journals, Returned, Failed)
+    interrupted = _facts_by_call(journals, Interrupted)
+    in_vain = {call: min(interrupted[call], times - recorded[call]) for call, times in calls.items()}
     ends = {each.process: each.began + each.patience - 50_000 for each in evidence.drained}
     made: Counter[tuple[str, int]] = Counter()
     for called in evidence.world.calls:
         call = called.call.key, called.call.attempt
         made[call] += 1
         answered = called.answered is not None and called.answered < ends.get(called.process, 0)
-        # The first so many calls are those that were interrupted.
-        if answered and made[call] <= unknown[call]:
+        # The first so many calls are those whose answers nobody took.
+        if answered and made[call] <= in_vain[call]:
             raise Violation(f"{called.agent} had answered before its process stopped, in vain")
+
+
+def _facts_by_call(
+    journals: dict[ExecutionId, Journal], *kinds: type[Returned | Failed | Interrupted]
+) -> Counter[tuple[str, int]]:
+    """How many facts of these kinds there are of each call."""
+    return Counter(
+        (idempotency_key(journal.row.id, event.step), event.attempt)
+        for journal in journals.values()
+        for event in journal.events
+        if isinstance(event, kinds)
+    )
