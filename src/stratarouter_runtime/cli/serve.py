@@ -109,7 +109,7 @@ async def _session(
         for execution, error in recovered.left:
             log.warning("execution left", execution=execution, code=error.code, detail=error.message)
         line = (
-            f"serving on {url(listener)}: flows: {', '.join(flows) or 'none'}; agents: {len(registry)}; "
+            f"serving on {url(listener)}: flows: {', '.join(flows) or 'none in flow.yaml or flows/'}; agents: {len(registry)}; "
             f"store: {app.place}; taken up again: {len(recovered.resumed)}\n"
         )
         retention = Retention(app.store.keeping, policy_of(chosen), SystemClock())
