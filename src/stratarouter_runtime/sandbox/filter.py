@@ -37,6 +37,7 @@ _SOMEBODY: Final = 0x5EED1DEA
 _CLONE_THREAD: Final = 0x00010000
 _NEW_NAMESPACES: Final = 0x7E020080
 _PRCTL: Final = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (names of mappings)
+_ON_DEATH: Final = 1  # PR_SET_PDEATHSIG
 _FCNTL: Final = (*range(8), 36, 37, 38, 1030, 1032)
 """Copies and flags of descriptors, locks, the size of a pipe; not who is signalled when one is ready."""
 _PAIRED: Final = frozenset({"socketpair", "sendto", "recvfrom"})
@@ -101,7 +102,8 @@ def _judged(pid: int, *, spawning: bool) -> Iterable[tuple[str, list[bytes]]]:
     yield "tgkill", _where(0, [pid], ALLOW, EPERM)
     # The C library falls back to `clone`, whose flags a filter can read.
     yield "clone3", [_step(_RETURN, errno(ENOSYS))]
-    yield "prctl", _where(0, _PRCTL, ALLOW, EPERM)
+    # What is started may ask to end with who started it.
+    yield "prctl", _where(0, (*_PRCTL, _ON_DEATH) if spawning else _PRCTL, ALLOW, EPERM)
     yield "fcntl", _where(1, _FCNTL, ALLOW, EPERM)
     yield "ioctl", _where(1, _IOCTL, ALLOW, EPERM)
     yield "prlimit64", _where(0, [0, pid], ALLOW, EPERM)

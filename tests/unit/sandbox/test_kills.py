@@ -202,7 +202,8 @@ SERVER = """
 """
 
 
-async def test_a_server_that_is_killed_leaves_nothing() -> None:
+@pytest.mark.parametrize("first", ["the server", "who forks"])
+async def test_a_server_that_is_killed_leaves_nothing(first: str) -> None:
     folders = listed("/tmp")  # noqa: S108 - to see that nothing is put there
     server = subprocess.Popen(  # noqa: S603, ASYNC220 - a server of our own, to be killed
         [sys.executable, "-c", textwrap.dedent(SERVER)], stdout=subprocess.PIPE, cwd=Path.cwd()
@@ -211,6 +212,9 @@ async def test_a_server_that_is_killed_leaves_nothing() -> None:
     zygote = int(await asyncio.to_thread(server.stdout.readline))
     family = await started(zygote, 1)
     assert len(family) >= 3, "workers, and a program below one"
+    if first == "who forks":
+        server.send_signal(signal.SIGSTOP)  # so that it cannot see to anything
+        os.kill(zygote, signal.SIGKILL)
     server.kill()
     server.wait()
     server.stdout.close()

@@ -5,6 +5,7 @@ Must never know: which walls stand around, or that it is started behind them.
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 from typing import Any, Final
@@ -15,6 +16,8 @@ from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
 
 _SAID: Final = 300
+_C: Final = ctypes.CDLL(None)
+_ON_DEATH: Final = 1  # PR_SET_PDEATHSIG
 _ENDED: Final = {
     -signal.SIGSYS: ("sandbox", "it was ended for a system call that nothing which computes needs"),
     -signal.SIGXCPU: ("limit.cpu", "it used up the CPU time it was given"),
@@ -63,10 +66,16 @@ def _run(program: str, arguments: list[str], ask: Ask) -> subprocess.CompletedPr
                 stderr=err,
                 env={"LANG": "C.UTF-8"},
                 check=False,
+                preexec_fn=_end_with_worker,
             )
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(arguments, done.returncode, out.read(), err.read(65_536))
+
+
+def _end_with_worker() -> None:
+    """Nobody may be left to end it by its group: not the server, and not who forks workers."""
+    _C.prctl(_ON_DEATH, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _filled(argument: str, given: Any) -> str:
