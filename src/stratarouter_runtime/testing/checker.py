@@ -294,30 +294,20 @@ def _check_moves(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> No
 def _check_drained(evidence: Evidence, journals: dict[ExecutionId, Journal]) -> None:
     """What was answered well before a process stopped in good order was recorded by it.
 
-    Interrupted may also be a call that a process meant to make when it was killed, and never made.
+    It is not found interrupted afterwards: only a call that was made since could be.
     """
-    calls = Counter((called.call.key, called.call.attempt) for called in evidence.world.calls)
-    recorded = _facts_by_call(journals, Returned, Failed)
-    interrupted = _facts_by_call(journals, Interrupted)
-    in_vain = {call: min(interrupted[call], times - recorded[call]) for call, times in calls.items()}
-    ends = {each.process: each.began + each.patience - 50_000 for each in evidence.drained}
-    made: Counter[tuple[str, int]] = Counter()
+    drained = {each.process: each for each in evidence.drained}
+    made: dict[tuple[str, int], list[Called]] = defaultdict(list)
     for called in evidence.world.calls:
-        call = called.call.key, called.call.attempt
-        made[call] += 1
-        answered = called.answered is not None and called.answered < ends.get(called.process, 0)
-        # The first so many calls are those whose answers nobody took.
-        if answered and made[call] <= in_vain[call]:
-            raise Violation(f"{called.agent} had answered before its process stopped, in vain")
-
-
-def _facts_by_call(
-    journals: dict[ExecutionId, Journal], *kinds: type[Returned | Failed | Interrupted]
-) -> Counter[tuple[str, int]]:
-    """How many facts of these kinds there are of each call."""
-    return Counter(
-        (idempotency_key(journal.row.id, event.step), event.attempt)
-        for journal in journals.values()
-        for event in journal.events
-        if isinstance(event, kinds)
-    )
+        made[called.call.key, called.call.attempt].append(called)
+    for (execution, seq), moment in evidence.interruptions.items():
+        event = journals[execution].events[seq]
+        assert isinstance(event, Interrupted)
+        calls = made[idempotency_key(execution, event.step), event.attempt]
+        before = [called for called in calls if called.at <= moment * 1e6]
+        stop = drained.get(before[-1].process) if before else None
+        if stop is None or moment * 1e6 < stop.began:
+            continue
+        answered = before[-1].answered
+        if answered is not None and answered < stop.began + stop.patience - 50_000:
+            raise Violation(f"{before[-1].agent} had answered before its process stopped, in vain")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from stratarouter_runtime.errors import NotFound, StrataError
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import ENDED
-from stratarouter_runtime.runtime import Runtime, StartExecution
+from stratarouter_runtime.requests import StartExecution
+from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.fork import Change
 from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.evidence import Accepted, Paused, Violation

@@ -18,7 +18,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.ports import ENDED, Execution, Store
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.testing.evidence import Evidence
 from stratarouter_runtime.testing.faults import FaultyStore, Finish, Weather, Work, _Request, at_once
 from stratarouter_runtime.testing.loop import SimulatedLoop

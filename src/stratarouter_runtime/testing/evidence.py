@@ -82,6 +82,7 @@ class Evidence(Struct):
     pauses: list[Paused] = field(default_factory=list)
     ends: dict[ExecutionId, Execution] = field(default_factory=dict)
     drained: list[Drained] = field(default_factory=list)
+    interruptions: dict[tuple[ExecutionId, int], float] = field(default_factory=dict)
     conflicts: int = 0
     trespasses: list[str] = field(default_factory=list)
     lost: int = 0

@@ -68,6 +68,7 @@ async def story(stage: Stage) -> None:
     await _all_ended(stage)
     stage.end_process(stage.processes[0])
     stage.evidence.trespasses = stage.kept.trespasses
+    stage.evidence.interruptions = stage.kept.interruptions
     stage.evidence.excused = not stage.well
     stage.evidence.alone = not {"rival", "stop"} & set(stage.temper.troubles)
 

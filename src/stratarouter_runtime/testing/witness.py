@@ -6,6 +6,7 @@ Must never know: what is written, or why.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from typing_extensions import override
 
@@ -15,14 +16,21 @@ from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.memory import MemoryStore
 
+_INTERRUPTED: Final = b'{"t":"interrupted"'
+
 
 class WitnessStore(MemoryStore):
-    """`trespasses` are the writes that were let through, and were not their writer's to make."""
+    """`trespasses` are the writes that were let through, and were not their writer's to make.
+
+    `interruptions` has when a call was found interrupted, by execution and number of the record.
+    """
 
     def __init__(self, span: float | None, now: Callable[[], float]) -> None:
         super().__init__(span, now)
+        self._moment = now
         self.writers: dict[ExecutionId, list[Lease]] = {}
         self.trespasses: list[str] = []
+        self.interruptions: dict[tuple[ExecutionId, int], float] = {}
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
