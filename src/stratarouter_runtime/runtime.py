@@ -12,9 +12,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
@@ -23,7 +22,7 @@ from stratarouter_runtime.batches import Batches, Job
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.controls import Controls
 from stratarouter_runtime.deployments import Deployments
-from stratarouter_runtime.errors import Conflict, InvalidState, LeaseLost, NotFound, StoreError, StrataError
+from stratarouter_runtime.errors import Conflict, LeaseLost, NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
@@ -31,17 +30,19 @@ from stratarouter_runtime.executor.recovery import Recovery, recover, resume
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.feedback import Feedback
 from stratarouter_runtime.history import History
-from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, FlowId, Tenant, derived_execution_id
+from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.limits.policy import admission
 from stratarouter_runtime.observability.ends import Ends
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
-from stratarouter_runtime.ports import ENDED, WITHDRAWN, Execution, Flows
+from stratarouter_runtime.ports import ENDED, Execution, Flows
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Allowance, Budget, Given, Started
-from stratarouter_runtime.traces import NOWHERE, own_trace, parse
+from stratarouter_runtime.state.events import Started
+from stratarouter_runtime.subflows import Subflows
+from stratarouter_runtime.traces import own_trace
 from stratarouter_runtime.upkeep import Upkeep
 from stratarouter_runtime.windows import SECOND
 
@@ -51,11 +52,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.limits.gate import Gate
-    from stratarouter_runtime.ports import Agent, AgentCall, Clock, Entropy, Observer, Policies, Scorer, Store
+    from stratarouter_runtime.ports import Agent, Clock, Entropy, Observer, Policies, Scorer, Store
     from stratarouter_runtime.reuse import Reuse, Verdict
     from stratarouter_runtime.routers import Routers
-    from stratarouter_runtime.tcfp.allowed import Allowed
-    from stratarouter_runtime.tcfp.plan import Plan
 
 
 FIRST: Final = 0.02
@@ -64,42 +63,6 @@ LONGEST: Final = 0.5
 
 DRIVEN: Final = frozenset({"queued", "running"})
 """Statuses of what moves on by itself."""
-
-
-class StartExecution(Struct, frozen=True):
-    """A request: which plan, on what, for whom, and within what. `timeout` is in microseconds.
-
-    `queue` is how many seconds it may wait for others of the tenant to end, where it may not begin
-    at once; None is as long as it takes.
-
-    With a `key`, the same tenant and key always mean the same execution; an `id` is given
-    where somebody else has derived it. `trace` and `span` are where in a distributed trace the
-    request stands; whether that is recorded says `sampled`, or where it is None, the runtime.
-    """
-
-    plan: Plan
-    input: Any
-    flow: FlowId
-    tenant: Tenant = LOCAL
-    key: str | None = None
-    id: ExecutionId | None = None
-    seed: str | None = None
-    timeout: int | None = None
-    queue: float | None = 5.0
-    budget: Budget | None = None
-    parent: ExecutionId | None = None
-    trace: str = ""
-    span: str = ""
-    sampled: bool | None = None
-    routing: Given | None = None
-    """A decision of StrataRouter-Core, for the first route of the flow."""
-    scope: str = ""
-    fresh: bool = False
-    shadow: bool = False
-    """Whether it only compares with an answer that was reused: it counts against no limit of the tenant."""
-    tags: tuple[str, ...] = ()
-    allowed: Allowance | None = None
-    """What the limits around the call allow, of a flow that another one calls."""
 
 
 def _never(_trace: str) -> bool:
@@ -155,6 +118,7 @@ class Runtime(Flows):
         self.history = History(store, self._plans, self.feed)
         allowed = gate.time if gate else None
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
+        self._subflows = Subflows(self.start, self._ended, self.controls.cancel, clock)
         self._answering = Answering[StartExecution](self, self.history, reuse, self._ends)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
         self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
@@ -169,43 +133,8 @@ class Runtime(Flows):
         except NotFound:
             return None if self.roster is None else await self.roster.version(tenant, name, digest)
         return FlowAgent(
-            name, plan.signature, digest, partial(self._run_child, plan), plan.limits, self._ends.flawless
+            name, plan.signature, digest, partial(self._subflows.run, plan), plan.limits, self._ends.flawless
         )
-
-    async def _run_child(self, plan: Plan, child: ExecutionId, call: AgentCall) -> Execution:
-        """Start the execution of a call, or attach to it, and wait for its end."""
-        timeout = None if call.deadline is None else max(0, call.deadline - self._clock.now())
-        trace = parse(call.trace) or NOWHERE
-        request = StartExecution(
-            plan=plan,
-            input=call.input,
-            flow=FlowId(plan.name),
-            tenant=call.tenant,
-            id=child,
-            seed=call.seed,
-            timeout=timeout,
-            parent=call.execution,
-            trace=trace.id,
-            span=trace.span,
-            sampled=trace.sampled,
-            scope=call.scope,
-            fresh=call.fresh,
-            budget=call.budget,
-            allowed=_allowance(call.allowed),
-        )
-        try:
-            await self.start(request)
-            row = await self._ended(child)
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args == (WITHDRAWN,):
-                await self.start(request)  # where that was interrupted: what has begun must be found
-                await self.controls.cancel(child, f"{call.execution} no longer wants it")
-            raise
-        except InvalidState as stopping:  # nothing is started while this process stops, which is no answer
-            raise asyncio.CancelledError from stopping
-        if row.status not in ENDED:  # this process is stopping: the call goes on when the caller does
-            raise asyncio.CancelledError
-        return row
 
     # Executions.
 
@@ -230,12 +159,12 @@ class Runtime(Flows):
             return
         tier = await self._gate.tier(request.tenant)
         self._gate.check_plan(tier, request.plan.bound.steps)
-        if request.shadow:
-            with self._gate.free(execution):
-                await self._begin(execution, request, tier.seconds, free=False)
-            return
         begin = partial(self._begin, execution, request, tier.seconds, free=admission(tier) is None)
-        await (begin() if request.parent else self._gate.through(request.tenant, request.queue, begin))
+        if request.shadow or request.parent:
+            with self._gate.free(execution):
+                await begin()
+        else:
+            await self._gate.through(execution, request.tenant, request.queue, begin)
 
     async def _begin(
         self, execution: ExecutionId, request: StartExecution, seconds: int | None, *, free: bool = True
@@ -381,14 +310,6 @@ class Runtime(Flows):
             else:
                 await asyncio.sleep(pause)
         raise AssertionError("pauses do not end")
-
-
-def _allowance(allowed: Allowed) -> Allowance | None:
-    """What a call may reach, as a journal keeps it; None for everything."""
-    lists = (allowed.hosts, allowed.tools, allowed.labels)
-    if all(each is None for each in lists):
-        return None
-    return Allowance(*(None if each is None else tuple(sorted(each)) for each in lists))
 
 
 def _pauses() -> Iterator[float]:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from stratarouter_runtime.ids import FlowId
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.wiring import application, open_project
 

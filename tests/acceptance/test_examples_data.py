@@ -15,7 +15,7 @@ from stratarouter_runtime.agents.discovery import load_project
 from stratarouter_runtime.demo.inbox import Message, read_inbox
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.events import Asked
 from stratarouter_runtime.tcfp.loader import load

@@ -23,7 +23,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bench.flows import chain
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.wiring import Application, application, open_module
 

@@ -22,6 +22,8 @@ async def act(do: str) -> str:
             return "x" * 5_000
         case "secret":
             return "it is hush-hush"
+        case _:
+            pass
     return "fine"
 
 

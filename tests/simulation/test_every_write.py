@@ -17,7 +17,7 @@ from stratarouter_runtime.agents.discovery import load_project
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Store
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.state.replay import replay
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_store

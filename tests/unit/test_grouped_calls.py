@@ -11,7 +11,7 @@ import pytest
 from stratarouter_runtime.agents.discovery import load_project
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.events import Failed, Returned
 from stratarouter_runtime.wiring import Application, application, workshop

@@ -31,8 +31,8 @@ from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.reuse import Verdict
-from stratarouter_runtime.runtime import StartExecution
 from stratarouter_runtime.state.events import Budget
 from stratarouter_runtime.state.fork import Change
 
@@ -111,7 +111,8 @@ async def read(service: Service, request: Request) -> Reply:
     found = await service.runtime.history.journal(row.id, request.tenant)
     plan = await service.runtime.flows.plan(found.execution.plan)
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
-    return Reply(views.journaled(found, plan, request.trace_id), 200, applied)
+    answer = views.journaled(found, plan, request.trace_id)
+    return Reply(views.queued(answer, _waited(service, row.id)), 200, applied)
 
 
 @operation({202: ExecutionAnswer}, takes=CancelRequest, optional=True, refuses=("invalid-state",))
@@ -301,10 +302,16 @@ async def _outcome(
     routing = views.routing((await service.runtime.history.journal(row.id)).events) if decided else ()
     cache = views.cache(verdict)
     answer = views.execution(row, request.trace_id, routing, reuse=cache, coalesced=verdict.coalesced)
+    if verdict.outcome != "hit" and not verdict.coalesced:
+        answer = views.queued(answer, _waited(service, row.id))
     applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     if row.status in ENDED:
         return Reply(answer, 200, applied)
     return Reply(answer, 202, (_location(row.id), *applied))
+
+
+def _waited(service: Service, execution: ExecutionId) -> float:
+    return 0.0 if service.gate is None else service.gate.waited(execution)
 
 
 def manner_of(options: Options, prefer: str | None, longest: float | None = None) -> Manner:

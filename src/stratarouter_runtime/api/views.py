@@ -96,6 +96,14 @@ def execution(
     )
 
 
+def queued(answer: ExecutionAnswer, seconds: float) -> ExecutionAnswer:
+    """The answer about an execution that has waited its turn before it began."""
+    if not seconds:
+        return answer
+    took, waited = answer.latency, round(seconds * 1000, 3)
+    return replace(answer, latency=replace(took, total_ms=took.total_ms + waited, queue_ms=waited))
+
+
 def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
     """An execution with its steps; its trace is the one it was started under."""
     row, started = found.execution, found.events[0]

@@ -25,7 +25,7 @@ from stratarouter_runtime.cache.recall import Cache, Question
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Embedder
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
 from stratarouter_runtime.wiring import Application, application, open_module

@@ -17,7 +17,7 @@ from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.host import settle_memory, sync_latency
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Store
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemEntropy

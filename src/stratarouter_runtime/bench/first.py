@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stratarouter_runtime.ids import FlowId
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.wiring import application, open_module
 

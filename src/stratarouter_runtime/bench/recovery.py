@@ -20,7 +20,7 @@ from stratarouter_runtime.bench.flows import HELD_BEFORE, held
 from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import Execution, Observer
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Finished, Returned
 from stratarouter_runtime.wiring import application, open_module

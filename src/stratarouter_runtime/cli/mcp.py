@@ -23,7 +23,7 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.projects import deploy_project
 from stratarouter_runtime.errors import InvalidSetting, NotFound, StrataError
 from stratarouter_runtime.ids import LOCAL, FlowId
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.tcfp.json_schema import to_schema
 from stratarouter_runtime.tcfp.types import RecordType
 from stratarouter_runtime.wiring import Application, application, installed_version, open_project

@@ -16,7 +16,7 @@ from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import check_complete, gather, value
 from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
 from stratarouter_runtime.ids import ExecutionId, FlowId
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.state.interruption import verdict_type
 from stratarouter_runtime.tcfp.plan import Ask, Call, Plan, Route
 from stratarouter_runtime.tcfp.types import JSON, RecordType

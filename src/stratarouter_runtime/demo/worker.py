@@ -17,7 +17,7 @@ from msgspec import Struct
 from stratarouter_runtime.demo.counting import Notebook, counted
 from stratarouter_runtime.demo.inbox import Message, read_inbox
 from stratarouter_runtime.ids import FlowId
-from stratarouter_runtime.runtime import StartExecution
+from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.wiring import Application, application, open_project

@@ -16,7 +16,8 @@ from stratarouter_runtime.executor import calls
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import Execution, Scorer, Store
-from stratarouter_runtime.runtime import Runtime, StartExecution
+from stratarouter_runtime.requests import StartExecution
+from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.events import Answered, Failure, Returned
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock, SystemEntropy

@@ -210,4 +210,4 @@ async def test_what_is_no_tier_is_refused() -> None:
 
 
 def test_the_free_tier_is_what_was_promised() -> None:
-    assert Tier("free", 10, 1_000, 100, 1_000, 3_600, 60) == FREE
+    assert Tier("free", 10, 1_000, 100, 1_000, 3_600, 60, 100) == FREE

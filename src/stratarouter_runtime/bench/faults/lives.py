@@ -25,7 +25,8 @@ from stratarouter_runtime.executor.snapshots import Snapshotting
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, derived_execution_id
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import ENDED
-from stratarouter_runtime.runtime import Runtime, StartExecution
+from stratarouter_runtime.requests import StartExecution
+from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Answered, Asked, Returned
