@@ -92,7 +92,13 @@ async def test_who_waits_for_a_place_gets_it_when_one_is_free(tmp_path: Path) ->
         late = await client.execute("hold", queue_seconds=0.05)
         assert violated(late) == "concurrent-executions"
         client.stage.gate.set()
-        assert {(await each).status_code for each in waiting} == {200}
+        came = [await each for each in waiting]
+        assert {each.status_code for each in came} == {200}
+        for answered in (each.json() for each in came):
+            told = (await client.http.get(f"/api/v1/executions/{answered['execution_id']}")).json()
+            for took in (answered["latency"], told["latency"]):
+                assert 50 <= took["queue_ms"] <= took["total_ms"]
+        assert (await client.execute("hold")).json()["latency"]["queue_ms"] == 0
         used = (await client.http.get("/api/v1/usage/stats")).json()["limits"][0]
         assert used == {"name": "concurrent-executions", "used": 0, "limit": 1, "left": 1}
 

@@ -37,6 +37,9 @@ T = TypeVar("T")
 LINE: Final = 100
 """Executions of one tenant that may wait their turn at once, in one process."""
 
+REMEMBERED: Final = 1_000
+"""Executions of which it is known how long they waited: those that waited last."""
+
 LOOK: Final = 0.25
 """Seconds between looks whether another process has let one of the tenant's executions end."""
 
@@ -67,6 +70,7 @@ class Gate(Observer):
         self._lines: dict[Tenant, _Line] = {}
         self._refused: dict[str, int] = {}
         self._free: set[ExecutionId] = set()
+        self._waited: dict[ExecutionId, float] = {}
 
     async def tier(self, tenant: Tenant) -> Tier:
         """What the tenant may use."""
@@ -106,7 +110,17 @@ class Gate(Observer):
         finally:
             self._free.discard(execution)
 
-    async def through(self, tenant: Tenant, patience: float | None, begin: Callable[[], Awaitable[T]]) -> T:
+    def waited(self, execution: ExecutionId) -> float:
+        """Seconds that one of the last executions to begin here has waited its turn; 0 for any other."""
+        return self._waited.get(execution, 0.0)
+
+    async def through(
+        self,
+        execution: ExecutionId,
+        tenant: Tenant,
+        patience: float | None,
+        begin: Callable[[], Awaitable[T]],
+    ) -> T:
         """What `begin` gives, called when it is its turn; a tenant's executions begin in order.
 
         Waits while as many are under way as may be: `patience` seconds, or as long as it takes. Raises
@@ -124,15 +138,24 @@ class Gate(Observer):
             self._count(CONCURRENT)
             raise _full(tenant)
         line.waiting += 1
+        came = _now()
         try:
-            return await self._wait(line, tenant, patience, begin)
+            begun = await self._wait(line, tenant, patience, begin)
         except QuotaExceeded as refused:
             self._count(refused.policy)
             raise
+        else:
+            self._remember(execution, _now() - came)
+            return begun
         finally:
             line.waiting -= 1
             if line.waiting == 0:
                 self._lines.pop(tenant, None)
+
+    def _remember(self, execution: ExecutionId, seconds: float) -> None:
+        self._waited[execution] = seconds
+        if len(self._waited) > REMEMBERED:
+            del self._waited[next(iter(self._waited))]
 
     async def _wait(
         self, line: _Line, tenant: Tenant, patience: float | None, begin: Callable[[], Awaitable[T]]
