@@ -29,7 +29,7 @@ SOURCE: Final = Path("src/stratarouter_runtime")
 SEEDS: Final = (0, 20, 200, 1_000, 3_000)
 """Seeds are told up to each of these, until one goes wrong."""
 
-PATIENCE: Final = 600.0
+PATIENCE: Final = 180.0
 """Seconds after which a proof that hangs has noticed something."""
 
 
