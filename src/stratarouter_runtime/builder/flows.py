@@ -10,6 +10,8 @@ from functools import cached_property, update_wrapper
 from inspect import signature
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import msgspec
+
 from stratarouter_runtime.builder.annotations import Annotation, hints_of, type_of
 from stratarouter_runtime.builder.naming import RESERVED
 from stratarouter_runtime.builder.proxies import Proxy
@@ -19,6 +21,7 @@ from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.tcfp import ir
 from stratarouter_runtime.tcfp.canonical_form import flow_digest
 from stratarouter_runtime.tcfp.types import JSON, Type
+from stratarouter_runtime.tcfp.writer import write
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -38,13 +41,18 @@ class FlowDefinition(Generic[_P, _R]):
 
     @property
     def name(self) -> str:
-        """The label of the flow."""
+        """The name of the flow."""
         return self.ir.name
 
     @cached_property
     def digest(self) -> Digest:
         """The digest of the flow: that of the same flow in YAML."""
         return flow_digest(self.ir)
+
+    @property
+    def document(self) -> str:
+        """The flow as a document in JSON, of the same digest: what is run, served and deployed."""
+        return msgspec.json.format(msgspec.json.encode(write(self.ir)), indent=2).decode() + "\n"
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Record the steps of this flow in the one under construction."""

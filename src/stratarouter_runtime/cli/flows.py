@@ -57,6 +57,9 @@ def read(name: str) -> Document:
     Raises `NotFound`, `InvalidInput`. Of an oversized file one byte too many is read, so that
     the loader refuses it by its size.
     """
+    if name.partition(":")[0].endswith(".py"):
+        hint = "write the flow out as a document, FLOW.document: docs/python.md"
+        raise InvalidInput(f"{name} is Python, and a flow is read as YAML or JSON", hint=hint)
     if name == STDIN:
         return Document(name, sys.stdin.buffer.read(MAX_BYTES + 1))
     try:

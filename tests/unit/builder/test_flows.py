@@ -61,6 +61,9 @@ def test_an_example_in_python_is_its_yaml(folder: str, built: FlowDefinition[Any
     assert built.digest == flow_digest(written)
     assert built.name == written.name
     assert validate(built.ir).diagnostics == ()
+    read = load(built.document).flow
+    assert read is not None
+    assert flow_digest(read) == built.digest
 
 
 class Out(BaseModel):

@@ -99,3 +99,11 @@ def test_what_is_no_flow_is_a_diagnostic(
 def test_a_folder_is_no_flow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["validate", str(tmp_path)]) == Exit.BAD_INPUT
     assert "Is a directory" in capsys.readouterr().out
+
+
+def test_python_is_no_document_and_how_to_get_one_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flows.py").write_text("x: int = 1\n")
+    assert app.run(["validate", f"{tmp_path}/flows.py:triage"]) == Exit.BAD_INPUT
+    assert "FLOW.document" in capsys.readouterr().out
