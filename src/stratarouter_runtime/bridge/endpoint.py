@@ -148,7 +148,7 @@ class Endpoint(Encoder):
     def _read(self, body: bytes, count: int) -> Vectors:
         try:
             answer = msgspec.json.decode(body, type=_Answer)
-        except msgspec.DecodeError:  # also what does not fit
+        except (msgspec.DecodeError, UnicodeDecodeError):  # also what does not fit
             raise self._failed("does not answer as an embeddings endpoint does", "see encoder.url") from None
         found = sorted(answer.data, key=lambda each: each.index)
         if [each.index for each in found] != list(range(count)):

@@ -53,7 +53,7 @@ def unpack(packed: bytes) -> Answer:
         raise Damaged("the checksum of a kept answer is wrong")
     try:
         return _DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(str(error)) from error
 
 

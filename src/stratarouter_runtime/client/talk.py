@@ -109,6 +109,6 @@ def problem_of(heard: Heard) -> Problem:
     """What the server says is wrong; something between the two may have said it in other words."""
     try:
         return msgspec.json.decode(heard.body, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         text = heard.body[:500].decode("utf-8", "replace")
         return Problem("about:blank", "", heard.status, text, "", f"http-{heard.status}", "")

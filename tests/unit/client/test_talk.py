@@ -108,6 +108,8 @@ def test_another_tongue_is_a_refusal_too() -> None:
     with pytest.raises(Refused) as refused:
         held(asked(GET), Heard(418, {}, b"<html>teapot</html>"))
     assert (refused.value.code, refused.value.problem.detail) == ("http-418", "<html>teapot</html>")
+    with pytest.raises(Refused, match="http-418"):
+        held(asked(GET), Heard(418, {}, b'{"title": "\xff"}'))
 
 
 def test_executing_waits_until_it_has_settled() -> None:
