@@ -222,3 +222,9 @@ async def test_a_run_that_only_compares_counts_against_no_limit(tmp_path: Path) 
             if each["name"] == "daily-executions"
         ]
         assert (limit["used"], limit["left"]) == (1, 0)
+
+
+@pytest.mark.parametrize("query", ["older_than_seconds=-1", "older_than_seconds=x", "dry_run=perhaps"])
+async def test_what_is_forgotten_has_to_be_said_in_its_own_terms(client: Client, query: str) -> None:
+    refused = await client.http.delete(f"/api/v1/cache/echo/invalidate?{query}")
+    check_problem(refused, 422, "invalid-request")

@@ -47,7 +47,8 @@ def read_query(request: Request, type_: type[T]) -> T:
 
 def _possible(fields: Mapping[str, FieldInfo]) -> str:
     """What parameters may be that take words of a closed list."""
-    words = {name: get_args((get_args(field.type) or (None,))[0]) for name, field in fields.items()}
+    listed = {name: get_args((get_args(field.type) or (None,))[0]) for name, field in fields.items()}
+    words = {name: [each for each in known if isinstance(each, str)] for name, known in listed.items()}
     return "; ".join(f"{name} is of {', '.join(known)}" for name, known in words.items() if known)
 
 
