@@ -81,9 +81,10 @@ def test_the_judge_notices_what_was_lost_or_doubled(tmp_path: Path) -> None:
         ("is no good sign", History(wrong=["it is no good sign"]), []),
     ]
     for says, history, calls in wrong:
-        with Outside(0) as outside, pytest.raises(Violation, match=says):
+        with Outside(0) as outside:
             outside.calls += calls
-            judge(store, history, outside)
+            with pytest.raises(Violation, match=says):
+                judge(store, history, outside)
 
 
 @pytest.mark.parametrize("kills", TIMES)
