@@ -28,6 +28,17 @@ async def test_a_flow_is_deployed_and_executed(api: AsyncClient) -> None:
     assert (await api.health()).status == "ok"
 
 
+async def test_a_query_takes_an_answer_that_is_known(api: AsyncClient, client: Client) -> None:
+    await api.deploy("echo", ECHO.replace("in: {query", "cache: shared\nin: {query"))
+    first = await api.query("echo", {"query": "hi"})
+    again = await api.query("echo", {"query": "hi"})
+    assert first.result() == again.result() == {"answer": "HI"}
+    assert (first.cache.outcome, again.cache.outcome) == ("miss", "hit")
+    assert len(client.stage.say.calls) == 1
+    await api.execute("echo", {"query": "hi"})
+    assert len(client.stage.say.calls) == 2
+
+
 async def test_the_same_key_is_the_same_execution(api: AsyncClient) -> None:
     await api.deploy("echo", ECHO)
     once = await api.execute("echo", {"query": "hi"}, key="k")

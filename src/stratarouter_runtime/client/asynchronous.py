@@ -70,6 +70,14 @@ class AsyncClient:
             executions.execute(workflow, given or {}, options, key or connection.new_key())
         )
 
+    async def query(self, workflow: str, given: object = None, **options: Any) -> Execution:
+        """Have a workflow without effects answer, from what is known already where it allows that.
+
+        It carries no key, since a key stands for an execution of its own: a request whose answer is
+        lost is sent again, and may be executed twice.
+        """
+        return await self._hold(executions.query(workflow, given or {}, options))
+
     async def start(
         self, workflow: str, given: object = None, *, key: str | None = None, **options: Any
     ) -> Execution:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from stratarouter_runtime.api.models import DifferenceAnswer, ProofAnswer
 from stratarouter_runtime.client.answers import Execution
@@ -50,6 +51,14 @@ def execute(workflow: str, given: object, options: dict[str, Any], key: str) -> 
     """Begin an execution and wait until it has settled."""
     begun = yield from begin(workflow, given, options, key)
     return begun if begun.settled else (yield from settled(begun.execution_id))
+
+
+def query(workflow: str, given: object, options: dict[str, Any]) -> Talk[Execution]:
+    """Have a workflow without effects answer, from what is known already where it allows that."""
+    body = {"workflow_id": workflow, "input": given, "options": options}
+    call = replace(posted("/api/v1/workflows/execute", body, wait=HOLD), again=True)
+    found = yield from fetched(call, Execution)
+    return found if found.settled else (yield from settled(found.execution_id))
 
 
 def read(execution: str, wait: float = 0.0) -> Talk[Execution]:

@@ -68,6 +68,14 @@ class Client:
         """
         return self._hold(executions.execute(workflow, given or {}, options, key or connection.new_key()))
 
+    def query(self, workflow: str, given: object = None, **options: Any) -> Execution:
+        """Have a workflow without effects answer, from what is known already where it allows that.
+
+        It carries no key, since a key stands for an execution of its own: a request whose answer is
+        lost is sent again, and may be executed twice.
+        """
+        return self._hold(executions.query(workflow, given or {}, options))
+
     def start(
         self, workflow: str, given: object = None, *, key: str | None = None, **options: Any
     ) -> Execution:

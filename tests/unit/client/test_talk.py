@@ -134,6 +134,15 @@ def test_a_request_that_arrived_before_it_was_lost_is_found_again() -> None:
     assert said[-1] == Call("GET", "/api/v1/executions/exec_1")
 
 
+def test_a_query_carries_no_key_and_is_sent_again() -> None:
+    talk = executions.query("w", {}, {})
+    found, said = held(talk, Lost("cut"), Heard(200, {}, execution("completed", output=1)))
+    assert found.result() == 1
+    calls = [each for each in said if isinstance(each, Call)]
+    assert len(calls) == 2
+    assert all("idempotency-key" not in each.headers for each in calls)
+
+
 def test_a_conflict_that_is_no_flight_is_a_refusal() -> None:
     with pytest.raises(Refused, match="409 conflict"):
         held(executions.execute("w", {}, {}, "k"), problem(409, "conflict"))
