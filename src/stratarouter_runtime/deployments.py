@@ -145,7 +145,7 @@ class Deployments:
         self._offered.get(tenant, {}).pop(flow, None)
 
     async def offer(self, plan: Plan, name: str | None = None, tenant: Tenant = LOCAL) -> None:
-        """Let flows of a tenant that are compiled from now on call this one, by `name` or by its label."""
+        """Let flows of a tenant that are compiled from now on call this one, by `name` or by its own."""
         await self._plans.keep(plan)
         agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
         self._offered.setdefault(tenant, {})[agent.name] = agent

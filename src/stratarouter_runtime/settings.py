@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -282,7 +282,15 @@ def _convert(source: Source, value: object, where: str) -> Any:
         return msgspec.convert(value, _TYPES[source.field], strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         shown = "(hidden)" if source.secret else repr(value)
-        raise ValueError(f"{where} = {shown}: {error}") from None
+        raise ValueError(f"{where} = {shown}: {error}{_possible(_TYPES[source.field])}") from None
+
+
+def _possible(type_: Any) -> str:
+    """What a setting may be that takes one of few words."""
+    words = (
+        ["true", "false"] if type_ is bool else [word for word in get_args(type_) if isinstance(word, str)]
+    )
+    return f" (it is one of {', '.join(words)})" if words else ""
 
 
 def _path(wanted: type, value: object) -> Path:

@@ -312,3 +312,18 @@ async def test_tables_are_listed_page_by_page(quick: Client) -> None:
     rest = await quick.http.get(f"{TABLES}?limit=2&cursor={first.json()['next_cursor']}")
     assert [one["name"] for one in rest.json()["tables"]] == ["c"]
     assert rest.json()["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        (RULES, {"rules": [{"name": "a", "agent": "nobody", "keywords": ["x"]}]}, "/rules"),
+        (DECIDE, {"query": ""}, "/query"),
+    ],
+)
+async def test_what_does_not_fit_is_told_at_its_place_in_the_body(
+    client: Client, path: str, body: dict[str, Any], pointer: str
+) -> None:
+    await promote(client)
+    problem = check_problem(await client.http.post(path, json=body), 422, "invalid-input")
+    assert [each["pointer"] for each in problem["errors"]] == [pointer]

@@ -45,6 +45,14 @@ def test_a_value_that_does_not_fit_is_refused(file: Path, variable: str, value: 
         load({variable: value}, file)
 
 
+@pytest.mark.parametrize(
+    ("variable", "known"), [("STRATA_ENCODER", "one of minilm, "), ("STRATA_CACHE", "one of true, false")]
+)
+def test_a_setting_of_few_words_names_them(file: Path, variable: str, known: str) -> None:
+    with pytest.raises(InvalidSetting, match=known):
+        load({variable: "perhaps"}, file)
+
+
 @pytest.mark.parametrize("text", ["port = ", "[server", "\udcff"])
 def test_a_file_that_is_no_toml_is_refused(file: Path, text: str) -> None:
     file.write_bytes(text.encode("utf-8", "surrogateescape"))

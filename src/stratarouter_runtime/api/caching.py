@@ -86,7 +86,7 @@ async def policy(service: Service, request: Request) -> Reply:
     space = space_of(request.param("workflow_id"))
     found = (await _terms(service).all(request.tenant)).get(space)
     if found is None:
-        raise NotFound(f"no policy was written for {space}", hint="then what the settings say holds")
+        raise NotFound(f"no terms were written for {space}", hint="then what the settings say holds")
     return Reply(found)
 
 
@@ -104,7 +104,7 @@ async def remove_policy(service: Service, request: Request) -> Reply:
     """`DELETE /api/v1/cache/{workflow_id}/policy`: what the settings say holds again."""
     space = space_of(request.param("workflow_id"))
     if not await _terms(service).remove(request.tenant, space, by=request.caller.by):
-        raise NotFound(f"no policy was written for {space}")
+        raise NotFound(f"no terms were written for {space}")
     return Reply(None, 204)
 
 

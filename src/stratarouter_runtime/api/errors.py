@@ -5,6 +5,7 @@ A code that is missing here fails a test. Must never know: where errors come fro
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from stratarouter_runtime.errors import InvalidFlow, InvalidInput, QuotaExceeded
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TYPE: Final = "/problems/"
 """A problem's `type` is this and its code: a page of this very server says what it means."""
@@ -103,6 +104,15 @@ class Refused(Exception):
 def refused_at(pointer: str, code: str, detail: str, hint: str = "") -> Refused:
     """A refusal because of what stands at one place of the body."""
     return Refused(code, detail, hint=hint, errors=(Misplaced(pointer, detail),))
+
+
+@contextmanager
+def within(root: str = "") -> Iterator[None]:
+    """What does not fit is told at its place below `root` in the body: pointers of inputs are relative."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise refused_at(root + error.pointer, error.code, error.message, error.hint or "") from error
 
 
 def refusal(error: Exception) -> Refused:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from stratarouter_runtime.api import views
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
-from stratarouter_runtime.api.errors import Refused, refused_at
+from stratarouter_runtime.api.errors import Refused, refused_at, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import (
     AnswerRequest,
@@ -28,7 +28,7 @@ from stratarouter_runtime.api.models import (
     ProofAnswer,
 )
 from stratarouter_runtime.cache.policy import Wishes
-from stratarouter_runtime.errors import Conflict, InvalidInput, NotFound
+from stratarouter_runtime.errors import Conflict, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.requests import StartExecution
@@ -129,11 +129,8 @@ async def answer(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/answer`: 202 once the answer is durable."""
     body = await read_json(request, AnswerRequest)
     row = await _own(service, request)
-    try:
+    with within("/value"):
         await service.runtime.controls.answer(row.id, body.step, body.value, body.by)
-    except InvalidInput as error:
-        pointer = f"/value{error.pointer}"
-        raise refused_at(pointer, error.code, error.message, error.hint or "") from error
     return await _accepted(service, request, row.id)
 
 
@@ -160,12 +157,10 @@ async def fork(service: Service, request: Request) -> Reply:
     """`POST /api/v1/executions/{id}/fork`: 202 with the new execution, which is at work."""
     body = await read_json(request, ForkRequest, optional=True)
     row = await _own(service, request)
-    try:
+    with within("/input"):
         forked = await service.runtime.controls.fork(
             row.id, Change(body.step, body.input, body.output, _budget(body.budget))
         )
-    except InvalidInput as error:
-        raise refused_at(f"/input{error.pointer}", error.code, error.message, error.hint or "") from error
     return await _accepted(service, request, forked)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
-from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.errors import Refused, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.routing_models import (
     DecideRequest,
@@ -47,9 +47,10 @@ async def put_rules(service: Service, request: Request) -> Reply:
     body = await read_json(request, RulesRequest)
     expected = _expected(request)
     try:
-        held = await _routers(service).put_rules(
-            request.tenant, body.rules, by=request.caller.by, expected=expected
-        )
+        with within("/rules"):
+            held = await _routers(service).put_rules(
+                request.tenant, body.rules, by=request.caller.by, expected=expected
+            )
     except Conflict as error:
         raise _changed(error) from error
     return _told(held)
@@ -82,7 +83,8 @@ async def decide(service: Service, request: Request) -> Reply:
     """`POST /api/v1/routing/decide`: for whom a query is, and why. Runs nothing, and is kept nowhere."""
     body = await read_json(request, DecideRequest)
     asked = Question(body.query, body.labels, body.input)
-    return Reply(await _routers(service).decide(request.tenant, body.table, asked, body.routing))
+    with within():
+        return Reply(await _routers(service).decide(request.tenant, body.table, asked, body.routing))
 
 
 @operation({201: FeedbackAnswer}, takes=FeedbackRequest, refuses=("invalid-input", "not-found"))
@@ -92,7 +94,8 @@ async def feedback(service: Service, request: Request) -> Reply:
     journaled = await service.runtime.history.journal(ExecutionId(request.param("id")), request.tenant)
     plan = await service.runtime.flows.plan(journaled.execution.plan)
     said = Said(body.route, body.step, body.should, body.answer, body.reuse, body.comment)
-    remark = await service.runtime.feedback.give(journaled, plan, said, by=request.caller.by)
+    with within():
+        remark = await service.runtime.feedback.give(journaled, plan, said, by=request.caller.by)
     return Reply(FeedbackAnswer(remark.execution, remark.chosen, remark.belongs), 201)
 
 

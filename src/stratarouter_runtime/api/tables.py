@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
-from stratarouter_runtime.api.errors import Refused
+from stratarouter_runtime.api.errors import Refused, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.listing import Page, links
 from stratarouter_runtime.api.notations import check_conditions, names_tag, tagged
@@ -45,7 +45,8 @@ async def put(service: Service, request: Request) -> Reply:
     body = await read_json(request, TableRequest)
     before = await versions.pointer(request.tenant, name)
     guarded = _check(request, before)
-    fitted = await versions.fit(Table(name, body.routes, body.none))
+    with within():
+        fitted = await versions.fit(Table(name, body.routes, body.none))
     expected = before.document if guarded else None
     try:
         digest = await versions.add(

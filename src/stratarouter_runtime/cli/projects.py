@@ -1,4 +1,4 @@
-"""The flows of a project, deployed under their labels: what a server of any protocol begins with.
+"""The flows of a project, deployed under their names: what a server of any protocol begins with.
 
 Must never know: which protocol.
 """
@@ -31,7 +31,7 @@ async def deploy_project(runtime: Runtime, project: Path, tenant: Tenant = LOCAL
     twice = sorted({flow for flow in flows if flows.count(flow) > 1})
     if twice:
         raise InvalidFlow(
-            f"several flows of {project} are named {', '.join(twice)}", hint="a label names one flow"
+            f"several flows of {project} are named {', '.join(twice)}", hint="a name stands for one flow"
         )
     return flows
 
@@ -42,7 +42,7 @@ def _flows(project: Path) -> Iterator[Path]:
 
 
 async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowId:
-    """Deploy a flow under its label; what is deployed already stays as it is."""
+    """Deploy a flow under its name; what is deployed already stays as it is."""
     try:
         plan = runtime.flows.compile(document.source, tenant=tenant)
     except InvalidFlow as error:

@@ -2,7 +2,7 @@
 
 In: operators, structure, resolved types, expressions as syntax trees, field and branch names,
 limits, agents with their signatures, error kinds. Out: ids and binders (a reference is the
-position of what it names), type names, the flow's label, notes, comments, key order, defaults.
+position of what it names), type names, the flow's name, notes, comments, key order, defaults.
 The body of a step written as a list of one step is a block, and not the same as that step:
 step keys derive from positions, which differ. Must never know: whether a flow is valid.
 """
