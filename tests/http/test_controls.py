@@ -5,7 +5,6 @@ from typing import Any
 
 from tests.http.stage import BOOM, ECHO, HOLD, Client, check_problem
 
-
 ASKS = """tcfp: "1.0"
 flow: asks
 in: {query: string}
