@@ -74,7 +74,7 @@ def test_a_copy_holds_what_is_only_in_the_log_yet(store: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("backup", "s.db"), 2, "exists already"),
-        (("backup", "no/folder/copy.db"), 4, "cannot be opened"),
+        (("backup", "no/folder/copy.db"), 2, "there is no folder no/folder"),
         (("backup", "copy.db", "--store", "none.db"), 4, "there is no store"),
         (("backup", "copy.db", "--store", "postgresql://nowhere/none"), 2, "pg_dump"),
         (("size", "--store", "none.db"), 4, "there is no store"),

@@ -130,7 +130,7 @@ def test_answers_are_told_forgotten_and_put_on_terms_beside_a_server(project: Pa
     ("arguments", "told"),
     [
         (("invalidate", "says", "--older", "soon"), "is no duration"),
-        (("policy", "says", '{"threshold": 7}'), "the policy does not fit"),
+        (("policy", "says", '{"threshold": 7}'), "the terms do not fit"),
         (("policy", "says", "{"), "no JSON"),
     ],
 )

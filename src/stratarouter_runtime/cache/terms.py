@@ -98,7 +98,8 @@ def read_terms(given: object) -> Terms:
     try:
         return msgspec.convert(given, Terms)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the policy does not fit: {error}") from None
+        hint = f"terms are: {', '.join(Terms.__struct_fields__)}"
+        raise InvalidInput(f"the terms do not fit: {error}", hint=hint) from None
 
 
 def _decoded(document: Kept) -> Terms:

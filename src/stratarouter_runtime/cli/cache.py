@@ -140,7 +140,7 @@ def _json(text: str) -> object:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"the policy is no JSON: {error}", hint='{"threshold": 0.9}') from None
+        raise InvalidInput(f"the terms are no JSON: {error}", hint='{"threshold": 0.9}') from None
 
 
 def _told(value: object) -> str:

@@ -99,7 +99,7 @@ def test_terms_permit_nothing_that_the_author_did_not(cache: Any) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(given: object) -> None:
-    with pytest.raises(InvalidInput, match="the policy does not fit"):
+    with pytest.raises(InvalidInput, match="the terms do not fit"):
         read_terms(given)
 
 

@@ -35,10 +35,13 @@ def backup(path: Path, target: Path) -> int:
     """Copy a store to a new file, all that was committed when it began; the bytes of the copy.
 
     Nobody is held up: who writes goes on in the log beside the file. The copy has its name only
-    once it is whole and synced. Raises `InvalidInput` where the target exists, and `StoreError`.
+    once it is whole and synced. Raises `InvalidInput` where the target exists or its folder does
+    not, and `StoreError`.
     """
     if target.exists():
         raise InvalidInput(f"{target} exists already", hint="name a new file: a copy replaces none")
+    if not target.parent.is_dir():
+        raise InvalidInput(f"there is no folder {target.parent}", hint="make it first, or name another")
     if not schema_of(path):
         raise StoreUnavailable(f"there is no store {path}", hint="name the file of an existing store")
     part = target.with_name(target.name + ".part")
