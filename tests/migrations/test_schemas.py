@@ -1,7 +1,7 @@
 """Stores of older schemas, as a version of then wrote them, under the code of today.
 
 `schema-1.db.gz` was written by the command line of the first schema: a triage, a saga, an
-approval that waits for its answer, and a flow with a text of 70,000 characters.
+approval that waits for its answer until 2036, and a flow with a text of 70,000 characters.
 """
 
 from __future__ import annotations
