@@ -182,8 +182,10 @@ class Worker:
         if not chunk:
             self._ended()
             return
-        if self.over:
-            return  # it is being ended for what it did: nothing that it says counts any more
+        if not self.over:  # else it is being ended: nothing that it says counts any more
+            self._hear(chunk)
+
+    def _hear(self, chunk: bytes) -> None:
         self._held += chunk
         if self._answer is None:
             # Nobody asked; kept, it would be taken for the beginning of an answer to the next call.
