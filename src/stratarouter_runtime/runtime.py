@@ -17,19 +17,13 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
-from stratarouter_runtime.answering import Answering
-from stratarouter_runtime.batches import Batches, Job
 from stratarouter_runtime.cache.policy import NO_WISHES
-from stratarouter_runtime.controls import Controls
-from stratarouter_runtime.deployments import Deployments
 from stratarouter_runtime.errors import Conflict, LeaseLost, NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
 from stratarouter_runtime.executor.recovery import Recovery, recover, resume
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
-from stratarouter_runtime.feedback import Feedback
-from stratarouter_runtime.history import History
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.limits.policy import admission
 from stratarouter_runtime.observability.ends import Ends
@@ -39,12 +33,18 @@ from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.ports import ENDED, Execution, Flows
 from stratarouter_runtime.requests import StartExecution
+from stratarouter_runtime.services.answering import Answering
+from stratarouter_runtime.services.batches import Batches, Job
+from stratarouter_runtime.services.controls import Controls
+from stratarouter_runtime.services.deployments import Deployments
+from stratarouter_runtime.services.feedback import Feedback
+from stratarouter_runtime.services.history import History
+from stratarouter_runtime.services.subflows import Subflows
+from stratarouter_runtime.services.upkeep import Upkeep
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
-from stratarouter_runtime.subflows import Subflows
+from stratarouter_runtime.tenancy.windows import SECOND
 from stratarouter_runtime.traces import own_trace
-from stratarouter_runtime.upkeep import Upkeep
-from stratarouter_runtime.windows import SECOND
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.registry import Registry
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.limits.gate import Gate
     from stratarouter_runtime.ports import Agent, Clock, Entropy, Observer, Policies, Scorer, Store
-    from stratarouter_runtime.reuse import Reuse, Verdict
-    from stratarouter_runtime.routers import Routers
+    from stratarouter_runtime.services.reuse import Reuse, Verdict
+    from stratarouter_runtime.services.routers import Routers
 
 
 FIRST: Final = 0.02

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
+from stratarouter_runtime.tenancy.quotas import Tier
 
 FILE: Final = Path("config/local.toml")
 """Relative to the working directory, like every path in it."""

@@ -37,10 +37,10 @@ from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.observability.process import Process
 from stratarouter_runtime.observability.tracing import Sampler
 from stratarouter_runtime.ports import Operation
-from stratarouter_runtime.reuse import Reuse
-from stratarouter_runtime.routers import Routers
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
+from stratarouter_runtime.services.reuse import Reuse
+from stratarouter_runtime.services.routers import Routers
 from stratarouter_runtime.settings import load, variables
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open_store

@@ -54,6 +54,8 @@ PLANTED = [
     ("cli/planted.py", "import stratarouter_runtime.storage.memory", "names back-ends"),
     ("cli/planted.py", "import uvicorn", "starlette and uvicorn"),
     ("executor/planted.py", "import cyclopts", "The library cyclopts"),
+    ("services/planted.py", "", "never its neighbours"),
+    ("services/history.py", "import stratarouter_runtime.services.answering", "never its neighbours"),
     ("agents/planted.py", "import onnxruntime", "libraries of the encoder"),
 ]
 

@@ -14,11 +14,11 @@ from tests.postgres import server
 from stratarouter_runtime.errors import QuotaExceeded
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.ports import Execution, Store
-from stratarouter_runtime.quotas import Admission, Totals
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.storage import postgres
-from stratarouter_runtime.windows import DAY, MINUTE, SECOND
+from stratarouter_runtime.tenancy.quotas import Admission, Totals
+from stratarouter_runtime.tenancy.windows import DAY, MINUTE, SECOND
 
 NOON = 20_000 * DAY + DAY // 2
 THREE = Admission(concurrent=3, daily=None)

@@ -15,8 +15,8 @@ from tests.postgres import server
 from stratarouter_runtime import wiring
 from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.limits.credentials import SCOPES
-from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.settings import Settings
+from stratarouter_runtime.tenancy.quotas import Tier
 
 ANN = Tenant("ann")
 STORES: dict[str, Callable[[Path], Path | str]] = {

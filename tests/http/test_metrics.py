@@ -18,8 +18,8 @@ from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.observability.logs import open_log
 from stratarouter_runtime.observability.table import METRICS, Metric
 from stratarouter_runtime.observability.tracing import TraceStats
-from stratarouter_runtime.retention import RetentionStats
 from stratarouter_runtime.sandbox.cells import CellStats
+from stratarouter_runtime.services.retention import RetentionStats
 from stratarouter_runtime.system import SystemClock
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")

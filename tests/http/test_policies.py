@@ -11,9 +11,9 @@ from tests.http.test_agents import AGENTS, FLOW, PERMISSIVE, Service, document, 
 from tests.http.test_limits import ANN, tier
 
 from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
-from stratarouter_runtime.policies import Policy
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Allowance, Budget, Started
+from stratarouter_runtime.tenancy.policies import Policy
 
 MODEL = """kind: llm
 url: https://llm.test/v1

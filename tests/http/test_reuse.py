@@ -11,8 +11,8 @@ from tests.http.stage import ECHO, HOLD, Client, check_problem, running
 
 from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.limits.credentials import SCOPES
-from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.settings import Settings
+from stratarouter_runtime.tenancy.quotas import Tier
 
 KEPT = ECHO.replace("flow: echo", "flow: echo\ncache: semantic\nsemantic: [query]")
 

@@ -6,8 +6,8 @@ import pytest
 from tests.http.stage import Client, check_problem
 
 from stratarouter_runtime.ids import LOCAL
-from stratarouter_runtime.routers import Routers
 from stratarouter_runtime.routing.tables import Route, Table
+from stratarouter_runtime.services.routers import Routers
 
 RULES: Final = "/api/v1/routing/rules"
 DECIDE: Final = "/api/v1/routing/decide"

@@ -29,11 +29,11 @@ from stratarouter_runtime.errors import (
     PolicyRefused,
 )
 from stratarouter_runtime.ids import AgentName, Digest, Tenant
-from stratarouter_runtime.policies import EVERYTHING, Manner, faults
 from stratarouter_runtime.ports import manner_of
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.text import Kind
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Manner, faults
 
 if TYPE_CHECKING:
     from stratarouter_runtime.agents.kinds import Blueprint

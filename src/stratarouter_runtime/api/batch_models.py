@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from stratarouter_runtime.api.models import CacheOptions, Error, Name, Seconds
-from stratarouter_runtime.quotas import ITEMS
+from stratarouter_runtime.tenancy.quotas import ITEMS
 
 
 class BatchItem(Struct, frozen=True, forbid_unknown_fields=True):

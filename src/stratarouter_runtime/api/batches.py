@@ -25,13 +25,13 @@ from stratarouter_runtime.api.errors import Refused as Reused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.executions import PATIENCE, SECOND, key_of, manner_of, wishes
 from stratarouter_runtime.api.models import Error, Options
-from stratarouter_runtime.batches import Refused, Wanted
 from stratarouter_runtime.errors import Conflict, NotFound
 from stratarouter_runtime.ids import FlowId, derived_execution_id
+from stratarouter_runtime.services.batches import Refused, Wanted
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.batches import Outcome, Progress
+    from stratarouter_runtime.services.batches import Outcome, Progress
 
 
 @operation(

@@ -32,7 +32,7 @@ from stratarouter_runtime.errors import Conflict, NotFound
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.requests import StartExecution
-from stratarouter_runtime.reuse import Verdict
+from stratarouter_runtime.services.reuse import Verdict
 from stratarouter_runtime.state.events import Budget
 from stratarouter_runtime.state.fork import Change
 

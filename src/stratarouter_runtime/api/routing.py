@@ -21,13 +21,13 @@ from stratarouter_runtime.api.routing_models import (
     RulesRequest,
 )
 from stratarouter_runtime.errors import Conflict
-from stratarouter_runtime.feedback import Said
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.routing.explained import Decision
 from stratarouter_runtime.routing.rules import Question
+from stratarouter_runtime.services.feedback import Said
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.routers import Held, Routers
+    from stratarouter_runtime.services.routers import Held, Routers
 
 
 @operation({200: RulesAnswer})

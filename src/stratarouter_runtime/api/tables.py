@@ -27,7 +27,7 @@ from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.routing.tables import Table
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.versions import Pointer, Versions
+    from stratarouter_runtime.services.versions import Pointer, Versions
 
 
 @operation(

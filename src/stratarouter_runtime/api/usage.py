@@ -22,7 +22,7 @@ from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
     from stratarouter_runtime.limits.usage import Limit, Report
-    from stratarouter_runtime.quotas import Totals
+    from stratarouter_runtime.tenancy.quotas import Totals
 
 
 @operation({200: UsageAnswer})

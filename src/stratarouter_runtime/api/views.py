@@ -45,9 +45,9 @@ from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.tcfp.values import checker, redact
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.history import Journaled, Proof
     from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.reuse import Verdict
+    from stratarouter_runtime.services.history import Journaled, Proof
+    from stratarouter_runtime.services.reuse import Verdict
     from stratarouter_runtime.state.events import Event, Failure, Usage
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Op, Plan
     from stratarouter_runtime.tcfp.types import Type

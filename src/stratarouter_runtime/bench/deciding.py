@@ -26,11 +26,11 @@ from stratarouter_runtime.bridge.encoder import Encoder, Vectors
 from stratarouter_runtime.bridge.scorer import CosineScorer
 from stratarouter_runtime.ids import LOCAL, AgentName
 from stratarouter_runtime.ports import Asked, Embedder, Shelf
-from stratarouter_runtime.routers import AGENTS, Routers
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.decisions import Router
 from stratarouter_runtime.routing.head import train
 from stratarouter_runtime.routing.tables import Route, Table
+from stratarouter_runtime.services.routers import AGENTS, Routers
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
 from stratarouter_runtime.wiring import application

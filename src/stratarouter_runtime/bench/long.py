@@ -19,7 +19,7 @@ from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.host import resident
 from stratarouter_runtime.ids import LOCAL, Digest, FlowId
 from stratarouter_runtime.ports import Execution, Store
-from stratarouter_runtime.retention import Policy, prune
+from stratarouter_runtime.services.retention import Policy, prune
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemClock, SystemEntropy

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from stratarouter_runtime.bench.flows import chain
 from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.ids import FlowId, Tenant
-from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
+from stratarouter_runtime.tenancy.quotas import Tier
 from stratarouter_runtime.wiring import application, open_module
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from stratarouter_runtime.batches import Progress, Refused, Wanted
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.session import Ended
 from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, FlowId
-from stratarouter_runtime.quotas import ITEMS
+from stratarouter_runtime.services.batches import Progress, Refused, Wanted
 from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.tenancy.quotas import ITEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

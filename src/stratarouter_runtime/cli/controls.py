@@ -21,8 +21,8 @@ from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import gather
 from stratarouter_runtime.cli.words import Names, value_text
 from stratarouter_runtime.errors import InvalidInput
-from stratarouter_runtime.history import Journaled
 from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.services.history import Journaled
 from stratarouter_runtime.state.difference import Difference
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.state.fork import Change

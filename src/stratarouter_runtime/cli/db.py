@@ -21,9 +21,9 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import duration, table
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ports import Size
-from stratarouter_runtime.retention import Policy, Pruned, policy_of, prune
+from stratarouter_runtime.services.retention import Policy, Pruned, policy_of, prune
+from stratarouter_runtime.services.verification import Verdict, verify
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.verification import Verdict, verify
 from stratarouter_runtime.wiring import Application, application
 
 T = TypeVar("T")

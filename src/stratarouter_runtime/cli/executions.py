@@ -22,9 +22,9 @@ from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
 from stratarouter_runtime.errors import InvalidInput
-from stratarouter_runtime.history import Journaled, Proof
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Status
+from stratarouter_runtime.services.history import Journaled, Proof
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Event, Record
 from stratarouter_runtime.state.redaction import Redaction

@@ -16,7 +16,7 @@ from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import BY, attend, table
 from stratarouter_runtime.ids import Tenant
-from stratarouter_runtime.policies import EVERYTHING, Policy
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
 from stratarouter_runtime.wiring import Office
 
 Names = Annotated[str | None, Parameter(show_default=False)]

@@ -20,18 +20,18 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
-from stratarouter_runtime.feedback import learn
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.routing.explained import Candidate, Decision
 from stratarouter_runtime.routing.rules import Question
 from stratarouter_runtime.routing.tables import Table, read_table
+from stratarouter_runtime.services.feedback import learn
 from stratarouter_runtime.tcfp.text import Broken, Mapping, Node, Scalar, Sequence, read_text
 from stratarouter_runtime.wiring import Application, application
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.feedback import Remark
-    from stratarouter_runtime.routers import Routers
     from stratarouter_runtime.routing.report import Report
+    from stratarouter_runtime.services.feedback import Remark
+    from stratarouter_runtime.services.routers import Routers
 
 T = TypeVar("T")
 

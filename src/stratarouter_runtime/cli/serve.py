@@ -28,8 +28,8 @@ from stratarouter_runtime.host import open_files, settle_memory
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
-from stratarouter_runtime.retention import Retention, policy_of
 from stratarouter_runtime.sandbox.governor.affinity import bind_cpus
+from stratarouter_runtime.services.retention import Retention, policy_of
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import (
     PATIENCE,

@@ -15,9 +15,9 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import BY, attend, table
 from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
 from stratarouter_runtime.limits.usage import Report, report
-from stratarouter_runtime.quotas import Tier, Totals
 from stratarouter_runtime.system import SystemClock
 from stratarouter_runtime.tcfp.times import time_text
+from stratarouter_runtime.tenancy.quotas import Tier, Totals
 from stratarouter_runtime.wiring import Office
 
 

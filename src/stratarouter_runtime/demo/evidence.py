@@ -17,9 +17,9 @@ from stratarouter_runtime.demo.counting import read_notes
 from stratarouter_runtime.demo.inbox import Message
 from stratarouter_runtime.demo.worker import Work
 from stratarouter_runtime.executor.calls import idempotency_key
-from stratarouter_runtime.history import Journaled
 from stratarouter_runtime.ids import Digest, ExecutionId
 from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.services.history import Journaled
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Chosen, Returned
 from stratarouter_runtime.wiring import Application, application

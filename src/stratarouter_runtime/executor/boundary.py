@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.policies import EVERYTHING, FLOW, Policy, faults
 from stratarouter_runtime.ports import manner_of
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.relations import labels_of
+from stratarouter_runtime.tenancy.policies import EVERYTHING, FLOW, Policy, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

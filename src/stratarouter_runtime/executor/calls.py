@@ -17,7 +17,6 @@ from stratarouter_runtime.canonical import MAX_INTEGER
 from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
 from stratarouter_runtime.executor.boundary import POLICY, discreet, overcharged, refusal
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
-from stratarouter_runtime.policies import EVERYTHING, Policy
 from stratarouter_runtime.ports import (
     AgentCall,
     Agents,
@@ -36,6 +35,7 @@ from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returne
 from stratarouter_runtime.tcfp.digests import step_key
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit, to_json
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
 from stratarouter_runtime.traces import Trace, call_span
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from stratarouter_runtime.limits.usage import Report, report
 from stratarouter_runtime.ports import ENDED, Observer
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
-from stratarouter_runtime.windows import CONCURRENT, SECOND, SOON
+from stratarouter_runtime.tenancy.windows import CONCURRENT, SECOND, SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
     from stratarouter_runtime.limits.tiers import Tiers
     from stratarouter_runtime.ports import Clock, Execution, Store
-    from stratarouter_runtime.quotas import Spent, Tier
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
+    from stratarouter_runtime.tenancy.quotas import Spent, Tier
 
 T = TypeVar("T")
 

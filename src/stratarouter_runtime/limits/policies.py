@@ -16,7 +16,7 @@ from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.limits.recent import Recent
-from stratarouter_runtime.policies import EVERYTHING, KINDS, Policy
+from stratarouter_runtime.tenancy.policies import EVERYTHING, KINDS, Policy
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Clock, Shelf

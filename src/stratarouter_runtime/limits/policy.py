@@ -9,8 +9,8 @@ from typing import Final
 
 from stratarouter_runtime.errors import QuotaExceeded
 from stratarouter_runtime.ids import Tenant
-from stratarouter_runtime.quotas import Admission, Spent, Tier
-from stratarouter_runtime.windows import MINUTE, REQUESTS, SECOND, whole_seconds
+from stratarouter_runtime.tenancy.quotas import Admission, Spent, Tier
+from stratarouter_runtime.tenancy.windows import MINUTE, REQUESTS, SECOND, whole_seconds
 
 FREE: Final = Tier(
     "free", concurrent=10, daily=1_000, workflows=100, steps=1_000, seconds=3_600, requests=60, agents=100

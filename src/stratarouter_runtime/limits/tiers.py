@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stratarouter_runtime.ports import Clock, Shelf
-    from stratarouter_runtime.quotas import Tier
+    from stratarouter_runtime.tenancy.quotas import Tier
 
 KIND: Final = "tier of tenant"
 

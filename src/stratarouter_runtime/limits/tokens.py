@@ -17,7 +17,7 @@ from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.limits.credentials import SCOPES
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.ports import Caller, Clock, Door
-from stratarouter_runtime.windows import MINUTE
+from stratarouter_runtime.tenancy.windows import MINUTE
 
 if TYPE_CHECKING:
     import jwt

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from stratarouter_runtime.windows import CONCURRENT, DAILY, DAY, MINUTE, REQUESTS, day_of, next_day
+from stratarouter_runtime.tenancy.windows import CONCURRENT, DAILY, DAY, MINUTE, REQUESTS, day_of, next_day
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import FlowId, Tenant
     from stratarouter_runtime.limits.tiers import Tiers
     from stratarouter_runtime.ports import Store
-    from stratarouter_runtime.quotas import Totals
+    from stratarouter_runtime.tenancy.quotas import Totals
 
 
 class Limit(Struct, frozen=True):

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, runt
 
 from msgspec import Struct
 
-from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.tcfp.allowed import ANYTHING
+from stratarouter_runtime.tenancy.policies import Manner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
-    from stratarouter_runtime.policies import Policy
     from stratarouter_runtime.state.events import Budget, Failure, Usage
     from stratarouter_runtime.tcfp.allowed import Allowed
     from stratarouter_runtime.tcfp.ir import Batch, Signature
+    from stratarouter_runtime.tenancy.policies import Policy
 
 
 Isolation: TypeAlias = Literal["inline", "process", "sandbox", "wasm", "command"]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports.journals import Execution
     from stratarouter_runtime.ports.keeping import Keeping
     from stratarouter_runtime.ports.reuse import CacheStore
-    from stratarouter_runtime.quotas import Admission, Spent, Totals
     from stratarouter_runtime.sharing import Lease, Leases, Mail
     from stratarouter_runtime.state.events import Record
+    from stratarouter_runtime.tenancy.quotas import Admission, Spent, Totals
 
 
 class Kept(Struct, frozen=True):

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from stratarouter_runtime.ports import ENDED, Journal, Quotas
-from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.state.events import NO_USAGE
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
+from stratarouter_runtime.tenancy.quotas import Spent, Totals
+from stratarouter_runtime.tenancy.windows import (
+    check_concurrent,
+    check_daily,
+    day_of,
+    slide,
+    started_on,
+    used,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
     from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.quotas import Admission
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
+    from stratarouter_runtime.tenancy.quotas import Admission
 
 
 class MemoryQuotas(Quotas):

@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
-from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.tcfp import relations
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.ir import EFFECTS, Signature
 from stratarouter_runtime.tcfp.labels import accepted
 from stratarouter_runtime.tcfp.plan import LinkedAgent
 from stratarouter_runtime.tcfp.values import checker
+from stratarouter_runtime.tenancy.policies import Manner
 
 
 class LinkableAgent(Struct, frozen=True):

@@ -6,11 +6,11 @@ from typing_extensions import override
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
-from stratarouter_runtime.policies import Manner
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.types import STRING, record
+from stratarouter_runtime.tenancy.policies import Manner
 
 SIGNATURE = Signature(record({}), STRING)
 

@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.ids import AgentName, Tenant
-from stratarouter_runtime.policies import Policy
 from stratarouter_runtime.ports import AgentReply, Execution, Isolation, Operation, Policies
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Failed, Failure, Usage
 from stratarouter_runtime.tcfp.ir import Needs
+from stratarouter_runtime.tenancy.policies import Policy
 
 SENDING = """
 tcfp: "1.0"

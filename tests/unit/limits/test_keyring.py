@@ -17,9 +17,9 @@ from stratarouter_runtime.limits.policy import FREE, UNLIMITED
 from stratarouter_runtime.limits.recent import FRESH, Recent
 from stratarouter_runtime.limits.tiers import Tiers
 from stratarouter_runtime.ports import Caller, Clock
-from stratarouter_runtime.quotas import Tier
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.tenancy.quotas import Tier
 
 ANN = Tenant("ann")
 PEPPER = b"p" * 32

@@ -9,8 +9,8 @@ from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.policies import KIND, OTHERS, Policies
 from stratarouter_runtime.limits.recent import FRESH
-from stratarouter_runtime.policies import EVERYTHING, Manner, Policy, faults
 from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Manner, Policy, faults
 
 ANN, BEN = Tenant("ann"), Tenant("ben")
 STRICT = Policy(isolation="sandbox", kinds=("wasm",), hosts=(), models=("small",))

@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import LeaseLost, StrataError
 from stratarouter_runtime.ports import Quotas
-from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.blobs import parted
@@ -24,7 +23,15 @@ from stratarouter_runtime.storage.postgres.batch import check_range
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
 from stratarouter_runtime.storage.rules import check_records, check_size
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
+from stratarouter_runtime.tenancy.quotas import Spent, Totals
+from stratarouter_runtime.tenancy.windows import (
+    check_concurrent,
+    check_daily,
+    day_of,
+    slide,
+    started_on,
+    used,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,11 +40,11 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.ids import FlowId, Tenant
     from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.quotas import Admission
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
     from stratarouter_runtime.storage.postgres.numbers import Numbers
     from stratarouter_runtime.storage.postgres.pool import Pool
+    from stratarouter_runtime.tenancy.quotas import Admission
 
 
 class PostgresQuotas(Quotas):

@@ -10,24 +10,31 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from stratarouter_runtime.ports import Quotas
-from stratarouter_runtime.quotas import Spent, Totals
 from stratarouter_runtime.storage.rules import check_size
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.sql import statement
-from stratarouter_runtime.windows import check_concurrent, check_daily, day_of, slide, started_on, used
+from stratarouter_runtime.tenancy.quotas import Spent, Totals
+from stratarouter_runtime.tenancy.windows import (
+    check_concurrent,
+    check_daily,
+    day_of,
+    slide,
+    started_on,
+    used,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stratarouter_runtime.ids import FlowId, Tenant
     from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.quotas import Admission
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
     from stratarouter_runtime.storage.sqlite.reader import Reader
     from stratarouter_runtime.storage.sqlite.shelf import Submit
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
     from stratarouter_runtime.storage.sqlite.writes import Write
+    from stratarouter_runtime.tenancy.quotas import Admission
 
 _UNUSED = (0, 0, b"")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratarouter_runtime.windows import MINUTE, SECOND, slide, started_on, used
+from stratarouter_runtime.tenancy.windows import MINUTE, SECOND, slide, started_on, used
 
 GAPS = st.lists(st.integers(min_value=-SECOND, max_value=20 * SECOND), max_size=60)
 

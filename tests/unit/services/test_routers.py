@@ -11,16 +11,16 @@ from stratarouter_runtime.bridge.batching import BatchedEncoder
 from stratarouter_runtime.bridge.choice import open_encoder
 from stratarouter_runtime.bridge.scorer import CosineScorer
 from stratarouter_runtime.errors import Conflict, InvalidState, LimitExceeded, NotFound
-from stratarouter_runtime.feedback import Remark, Said, learn
 from stratarouter_runtime.ids import LOCAL, AgentName, Tenant
 from stratarouter_runtime.ports import Asked, Core, CoreTable, Embedder
-from stratarouter_runtime.routers import AGENTS, PINNED, Routers
 from stratarouter_runtime.routing.rules import Question, Rule
 from stratarouter_runtime.routing.tables import MAX_UTTERANCES, Route, Table, check
+from stratarouter_runtime.services.feedback import Remark, Said, learn
+from stratarouter_runtime.services.routers import AGENTS, PINNED, Routers
+from stratarouter_runtime.services.versions import VERSIONS
 from stratarouter_runtime.state.events import Given
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.versions import VERSIONS
 
 TABLE: Final = Table(
     AGENTS,
@@ -226,7 +226,7 @@ async def test_rules_that_are_written_at_once_are_all_kept(store: MemoryStore, e
 async def test_a_version_larger_than_a_document_is_kept_in_parts(
     store: MemoryStore, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stratarouter_runtime.versions.PART", 1_000)
+    monkeypatch.setattr("stratarouter_runtime.services.versions.PART", 1_000)
     routers = made(store, embedder)
     digest = await promoted(routers)
     assert len(await store.shelf.all(LOCAL, VERSIONS)) > 3
@@ -247,7 +247,7 @@ async def test_a_version_of_another_encoder_is_not_promoted(store: MemoryStore, 
 async def test_a_table_has_room_for_so_many_versions(
     store: MemoryStore, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stratarouter_runtime.versions.MAX_VERSIONS", 1)
+    monkeypatch.setattr("stratarouter_runtime.services.versions.MAX_VERSIONS", 1)
     routers = made(store, embedder)
     await promoted(routers)
     more = await routers.tables.fit(Table(AGENTS, (Route("say", ("x",)),)))

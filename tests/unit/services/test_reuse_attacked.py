@@ -6,14 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.test_reuse import AGENT, FLOW, Rig, gates, reused
+from tests.unit.services.test_reuse import AGENT, FLOW, Rig, gates, reused
 
 from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.ports import AgentCall, Execution, Selection
 from stratarouter_runtime.requests import StartExecution
-from stratarouter_runtime.reuse import Verdict
+from stratarouter_runtime.services.reuse import Verdict
 from stratarouter_runtime.state.events import Budget, Failure
 from stratarouter_runtime.testing.plans import plan_of
 

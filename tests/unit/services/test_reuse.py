@@ -19,8 +19,8 @@ from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock, Embedder, Execution, Selection
 from stratarouter_runtime.requests import StartExecution
-from stratarouter_runtime.reuse import Reuse, Verdict
 from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.services.reuse import Reuse, Verdict
 from stratarouter_runtime.state.events import Failure, Returned, Usage
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemEntropy

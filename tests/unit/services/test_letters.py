@@ -6,7 +6,7 @@ import pytest
 
 from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreFull, StrataError
 from stratarouter_runtime.ids import StepPath
-from stratarouter_runtime.letters import (
+from stratarouter_runtime.services.letters import (
     Answer,
     Asked,
     Cancel,

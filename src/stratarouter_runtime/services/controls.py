@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.executor.migrating import move
 from stratarouter_runtime.executor.recovery import resume
-from stratarouter_runtime.letters import (
+from stratarouter_runtime.ports import ENDED
+from stratarouter_runtime.services.letters import (
     Answer,
     Asked,
     Cancel,
@@ -23,7 +24,6 @@ from stratarouter_runtime.letters import (
     recorded,
     write,
 )
-from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.state.fork import Change, fork
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.executor.presence import Hold
-    from stratarouter_runtime.history import History
     from stratarouter_runtime.ids import ExecutionId, Tenant
     from stratarouter_runtime.ports import Clock, Entropy, Execution, Store
+    from stratarouter_runtime.services.history import History
     from stratarouter_runtime.sharing import Letter
     from stratarouter_runtime.tcfp.plan import Plan
 

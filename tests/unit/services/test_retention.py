@@ -13,7 +13,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Size, Store
-from stratarouter_runtime.retention import DAY, Policy, Pruned, Retention, prune
+from stratarouter_runtime.services.retention import DAY, Policy, Pruned, Retention, prune
 from stratarouter_runtime.state.codec import encode
 from stratarouter_runtime.state.events import Finished, Started
 from stratarouter_runtime.state.ledger import Ledger
@@ -157,7 +157,7 @@ class Clock:
 
 
 async def test_rounds_go_on_after_a_store_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stratarouter_runtime.retention.PERIOD", 0.0)
+    monkeypatch.setattr("stratarouter_runtime.services.retention.PERIOD", 0.0)
     store = MemoryStore()
     for number in range(3):
         await make(store, number, 50)

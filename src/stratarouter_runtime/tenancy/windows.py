@@ -13,7 +13,7 @@ import msgspec
 
 from stratarouter_runtime.errors import QuotaExceeded
 from stratarouter_runtime.ids import Tenant
-from stratarouter_runtime.quotas import Spent
+from stratarouter_runtime.tenancy.quotas import Spent
 
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND

@@ -24,9 +24,9 @@ from stratarouter_runtime.storage.blobs import digest_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stratarouter_runtime.history import History
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.ports import Audit, Execution, Store
+    from stratarouter_runtime.services.history import History
     from stratarouter_runtime.state.events import Record
     from stratarouter_runtime.tcfp.plan import Plan
 

@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from stratarouter_runtime.errors import InvalidFlow, NotFound, PolicyRefused
 from stratarouter_runtime.ids import LOCAL, AgentName
-from stratarouter_runtime.policies import EVERYTHING, Policy, faults
 from stratarouter_runtime.ports import Deployed
 from stratarouter_runtime.tcfp.compiler import compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.validator import Checked, validate
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy, faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

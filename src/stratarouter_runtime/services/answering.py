@@ -15,17 +15,17 @@ from stratarouter_runtime.batch.coalescer import ELECTIONS
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.observability.ends import flaw
-from stratarouter_runtime.reuse import Request, Verdict, encode_output
+from stratarouter_runtime.services.reuse import Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
 
 if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.cache.recall import Asked, Looked
-    from stratarouter_runtime.history import History
     from stratarouter_runtime.ids import ExecutionId, Tenant
     from stratarouter_runtime.observability.ends import Ends
     from stratarouter_runtime.ports import Execution
-    from stratarouter_runtime.reuse import Reuse
+    from stratarouter_runtime.services.history import History
+    from stratarouter_runtime.services.reuse import Reuse
 
 
 class Keyed(Request, Protocol):

@@ -22,8 +22,8 @@ from stratarouter_runtime.state.asking import Routed, routed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stratarouter_runtime.history import Journaled
     from stratarouter_runtime.ports import Clock, Shelf
+    from stratarouter_runtime.services.history import Journaled
     from stratarouter_runtime.tcfp.plan import Plan
 
 KIND: Final = "feedback"

@@ -31,8 +31,8 @@ from stratarouter_runtime.ports import (
 )
 from stratarouter_runtime.routing import rules as ruling
 from stratarouter_runtime.routing.explained import MAX_QUERY, Decision, check_query
+from stratarouter_runtime.services.versions import Versions
 from stratarouter_runtime.state.events import Given, Why
-from stratarouter_runtime.versions import Versions
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Tenant

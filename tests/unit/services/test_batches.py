@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.test_reuse import FLOW, Rig
+from tests.unit.services.test_reuse import FLOW, Rig
 
-from stratarouter_runtime.batches import Refused, Wanted
 from stratarouter_runtime.cache.policy import NO_WISHES, Wishes
 from stratarouter_runtime.errors import InvalidState, NotFound
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.ports import AgentCall
+from stratarouter_runtime.services.batches import Refused, Wanted
 from stratarouter_runtime.state.events import Failure
 
 ANN = Tenant("ann")

@@ -13,10 +13,10 @@ from stratarouter_runtime.errors import InvalidState, StoreError
 from stratarouter_runtime.executor.recovery import Recovery, claim, restart, sweep
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.controls import Controls
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ports import Store
+    from stratarouter_runtime.services.controls import Controls
 
 PERIOD: Final = 0.25
 """Seconds between rounds."""
