@@ -12,7 +12,7 @@ from msgspec import Struct
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import ScoreRoutes
 from stratarouter_runtime.state.decide import accept, begin, decide
-from stratarouter_runtime.state.events import Asked, Chosen, Dispatched, Finished, Scored, Started
+from stratarouter_runtime.state.events import Asked, Chosen, Dispatched, Finished, Migrated, Scored, Started
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,11 @@ class Routed(Struct, frozen=True):
 
 
 def routed(plan: Plan, records: Sequence[Record]) -> list[Routed]:
-    """In the order they were taken. Raises as a replay for records that do not belong to the plan."""
+    """In the order they were taken; `plan` is the one it runs, by now.
+
+    What it was migrated to, all that came before follows from too. Raises as a replay for records that do
+    not belong to the plan.
+    """
     started = decode(records[0].body)
     assert isinstance(started, Started)
     run = begin(plan, started, records[0].at)
@@ -46,7 +50,7 @@ def routed(plan: Plan, records: Sequence[Record]) -> list[Routed]:
             if event.step in compared:
                 found.append(Routed(event.step, queries[event.step], event.agent))
             continue
-        if isinstance(event, Dispatched | Asked | Finished):
+        if isinstance(event, Dispatched | Asked | Finished | Migrated):
             continue
         if isinstance(event, Scored):
             compared.add(event.step)
