@@ -38,11 +38,16 @@ class Outstanding:
         """A fact arrived: what it answers is no longer owed."""
         match event:
             case Returned() | Failed() | Interrupted() | Scored() | Answered():
-                self._by_step.get(event.step, {}).pop("answer", None)
+                self._settled(event.step, "answer")
             case TimerFired():
-                self._by_step.get(event.step, {}).pop(event.timer, None)
+                self._settled(event.step, event.timer)
             case _:
                 pass
+
+    def _settled(self, step: StepPath, kind: str) -> None:
+        owed = self._by_step.get(step)
+        if owed is not None and owed.pop(kind, None) is not None and not owed:
+            del self._by_step[step]
 
     def commands(self) -> list[Command]:
         """All that is owed."""
