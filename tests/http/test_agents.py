@@ -88,6 +88,12 @@ async def test_an_agent_is_registered_read_listed_and_removed(client: Client) ->
     check_problem(await client.http.delete(FETCH), 404, "not-found")
 
 
+async def test_an_agent_of_the_project_that_the_caller_has_is_not_told_again(quick: Client) -> None:
+    told = await quick.http.get(f"{AGENTS}/say")
+    same = await quick.http.get(f"{AGENTS}/say", headers={"if-none-match": told.headers["etag"]})
+    assert (same.status_code, same.headers["etag"]) == (304, told.headers["etag"])
+
+
 async def test_a_list_comes_page_by_page(client: Client) -> None:
     names: list[str] = []
     response = await client.http.get(AGENTS, params={"limit": 4})

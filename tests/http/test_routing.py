@@ -69,10 +69,35 @@ async def test_rules_are_added_replaced_and_taken_away(client: Client) -> None:
 async def test_rules_of_another_version_are_not_overwritten(client: Client) -> None:
     body = {"rules": [{"name": "a", "agent": "say", "prefix": "x"}]}
     await client.http.post(RULES, json=body)
-    for tag in ('"7"', '"x"'):
+    for tag in ('"7"', '"x"', 'W/"1"', "1"):
         refused = await client.http.post(RULES, json=body, headers={"if-match": tag})
         check_problem(refused, 412, "precondition-failed")
-    assert (await client.http.post(RULES, json=body, headers={"if-match": '"1"'})).status_code == 200
+        check_problem(await client.http.delete(RULES, headers={"if-match": tag}), 412, "precondition-failed")
+    unwanted = await client.http.post(RULES, json=body, headers={"if-none-match": 'W/"1"'})
+    check_problem(unwanted, 412, "precondition-failed")
+    assert (await client.http.post(RULES, json=body, headers={"if-match": '"7", "1"'})).status_code == 200
+
+
+async def test_rules_that_the_caller_has_are_not_told_again(client: Client) -> None:
+    await client.http.post(RULES, json={"rules": [{"name": "a", "agent": "say", "prefix": "x"}]})
+    same = await client.http.get(RULES, headers={"if-none-match": 'W/"1"'})
+    assert (same.status_code, same.headers["etag"]) == (304, '"1"')
+    assert (await client.http.get(RULES, headers={"if-none-match": '"0"'})).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["nmae=a", "name=a&x=1", "&".join(f"x{n}=1" for n in range(101))])
+async def test_a_slip_in_a_query_takes_no_rule_away(quick: Client, query: str) -> None:
+    await quick.http.post(RULES, json={"rules": [{"name": "a", "agent": "say", "prefix": "x"}]})
+    check_problem(await quick.http.delete(f"{RULES}?{query}"), 422, "invalid-request")
+    check_problem(await quick.http.delete(f"{RULES}?name="), 404, "not-found")
+    assert len((await quick.http.get(RULES)).json()["rules"]) == 1
+
+
+async def test_several_rules_are_taken_away_at_once(quick: Client) -> None:
+    rules = [{"name": name, "agent": "say", "prefix": "x"} for name in ("a", "b", "c", "d")]
+    await quick.http.post(RULES, json={"rules": rules})
+    left = await quick.http.delete(f"{RULES}?name=a,b&name=d")
+    assert left.json() == {"rules": [rules[2]]}
 
 
 @pytest.mark.parametrize(

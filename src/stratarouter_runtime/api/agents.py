@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.api.agent_models import AgentAnswer, AgentList, AgentSummary, NamedAgent
 from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.conditions import check_conditions, tagged, unchanged
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.listing import Page, links
 from stratarouter_runtime.api.models import Worst
-from stratarouter_runtime.api.notations import (
-    KINDS,
-    check_conditions,
-    names_tag,
-    notation_of,
-    tagged,
-    text_of,
-)
+from stratarouter_runtime.api.notations import KINDS, notation_of, text_of
 from stratarouter_runtime.api.queries import cursor, place, read_query
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import NotFound
@@ -88,13 +82,8 @@ async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/agents/{name}`: the version in force, with its text where it was registered."""
     name = AgentName(request.param("name"))
     own = service.runtime.flows.project.get(name)
-    if own is not None:
-        return Reply(_project(own), 200, (tagged(own.digest),))
-    found = await _roster(service).find(request.tenant, name)
-    wanted = request.header(b"if-none-match")
-    if wanted is not None and names_tag(wanted, found.digest, weak=True):
-        return Reply(None, 304, (tagged(found.digest),))
-    return Reply(_answer(found), 200, (tagged(found.digest),))
+    told = _answer(await _roster(service).find(request.tenant, name)) if own is None else _project(own)
+    return unchanged(request, told.digest) or Reply(told, 200, (tagged(told.digest),))
 
 
 @operation({200: AgentList}, query=Page)

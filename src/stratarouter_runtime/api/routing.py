@@ -6,12 +6,19 @@ An entity tag of the rules is their version. Must never know: how anything is we
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.conditions import (
+    check_conditions,
+    conditional,
+    overtaken,
+    tagged,
+    unchanged,
+)
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
+from stratarouter_runtime.api.queries import read_query
 from stratarouter_runtime.api.routing_models import (
     DecideRequest,
     FeedbackAnswer,
@@ -30,47 +37,49 @@ if TYPE_CHECKING:
     from stratarouter_runtime.services.routers import Held, Routers
 
 
-@operation({200: RulesAnswer})
+@operation({200: RulesAnswer, 304: None}, headers=("If-None-Match",))
 async def rules(service: Service, request: Request) -> Reply:
     """`GET /api/v1/routing/rules`: in the order of writing."""
-    return _told(await _routers(service).rules(request.tenant))
+    held = await _routers(service).rules(request.tenant)
+    return unchanged(request, _tag(held)) or _told(held)
 
 
 @operation(
     {200: RulesAnswer},
     takes=RulesRequest,
-    headers=("If-Match",),
+    headers=("If-Match", "If-None-Match"),
     refuses=("invalid-input", "precondition-failed"),
 )
 async def put_rules(service: Service, request: Request) -> Reply:
     """`POST /api/v1/routing/rules`: add rules, or replace those of the same names; 200 with all there are."""
     body = await read_json(request, RulesRequest)
-    expected = _expected(request)
+    expected = await _expected(service, request)
     try:
         with within("/rules"):
             held = await _routers(service).put_rules(
                 request.tenant, body.rules, by=request.caller.by, expected=expected
             )
     except Conflict as error:
-        raise _changed(error) from error
+        raise overtaken(error) from error
     return _told(held)
 
 
 @operation(
     {200: RulesAnswer},
     query=Named,
-    headers=("If-Match",),
+    headers=("If-Match", "If-None-Match"),
     refuses=("not-found", "precondition-failed"),
 )
 async def remove_rules(service: Service, request: Request) -> Reply:
     """`DELETE /api/v1/routing/rules`: those named by `?name=`, or all; 200 with what is left."""
-    names = parse_qs(request.query, keep_blank_values=True, max_num_fields=100).get("name")
+    names = read_query(request, Named).name
+    expected = await _expected(service, request)
     try:
         held = await _routers(service).remove_rules(
-            request.tenant, names, by=request.caller.by, expected=_expected(request)
+            request.tenant, names or None, by=request.caller.by, expected=expected
         )
     except Conflict as error:
-        raise _changed(error) from error
+        raise overtaken(error) from error
     return _told(held)
 
 
@@ -107,19 +116,17 @@ def _routers(service: Service) -> Routers:
 
 
 def _told(held: Held) -> Reply:
-    return Reply(RulesAnswer(held.written), 200, ((b"etag", f'"{held.version}"'.encode()),))
+    return Reply(RulesAnswer(held.written), 200, (tagged(_tag(held)),))
 
 
-def _expected(request: Request) -> int | None:
-    """The version that `If-Match` names. Raises `Refused` for one that cannot be."""
-    wanted = request.header(b"if-match")
-    if wanted is None or wanted.strip() == "*":
+def _tag(held: Held) -> str:
+    return str(held.version)
+
+
+async def _expected(service: Service, request: Request) -> int | None:
+    """The version that the caller's conditions hold for; None where he has none. Raises `Refused`."""
+    if not conditional(request):
         return None
-    tag = wanted.strip().removeprefix("W/").strip('"')
-    if not (tag.isascii() and tag.isdigit() and len(tag) < 16):
-        raise Refused("precondition-failed", f"If-Match {wanted[:80]!r} is no version of the rules")
-    return int(tag)
-
-
-def _changed(error: Conflict) -> Refused:
-    return Refused("precondition-failed", error.message, hint="read them again: GET /api/v1/routing/rules")
+    held = await _routers(service).rules(request.tenant, anew=True)
+    check_conditions(request, _tag(held), "it is there")
+    return held.version

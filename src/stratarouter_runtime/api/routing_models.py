@@ -30,7 +30,7 @@ class RulesAnswer(Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
-class Named(Struct, frozen=True):
+class Named(Struct, frozen=True, forbid_unknown_fields=True):
     """The query of `DELETE /api/v1/routing/rules`: the names of the rules to take away."""
 
     name: tuple[str, ...] = ()

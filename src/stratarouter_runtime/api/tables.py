@@ -9,11 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stratarouter_runtime.api.bodies import read_json
+from stratarouter_runtime.api.conditions import (
+    check_conditions,
+    conditional,
+    overtaken,
+    tagged,
+    unchanged,
+)
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.listing import Page, links
-from stratarouter_runtime.api.notations import check_conditions, names_tag, tagged
 from stratarouter_runtime.api.queries import cursor, place, read_query
 from stratarouter_runtime.api.routing_models import (
     PromoteRequest,
@@ -53,7 +59,7 @@ async def put(service: Service, request: Request) -> Reply:
             request.tenant, fitted, promote=body.promote, by=request.caller.by, expected=expected
         )
     except Conflict as error:
-        raise _changed(error) from error
+        raise overtaken(error) from error
     location = () if before.versions else ((b"location", f"/api/v1/routing/tables/{name}".encode()),)
     return await _told(service, request, digest, 200 if before.versions else 201, *location)
 
@@ -74,10 +80,8 @@ async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/routing/tables/{name}`: the version that `?version=` begins, else the promoted, else the last."""
     wanted = read_query(request, Versioned).version
     pointer = await _versions(service).pointer(request.tenant, request.param("name"))
-    tag = request.header(b"if-none-match")
-    if tag is not None and not wanted and pointer.versions and names_tag(tag, _tag(pointer), weak=True):
-        return Reply(None, 304, (tagged(_tag(pointer)),))
-    return await _told(service, request, wanted, 200)
+    known = None if wanted or not pointer.versions else unchanged(request, _tag(pointer))
+    return known or await _told(service, request, wanted, 200)
 
 
 @operation(
@@ -97,7 +101,7 @@ async def promote(service: Service, request: Request) -> Reply:
             request.tenant, name, body.version, by=request.caller.by, expected=expected
         )
     except Conflict as error:
-        raise _changed(error) from error
+        raise overtaken(error) from error
     return await _told(service, request, digest, 200)
 
 
@@ -115,11 +119,7 @@ def _tag(pointer: Pointer) -> str:
 def _check(request: Request, before: Pointer) -> bool:
     """Hold the caller's conditions against the table as it is; whether there were any. Raises `Refused`."""
     check_conditions(request, _tag(before) if before.versions else None, "it is there")
-    return request.header(b"if-match") is not None or request.header(b"if-none-match") is not None
-
-
-def _changed(error: Conflict) -> Refused:
-    return Refused("precondition-failed", error.message, hint="read it again, and decide whether to go on")
+    return conditional(request)
 
 
 async def _told(

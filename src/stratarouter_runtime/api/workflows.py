@@ -10,18 +10,12 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
+from stratarouter_runtime.api.conditions import check_conditions, tagged, unchanged
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, place_of
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.models import ValidationAnswer, WorkflowAnswer, Worst
-from stratarouter_runtime.api.notations import (
-    KINDS,
-    check_conditions,
-    names_tag,
-    notation_of,
-    tagged,
-    text_of,
-)
+from stratarouter_runtime.api.notations import KINDS, notation_of, text_of
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import FlowId, Tenant
@@ -114,10 +108,7 @@ async def validate(service: Service, request: Request) -> Reply:
 async def read(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows/{id}`: the version that runs now, with its text."""
     deployed, plan = await service.runtime.flows.deployed(request.tenant, FlowId(request.param("id")))
-    wanted = request.header(b"if-none-match")
-    if wanted is not None and names_tag(wanted, deployed.plan, weak=True):
-        return Reply(None, 304, (tagged(deployed.plan),))
-    return _reply(deployed, plan, 200)
+    return unchanged(request, deployed.plan) or _reply(deployed, plan, 200)
 
 
 async def _current(service: Service, tenant: Tenant, flow: FlowId) -> Deployed | None:

@@ -216,11 +216,11 @@ class Routers(Switch):
 
     # Rules.
 
-    async def rules(self, tenant: Tenant) -> Held:
-        """The rules in force."""
+    async def rules(self, tenant: Tenant, *, anew: bool = False) -> Held:
+        """The rules in force; `anew`: as the store has them at this moment."""
         held = self._rules.get(tenant)
         now = self._clock.now()
-        if held is not None and 0 <= now - held.read < _FRESH:
+        if held is not None and not anew and 0 <= now - held.read < _FRESH:
             return held
         kept = await self._shelf.get(tenant, RULES, RULES)
         if kept is None:
@@ -244,8 +244,7 @@ class Routers(Switch):
         agents = None if self._agents is None else await self._agents(tenant)
         ruling.compile_rules(rules, agents)
         async with self._writing:
-            self._rules.pop(tenant, None)
-            held = await self.rules(tenant)
+            held = await self.rules(tenant, anew=True)
             merged: dict[str, ruling.Rule] = {rule.name: rule for rule in held.written}
             merged |= {rule.name: rule for rule in rules}
             return await self._write_rules(tenant, tuple(merged.values()), held, by, expected)
@@ -255,8 +254,7 @@ class Routers(Switch):
     ) -> Held:
         """Take rules away, or all. Raises `NotFound` where one is not there, `Conflict` as `put_rules`."""
         async with self._writing:
-            self._rules.pop(tenant, None)
-            held = await self.rules(tenant)
+            held = await self.rules(tenant, anew=True)
             missing = [name for name in names or () if name not in {rule.name for rule in held.written}]
             if missing:
                 raise NotFound(f"there is no routing rule '{missing[0][:140]}'")
