@@ -59,6 +59,14 @@ async def test_an_execution_under_a_limit_is_one_like_any_other(store: Store) ->
     assert [found.id for found in await store.unfinished()] == [name(1)]
 
 
+async def test_one_that_ended_and_was_taken_away_counts_no_more(store: Store) -> None:
+    for number in range(3):
+        assert await create(store, at(number), THREE) == "begun"
+    await store.append(name(1), [], replace(at(1), status="completed"))
+    assert await store.keeping.remove([name(1)]) == 1
+    assert [await create(store, at(number), THREE) for number in (4, 5)] == ["begun", "concurrent-executions"]
+
+
 @pytest.mark.parametrize(
     ("admission", "policy"), [(THREE, "concurrent-executions"), (DAILY, "daily-executions")]
 )

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, NotFound
+from stratarouter_runtime.errors import Conflict, NotFound, StrataError
 from stratarouter_runtime.executor.drive import restate
+from stratarouter_runtime.executor.recovery import give_back
 from stratarouter_runtime.state.migration import migrate
 
 if TYPE_CHECKING:
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.executor.presence import Hold
     from stratarouter_runtime.ids import ExecutionId
-    from stratarouter_runtime.ports import Clock, Store
+    from stratarouter_runtime.ports import Clock, Execution, Store
     from stratarouter_runtime.tcfp.plan import Plan
 
 
@@ -35,11 +37,29 @@ async def move(
         row = await store.find(execution)
         if row is None:
             raise NotFound(f"no execution {execution}")
-        plan, records = await plans.get(row.plan), await store.read(execution)
-        moved = migrate(target, plan, records, await plans.named(records), clock.now(), by)
-        await plans.keep(target)
-        row = restate(replace(row, plan=target.digest), moved.run)
-        if moved.run.finished is None:
-            row = replace(row, status="paused")
-        await store.append(execution, moved.records, row, hold.number)
-        driver.recorded(row, moved.records, moved.events)
+        try:
+            await _told_on(target, row, by, hold, store=store, plans=plans, driver=driver, clock=clock)
+        except StrataError:
+            await give_back(row, hold, store, driver)
+            raise
+
+
+async def _told_on(
+    target: Plan,
+    row: Execution,
+    by: str,
+    hold: Hold,
+    *,
+    store: Store,
+    plans: Plans,
+    driver: Driver,
+    clock: Clock,
+) -> None:
+    plan, records = await plans.get(row.plan), await store.read(row.id)
+    moved = migrate(target, plan, records, await plans.named(records), clock.now(), by)
+    await plans.keep(target)
+    row = restate(replace(row, plan=target.digest), moved.run)
+    if moved.run.finished is None:
+        row = replace(row, status="paused")
+    await store.append(row.id, moved.records, row, hold.number)
+    driver.recorded(row, moved.records, moved.events)

@@ -7,6 +7,7 @@ is replayed, or what an execution does.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
-    from stratarouter_runtime.ports import Store
+    from stratarouter_runtime.executor.presence import Hold
+    from stratarouter_runtime.ports import Execution, Store
 
 CHUNK: Final = 32
 """Executions claimed at a time."""
@@ -108,14 +110,31 @@ async def resume(
             return False
         try:
             if row.status == "paused" and not paused:
-                await store.append(execution, [], row, hold.number)  # which gives it back
+                await give_back(row, hold, store, driver)
                 return False
             replayed = await driver.snapshotter.bring_back(row, plans, store)
             if row.status == "paused":
-                row = restate(row, replayed.run)
+                row = driver.relisted(row, restate(row, replayed.run).status)
                 await store.append(execution, [], row, hold.number)
+                driver.recorded(row, [], [])
         except StoreError:
             driver.stopped_here([execution])
             raise
+        except StrataError:
+            if row.status == "paused":
+                await give_back(row, hold, store, driver)
+            raise
         driver.resume(replayed, row, hold)
         return True
+
+
+async def give_back(row: Execution, hold: Hold, store: Store, driver: Driver) -> None:
+    """What was taken goes back as it was: paused, and nobody's; or to be taken up again, where it was driven.
+
+    Where the store fails, `restart` does it.
+    """
+    if row.status == "paused":
+        with suppress(StoreError):
+            await store.append(row.id, [], row, hold.number)
+            return
+    driver.stopped_here([row.id])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.errors import InvalidState, StoreUnavailable, StrataError
+from stratarouter_runtime.errors import Conflict, InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.executor.migrating import move
 from stratarouter_runtime.executor.recovery import resume
 from stratarouter_runtime.ports import ENDED
@@ -81,8 +81,15 @@ class Controls:
         await self._ask(execution, Pause())
 
     async def resume(self, execution: ExecutionId) -> None:
-        """Set one unfinished execution to work again. Raises `InvalidState` for one that finished."""
-        await self._at_work(execution)
+        """Set one unfinished execution to work again.
+
+        Raises `InvalidState` for one that finished, `Conflict` where another process is about to change it.
+        """
+        if not await self._at_work(execution) and (await self._history.find(execution)).status == "paused":
+            raise Conflict(
+                f"another process is at work with the paused execution {execution}",
+                hint="try again in a moment",
+            )
 
     async def migrate(self, execution: ExecutionId, target: Plan, by: str = "") -> None:
         """Have an unfinished execution go on with another plan, once calls under way have answered.

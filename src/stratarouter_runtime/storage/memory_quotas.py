@@ -101,6 +101,7 @@ class MemoryQuotas(Quotas):
         )
 
     def _active(self, tenant: Tenant) -> int:
-        ended = {name for name in self._limited if self._executions[name].status in ENDED}
-        self._limited -= ended
-        return sum(self._executions[name].tenant == tenant for name in self._limited)
+        rows = [self._executions.get(name) for name in self._limited]
+        active = [row for row in rows if row is not None and row.status not in ENDED]
+        self._limited = {row.id for row in active}
+        return sum(row.tenant == tenant for row in active)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -10,7 +11,14 @@ import pytest
 from tests.unit.executor.test_driver import ASKING, CHAIN, Rig, add, hang
 from typing_extensions import override
 
-from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreUnavailable
+from stratarouter_runtime.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidState,
+    LeaseLost,
+    NotFound,
+    StoreUnavailable,
+)
 from stratarouter_runtime.executor import presence
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.recovery import resume
@@ -146,6 +154,31 @@ async def test_what_was_paused_meanwhile_is_not_taken_up_by_itself() -> None:
         assert (await one.runtime.history.find(execution)).status == "paused"
         await other.runtime.controls.resume(execution)
         assert list(other.driver.active) == [execution]
+
+
+async def test_what_could_not_be_migrated_or_resumed_belongs_to_nobody_again() -> None:
+    async with two(ASKING) as (one, other, store):
+        execution = (await one.runtime.execute(one.request())).id
+        await one.runtime.controls.pause(execution)
+        with pytest.raises(InvalidState):
+            await one.runtime.controls.migrate(
+                execution, one.runtime.flows.compile(ASKING.replace("n: int", "m: int"))
+            )
+        kept, one.runtime._plans._plans, store._plans = store._plans, OrderedDict(), {}
+        with pytest.raises(NotFound, match="no plan"):
+            await one.runtime.controls.resume(execution)
+        store._plans = kept
+        await other.runtime.controls.resume(execution)
+        assert list(other.driver.active) == [execution]
+
+
+async def test_who_resumes_what_another_process_is_changing_is_told() -> None:
+    async with two(ASKING) as (one, other, store):
+        execution = (await one.runtime.execute(one.request())).id
+        await one.runtime.controls.pause(execution)
+        await store.leases.take((await one.driver.hold()).number, execution)
+        with pytest.raises(Conflict, match="another process"):
+            await other.runtime.controls.resume(execution)
 
 
 async def test_who_pauses_hears_that_the_lease_was_lost_meanwhile() -> None:
