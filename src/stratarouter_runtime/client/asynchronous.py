@@ -1,6 +1,6 @@
 """The client for asyncio: every method is awaited.
 
-Must never know: what is said; that stands in the conversations.
+It mirrors `synchronous` line by line; the reason stands there. Must never know: what is said; that stands in the conversations.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ class AsyncClient:
 
         The same `key` always means the same execution; `options` are those of docs/api.md.
         """
-        return await self._hold(
-            executions.execute(workflow, given or {}, options, key or connection.new_key())
-        )
+        return await self._hold(executions.execute(workflow, given, options, key or connection.new_key()))
 
     async def query(self, workflow: str, given: object = None, **options: Any) -> Execution:
         """Have a workflow without effects answer, from what is known already where it allows that.
@@ -76,14 +74,14 @@ class AsyncClient:
         It carries no key, since a key stands for an execution of its own: a request whose answer is
         lost is sent again, and may be executed twice.
         """
-        return await self._hold(executions.query(workflow, given or {}, options))
+        return await self._hold(executions.query(workflow, given, options))
 
     async def start(
         self, workflow: str, given: object = None, *, key: str | None = None, **options: Any
     ) -> Execution:
         """Begin an execution; returns when its start is durable."""
         own = {**options, "mode": "async"}
-        return await self._hold(executions.begin(workflow, given or {}, own, key or connection.new_key(), 0))
+        return await self._hold(executions.begin(workflow, given, own, key or connection.new_key(), 0))
 
     async def execution(self, execution: str) -> Execution:
         """An execution with its steps."""

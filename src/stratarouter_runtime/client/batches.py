@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from stratarouter_runtime.api.batch_models import BatchAnswer
 from stratarouter_runtime.client.executions import HOLD, posted
-from stratarouter_runtime.client.talk import Call, Talk, asked, fetched
+from stratarouter_runtime.client.talk import Call, Talk, fetched
 
 _BATCH = "/api/v1/batch"
 
@@ -20,8 +18,8 @@ _BATCH = "/api/v1/batch"
 def submit(items: Iterable[tuple[str, object]], options: Mapping[str, Any], key: str) -> Talk[BatchAnswer]:
     """Submit items, each a workflow and its input, or find the batch that this key has submitted already."""
     wanted = [{"workflow_id": workflow, "input": given} for workflow, given in items]
-    heard = yield from asked(posted(f"{_BATCH}/submit", {"items": wanted, "options": options}, key))
-    return msgspec.json.decode(heard.body, type=BatchAnswer)
+    call = posted(f"{_BATCH}/submit", {"items": wanted, "options": options}, key)
+    return (yield from fetched(call, BatchAnswer))
 
 
 def read(batch: str, wait: float = 0.0) -> Talk[BatchAnswer]:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from stratarouter_runtime.api.models import DifferenceAnswer, ProofAnswer
 from stratarouter_runtime.client.answers import Execution
@@ -20,31 +19,38 @@ HOLD: Final = 30.0
 """Seconds that one request lets the server wait for an end."""
 
 IN_FLIGHT: Final = 409
+_EXECUTE: Final = "/api/v1/workflows/execute"
 _EXECUTIONS: Final = "/api/v1/executions"
 
 
-def posted(path: str, body: object, key: str | None = None, wait: float = 0.0) -> Call:
-    """A request with a body in JSON; with a `key` it begins nothing twice."""
+def posted(
+    path: str, body: object, key: str | None = None, wait: float = 0.0, *, again: bool = False
+) -> Call:
+    """A request with a body in JSON. With a `key` it begins nothing twice, and may be sent `again`."""
     headers = {"content-type": JSON}
     if key is not None:
         headers["idempotency-key"] = key
     if wait:
         headers["prefer"] = f"wait={wait:.0f}"
-    return Call("POST", path, msgspec.json.encode(body), headers, wait=wait, again=key is not None)
+    return Call("POST", path, msgspec.json.encode(body), headers, wait=wait, again=again or key is not None)
 
 
 def begin(
     workflow: str, given: object, options: dict[str, Any], key: str, wait: float = HOLD
 ) -> Talk[Execution]:
     """Begin an execution, or find the one that this key has begun already."""
-    body = {"workflow_id": workflow, "input": given, "options": options}
-    call = posted("/api/v1/workflows/execute", body, key, wait)
+    call = posted(_EXECUTE, _wanted(workflow, given, options), key, wait)
     heard = yield from asked(call, expected=frozenset({IN_FLIGHT}))
     if heard.status != IN_FLIGHT:
         return msgspec.json.decode(heard.body, type=Execution)
     if "location" not in heard.headers:
         raise Refused(problem_of(heard))
     return (yield from fetched(Call("GET", heard.headers["location"]), Execution))
+
+
+def _wanted(workflow: str, given: object, options: dict[str, Any]) -> dict[str, object]:
+    """What is to be executed; without an input, on none of its fields."""
+    return {"workflow_id": workflow, "input": {} if given is None else given, "options": options}
 
 
 def execute(workflow: str, given: object, options: dict[str, Any], key: str) -> Talk[Execution]:
@@ -55,8 +61,7 @@ def execute(workflow: str, given: object, options: dict[str, Any], key: str) -> 
 
 def query(workflow: str, given: object, options: dict[str, Any]) -> Talk[Execution]:
     """Have a workflow without effects answer, from what is known already where it allows that."""
-    body = {"workflow_id": workflow, "input": given, "options": options}
-    call = replace(posted("/api/v1/workflows/execute", body, wait=HOLD), again=True)
+    call = posted(_EXECUTE, _wanted(workflow, given, options), wait=HOLD, again=True)
     found = yield from fetched(call, Execution)
     return found if found.settled else (yield from settled(found.execution_id))
 
@@ -78,16 +83,17 @@ def settled(execution: str) -> Talk[Execution]:
 
 def control(execution: str, verb: str, body: dict[str, Any] | None = None) -> Talk[Execution]:
     """Cancel, pause, resume or answer; how the execution stands then."""
-    heard = yield from asked(posted(f"{_EXECUTIONS}/{execution}/{verb}", body or {}))
-    return msgspec.json.decode(heard.body, type=Execution)
+    return (yield from fetched(posted(f"{_EXECUTIONS}/{execution}/{verb}", body or {}), Execution))
 
 
 def fork(
     execution: str, step: str | None, given: object, output: object, budget: dict[str, Any] | None = None
 ) -> Talk[Execution]:
     """Begin an execution that takes over the facts of this one as far as they hold."""
-    change = {"step": step, "input": given, "output": output, "budget": budget}
-    body = {name: value for name, value in change.items() if value is not UNSET and value is not None}
+    named = (("step", step), ("budget", budget))
+    body: dict[str, Any] = {name: value for name, value in named if value is not None}
+    # An input or an output may well be null: what is not said is UNSET.
+    body |= {name: value for name, value in (("input", given), ("output", output)) if value is not UNSET}
     return (yield from control(execution, "fork", body))
 
 

@@ -16,15 +16,7 @@ from stratarouter_runtime.api.models import ChangeEvent
 from stratarouter_runtime.client.answers import Fact
 from stratarouter_runtime.client.errors import Refused, Unreachable
 from stratarouter_runtime.client.executions import events
-from stratarouter_runtime.client.talk import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    PASSING,
-    TRIES,
-    Heard,
-    Lost,
-    problem_of,
-)
+from stratarouter_runtime.client.talk import PASSING, TRIES, Heard, Lost, pause, problem_of
 
 if TYPE_CHECKING:
     from stratarouter_runtime.client.talk import Call
@@ -56,14 +48,17 @@ class Stream(ABC, Generic[T]):
         """The stream did not begin; seconds to wait before asking again. Raises `Refused`."""
         if heard.status not in PASSING:
             raise Refused(problem_of(heard))
-        return self.broken(Lost(f"status {heard.status}"))
+        return self.broken(Lost(f"status {heard.status}"), heard.headers.get("retry-after", ""))
 
-    def broken(self, lost: Lost) -> float:
-        """The stream broke; seconds to wait before asking again. Raises `Unreachable`."""
+    def broken(self, lost: Lost, told: str = "") -> float:
+        """The stream broke; seconds to wait before asking again, as the server may have `told`.
+
+        Raises `Unreachable`.
+        """
         self._vain += 1
         if self._vain == TRIES:
             raise Unreachable(f"the events of {self._about}: {lost.reason}")
-        return min(FIRST_PAUSE * 2.0**self._vain, LONGEST_PAUSE)
+        return pause(self._vain - 1, told)
 
 
 class Following(Stream[Fact]):

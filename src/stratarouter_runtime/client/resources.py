@@ -39,8 +39,8 @@ def remove_agent(name: str) -> Talk[None]:
 
 def decide(query: str, asked_for: Mapping[str, Any]) -> Talk[Decision]:
     """For whom a query is, and why; nothing is run, so it may be asked again."""
-    call = posted("/api/v1/routing/decide", {"query": query, **asked_for})
-    return (yield from fetched(_again(call), Decision))
+    call = posted("/api/v1/routing/decide", {"query": query, **asked_for}, again=True)
+    return (yield from fetched(call, Decision))
 
 
 def rules() -> Talk[RulesAnswer]:
@@ -50,7 +50,7 @@ def rules() -> Talk[RulesAnswer]:
 
 def put_rules(written: Sequence[Mapping[str, Any]]) -> Talk[RulesAnswer]:
     """Add rules, or replace those of the same names; doing it twice is doing it once."""
-    return (yield from fetched(_again(posted(_RULES, {"rules": written})), RulesAnswer))
+    return (yield from fetched(posted(_RULES, {"rules": written}, again=True), RulesAnswer))
 
 
 def remove_rules(names: Sequence[str]) -> Talk[RulesAnswer]:
@@ -61,9 +61,8 @@ def remove_rules(names: Sequence[str]) -> Talk[RulesAnswer]:
 
 def feedback(execution: str, said: Mapping[str, Any]) -> Talk[FeedbackAnswer]:
     """Say of an execution what was right; a later word replaces an earlier one."""
-    return (
-        yield from fetched(_again(posted(f"/api/v1/executions/{execution}/feedback", said)), FeedbackAnswer)
-    )
+    call = posted(f"/api/v1/executions/{execution}/feedback", said, again=True)
+    return (yield from fetched(call, FeedbackAnswer))
 
 
 def cache_stats() -> Talk[CacheStats]:
@@ -90,8 +89,3 @@ def usage_of(workflow: str) -> Talk[WorkflowUsage]:
 def status() -> Talk[StatusAnswer]:
     """What runs there, and figures of each part."""
     return (yield from fetched(Call("GET", "/api/v1/status"), StatusAnswer))
-
-
-def _again(call: Call) -> Call:
-    """The same request, which may be sent again: the second does what the first did."""
-    return Call(call.method, call.path, call.body, call.headers)

@@ -1,6 +1,7 @@
 """The client for a thread: every method waits for its answer.
 
-Must never know: what is said; that stands in the conversations.
+It mirrors `asynchronous` line by line, so that each has plain signatures of its own for editors and type
+checkers; a test compares them. Must never know: what is said; that stands in the conversations.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Client:
 
         The same `key` always means the same execution; `options` are those of docs/api.md.
         """
-        return self._hold(executions.execute(workflow, given or {}, options, key or connection.new_key()))
+        return self._hold(executions.execute(workflow, given, options, key or connection.new_key()))
 
     def query(self, workflow: str, given: object = None, **options: Any) -> Execution:
         """Have a workflow without effects answer, from what is known already where it allows that.
@@ -74,14 +75,14 @@ class Client:
         It carries no key, since a key stands for an execution of its own: a request whose answer is
         lost is sent again, and may be executed twice.
         """
-        return self._hold(executions.query(workflow, given or {}, options))
+        return self._hold(executions.query(workflow, given, options))
 
     def start(
         self, workflow: str, given: object = None, *, key: str | None = None, **options: Any
     ) -> Execution:
         """Begin an execution; returns when its start is durable."""
         own = {**options, "mode": "async"}
-        return self._hold(executions.begin(workflow, given or {}, own, key or connection.new_key(), 0))
+        return self._hold(executions.begin(workflow, given, own, key or connection.new_key(), 0))
 
     def execution(self, execution: str) -> Execution:
         """An execution with its steps."""

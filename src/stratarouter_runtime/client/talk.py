@@ -81,7 +81,7 @@ def asked(call: Call, *, expected: frozenset[int] = frozenset()) -> Talk[Heard]:
         last = number == TRIES - 1
         match heard:
             case Heard() if heard.status in PASSING and heard.status not in expected and not last:
-                yield Pause(_pause(number, heard.headers.get("retry-after", "")))
+                yield Pause(pause(number, heard.headers.get("retry-after", "")))
             case Heard() if heard.status < 400 or heard.status in expected:
                 return heard
             case Heard():
@@ -89,7 +89,7 @@ def asked(call: Call, *, expected: frozenset[int] = frozenset()) -> Talk[Heard]:
             case Lost() if last or (heard.sent and not call.again):
                 raise Unreachable(f"{call.method} {call.path}: {heard.reason}")
             case _:
-                yield Pause(_pause(number))
+                yield Pause(pause(number))
     raise AssertionError  # the last try returns or raises
 
 
@@ -99,7 +99,8 @@ def fetched(call: Call, type_: type[T]) -> Talk[T]:
     return msgspec.json.decode(heard.body, type=type_)
 
 
-def _pause(number: int, told: str = "") -> float:
+def pause(number: int, told: str = "") -> float:
+    """Seconds to let pass after try `number`, from 0: as `told` by `Retry-After`, else ever more."""
     if told.isascii() and told.isdigit():
         return min(float(told), LONGEST_PAUSE)
     return min(FIRST_PAUSE * 2.0**number, LONGEST_PAUSE)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from stratarouter_runtime.client import executions
 from stratarouter_runtime.client.answers import Execution, ExecutionFailed
@@ -163,7 +165,7 @@ def test_a_stream_goes_on_behind_the_last_fact() -> None:
     assert told is not None
     assert told.data == {"t": "started"}
     assert following.heard("", "partial", "{}") is None
-    assert following.broken(Lost("cut")) == 0.2
+    assert following.broken(Lost("cut")) == 0.1
     assert following.call().headers["last-event-id"] == "0"
     following.heard("1", "finished", "{}")
     assert following.ended
@@ -177,8 +179,54 @@ def test_a_stream_that_never_comes_is_given_up() -> None:
         following.refused(problem(404))
 
 
-def test_both_clients_can_do_the_same() -> None:
-    def public(client: type) -> set[str]:
-        return {name for name in vars(client) if not name.startswith("_")}
+def test_a_stream_waits_as_long_as_the_server_says() -> None:
+    following = Following("exec_1", 3)
+    busy = msgspec.structs.replace(problem(503), headers={"retry-after": "3"})
+    assert [following.refused(busy), following.refused(problem(503))] == [3.0, 0.2]
 
-    assert public(Client) == public(AsyncClient)
+
+def sent(talk: Talk[Any]) -> dict[str, Any]:
+    """The body of the first request of a conversation."""
+    call = next(talk)
+    assert isinstance(call, Call)
+    assert call.body is not None
+    found: dict[str, Any] = msgspec.json.decode(call.body)
+    return found
+
+
+@pytest.mark.parametrize("given", [0, "", [], False, {}, {"a": 1}])
+def test_what_is_given_is_sent_as_it_is(given: object) -> None:
+    for talk in (executions.execute("w", given, {}, "k"), executions.query("w", given, {})):
+        assert sent(talk)["input"] == given
+        assert type(sent(executions.begin("w", given, {}, "k"))["input"]) is type(given)
+
+
+def test_without_an_input_there_are_no_fields() -> None:
+    assert sent(executions.execute("w", None, {}, "k"))["input"] == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "given", "output", "body"),
+    [
+        (None, UNSET, UNSET, {}),
+        ("a", UNSET, UNSET, {"step": "a"}),
+        ("a", UNSET, None, {"step": "a", "output": None}),
+        (None, None, UNSET, {"input": None}),
+        (None, 0, UNSET, {"input": 0}),
+    ],
+)
+def test_a_fork_may_make_something_null(
+    step: str | None, given: object, output: object, body: dict[str, Any]
+) -> None:
+    assert sent(executions.fork("exec_1", step, given, output)) == body
+
+
+def test_both_clients_can_do_the_same() -> None:
+    def methods(client: type) -> dict[str, list[tuple[str, object, object]]]:
+        found = {name: value for name, value in vars(client).items() if name[0] != "_" or name == "__init__"}
+        return {
+            name: [(each.name, each.kind, each.default) for each in signature(value).parameters.values()]
+            for name, value in found.items()
+        }
+
+    assert methods(Client) == methods(AsyncClient)
