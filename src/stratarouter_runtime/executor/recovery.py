@@ -98,34 +98,44 @@ async def resume(
             return False
         hold = await driver.hold()
         # From here on nobody else writes this journal.
-        mine = await store.leases.take(hold.number, execution)
-        if not mine and driver.presence.shared:
-            await driver.presence.expire()
-            mine = await store.leases.take(hold.number, execution)
+        mine = await _take(execution, hold, store, driver)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:
             raise NotFound(f"no execution {execution}")
         if not mine or row.status in ENDED:
             return False
-        try:
-            if row.status == "paused" and not paused:
-                await give_back(row, hold, store, driver)
-                return False
-            replayed = await driver.snapshotter.bring_back(row, plans, store)
-            if row.status == "paused":
-                row = driver.relisted(row, restate(row, replayed.run).status)
-                await store.append(execution, [], row, hold.number)
-                driver.recorded(row, [], [])
-        except StoreError:
-            driver.stopped_here([execution])
-            raise
-        except StrataError:
-            if row.status == "paused":
-                await give_back(row, hold, store, driver)
-            raise
-        driver.resume(replayed, row, hold)
+        if row.status == "paused" and not paused:
+            await give_back(row, hold, store, driver)
+            return False
+        await _set_to_work(row, hold, store, plans, driver)
         return True
+
+
+async def _take(execution: ExecutionId, hold: Hold, store: Store, driver: Driver) -> bool:
+    """Whether it is ours now; who drove it may have ended only just."""
+    mine = await store.leases.take(hold.number, execution)
+    if not mine and driver.presence.shared:
+        await driver.presence.expire()
+        mine = await store.leases.take(hold.number, execution)
+    return mine
+
+
+async def _set_to_work(row: Execution, hold: Hold, store: Store, plans: Plans, driver: Driver) -> None:
+    """Go on with what is ours. One that was paused and cannot be brought back is given back."""
+    try:
+        replayed = await driver.snapshotter.bring_back(row, plans, store)
+        if row.status == "paused":
+            row = restate(row, replayed.run)
+            await store.append(row.id, [], row, hold.number)
+    except StoreError:
+        driver.stopped_here([row.id])
+        raise
+    except StrataError:
+        if row.status == "paused":
+            await give_back(row, hold, store, driver)
+        raise
+    driver.resume(replayed, row, hold)
 
 
 async def give_back(row: Execution, hold: Hold, store: Store, driver: Driver) -> None:
