@@ -89,6 +89,12 @@ async def test_the_server_shows_its_own_document(quick: Client) -> None:
     assert served == json.loads(json.dumps(DOCUMENT))
 
 
+async def test_the_reference_is_made_once_and_not_for_each_who_asks(quick: Client) -> None:
+    for path in ("/openapi.json", "/reference"):
+        assert (await quick.http.get(path)).content == (await quick.http.get(path)).content
+    assert quick.service.reference() is quick.service.reference()
+
+
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

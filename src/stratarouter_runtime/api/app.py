@@ -6,6 +6,7 @@ Must never know: what a handler does, or where the runtime comes from.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from starlette.routing import Route, Router
@@ -144,7 +145,7 @@ async def _nowhere(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 def create_app(service: Service) -> App:
     """The application that serves this runtime. It answers `http` scopes only: no lifespan."""
-    service.reference = lambda: openapi(ROUTES, service.version)
+    service.reference = cache(lambda: reference.rendered(openapi(ROUTES, service.version)))
     app: App = Paths({path: Resource(path, handlers, service) for path, handlers in ROUTES})
     for middleware in reversed(MIDDLEWARE):
         app = middleware(app, service)

@@ -54,8 +54,15 @@ STATUS: Final = "strata.status"
 LOCALLY: Final = Caller(LOCAL, frozenset({"admin", "operate"}), "local")
 """Whoever calls a server that asks nobody for a key."""
 
-_JSON: Final = (b"content-type", b"application/json")
+JSON: Final = (b"content-type", b"application/json")
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+class Reference(Struct, frozen=True):
+    """What tells of this API: its OpenAPI document in JSON, and a page for people."""
+
+    document: bytes = b"{}"
+    page: bytes = b""
 
 
 @dataclass(slots=True)
@@ -78,8 +85,8 @@ class Service:
     isolation: Mapping[str, str] = field(default_factory=dict)
     """The level behind which each agent's code runs, by its name."""
     began: float = field(default_factory=monotonic)
-    reference: Callable[[], dict[str, Any]] = dict
-    """The OpenAPI document of the application that serves it."""
+    reference: Callable[[], Reference] = Reference
+    """The reference of the application that serves it, made when it is first asked for."""
 
     def __post_init__(self) -> None:
         self.observatory.metrics.add("http", self.traffic.stats)
@@ -228,7 +235,7 @@ async def _send(reply: Reply, send: Send) -> None:
     headers = [*reply.headers]
     if not isinstance(body, bytes):
         body = _ENCODER.encode(body)
-        headers.append(_JSON)
+        headers.append(JSON)
     if reply.status != 304:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
+import msgspec
+
 from stratarouter_runtime.api.contract import PAGE, operation
-from stratarouter_runtime.api.exchange import Reply, Request, Service
+from stratarouter_runtime.api.exchange import JSON, Reference, Reply, Request, Service
 
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -20,20 +22,25 @@ code, pre { font: 13px/1.4 ui-monospace, monospace } pre { background: #f6f6f4; 
 .method { display: inline-block; min-width: 4.5em; font-weight: 700 } table { border-collapse: collapse }
 td { padding: .1rem 1rem .1rem 0; vertical-align: top } a { color: #0b5cad; text-decoration: none }
 """
+_HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 _POLICY: Final = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
 
 
 @operation({200: dict})
 async def document(service: Service, _request: Request) -> Reply:
     """`GET /openapi.json`: this API, as OpenAPI 3.1."""
-    return Reply(service.reference())
+    return Reply(service.reference().document, headers=(JSON,))
 
 
 @operation({200: PAGE})
 async def page(service: Service, _request: Request) -> Reply:
     """`GET /reference`: the same for people."""
-    text = "\n".join(_page(service.reference()))
-    return Reply(text.encode(), headers=((b"content-type", b"text/html; charset=utf-8"), _POLICY))
+    return Reply(service.reference().page, headers=(_HTML, _POLICY))
+
+
+def rendered(api: dict[str, Any]) -> Reference:
+    """An OpenAPI document as it is served: nobody needs a key for it, so it is made once and not for each."""
+    return Reference(msgspec.json.encode(api), "\n".join(_page(api)).encode())
 
 
 def _page(api: dict[str, Any]) -> Iterator[str]:
