@@ -6,9 +6,9 @@ Must never know: modifiers, or what surrounds the op.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.canonical import digest
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Code, LinkedAgent, Value
 
 
-@dataclass(slots=True, eq=False)
-class Flight:
+class Flight(Struct, eq=False):
     """A call being made: kept over attempts, so that each gets the same input.
 
     `doubtful` while a person is asked whether it happened.
@@ -56,16 +55,14 @@ class Flight:
     doubtful: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Scoring:
+class Scoring(Struct, eq=False):
     """A route whose query is being compared with its candidates."""
 
     query: str
     digest: Digest
 
 
-@dataclass(slots=True, eq=False)
-class Question:
+class Question(Struct, eq=False):
     """A value somebody was asked for, until `until`."""
 
     until: int

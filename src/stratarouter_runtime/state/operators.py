@@ -7,8 +7,9 @@ frame. Must never know: modifiers, unwinding, or what the shell does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.state.leaves import start_ask, start_call
@@ -23,16 +24,14 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Environment, Value
 
 
-@dataclass(slots=True, eq=False)
-class Branches:
+class Branches(Struct, eq=False):
     """What a fork or a race remembers: results by name, and failures."""
 
-    results: dict[str, Value] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
+    results: dict[str, Value] = {}
+    failures: list[Failure] = []
 
 
-@dataclass(slots=True, eq=False)
-class Rounds:
+class Rounds(Struct, eq=False):
     """What a map remembers: its items, the results so far, the next to open, how many are done."""
 
     items: list[Value]
@@ -41,8 +40,7 @@ class Rounds:
     done: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Turns:
+class Turns(Struct, eq=False):
     """What a loop remembers: its state, the number of the round, and that round's slots."""
 
     state: Value

@@ -10,9 +10,10 @@ in `machine` and the files beside it), the clock, or who carries commands out.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
 
 from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.tcfp.plan import Call, Route
@@ -40,8 +41,7 @@ class Phase(StrEnum):
     HALTED = "halted"
 
 
-@dataclass(slots=True, eq=False)
-class Undo:
+class Undo(Struct, eq=False):
     """A promise left by a completed step: run this op, in this environment, if the block fails."""
 
     op: int
@@ -50,20 +50,18 @@ class Undo:
     completed: int
 
 
-@dataclass(slots=True, eq=False)
-class Won:
+class Won(Struct, eq=False):
     """How a race ends, once its losers are undone."""
 
     value: Value
 
 
-@dataclass(slots=True, eq=False)
-class Scope:
+class Scope(Struct, eq=False):
     """The account of one `limits`: what the frames below `owner` may still spend.
 
     Money is counted in whole nano-dollars, so that sums are exact. `deadline` is its own, in
     microseconds since the epoch. `waiting` are calls that wait for one of the `parallel`
-    places, in the order they came.
+    places, in the order they came. `chain` is the scope with those around it, the innermost first.
     """
 
     owner: Frame
@@ -75,10 +73,13 @@ class Scope:
     steps: int = 0
     running: int = 0
     waiting: deque[Frame] = field(default_factory=deque)
+    chain: tuple[Scope, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.chain = (self,) if self.outer is None else (self, *self.outer.chain)
 
 
-@dataclass(slots=True, eq=False)
-class Frame:
+class Frame(Struct, eq=False):
     """One op at work.
 
     `role` is what it is to its parent: a branch name, the number of a round, or `step`,
@@ -101,10 +102,10 @@ class Frame:
     handled: bool = False
     final: bool = False
     outstanding: int = 0
-    children: dict[int, Frame] = field(default_factory=dict)
-    undos: list[Undo] = field(default_factory=list)
+    children: dict[int, Frame] = {}
+    undos: list[Undo] = []
     undoing: Undo | None = None
-    kept: list[Undo] = field(default_factory=list)
+    kept: list[Undo] = []
     outcome: Failure | Won | None = None
     memory: Any = None
 
@@ -120,8 +121,7 @@ _ENDED = frozenset({Phase.DONE, Phase.FAILED, Phase.HALTED})
 # The agenda: what to look at next. Each is one call in `decide`.
 
 
-@dataclass(slots=True, eq=False)
-class Open:
+class Open(Struct, eq=False):
     """Make a frame for `op` below `parent`, and start it."""
 
     op: Op
@@ -132,45 +132,39 @@ class Open:
     scope: Scope | None
 
 
-@dataclass(slots=True, eq=False)
-class Begin:
+class Begin(Struct, eq=False):
     """Start an attempt of a frame's body."""
 
     frame: Frame
 
 
-@dataclass(slots=True, eq=False)
-class Dispatch:
+class Dispatch(Struct, eq=False):
     """Make the call of a frame, as soon as there is a place for it."""
 
     frame: Frame
 
 
-@dataclass(slots=True, eq=False)
-class Admit:
+class Admit(Struct, eq=False):
     """Let those who wait for a place in a scope have their turn."""
 
     scope: Scope
 
 
-@dataclass(slots=True, eq=False)
-class Succeed:
+class Succeed(Struct, eq=False):
     """The body, or the handler, of a frame came to a value."""
 
     frame: Frame
     value: Value
 
 
-@dataclass(slots=True, eq=False)
-class Win:
+class Win(Struct, eq=False):
     """A branch of a race came first: undo the others, then succeed with `value`."""
 
     frame: Frame
     value: Value
 
 
-@dataclass(slots=True, eq=False)
-class Fail:
+class Fail(Struct, eq=False):
     """The body, or the handler, of a frame failed.
 
     `final` where another attempt cannot help: the guard failed, or the frame's own limit,
@@ -185,8 +179,7 @@ class Fail:
 Task: TypeAlias = Open | Begin | Succeed | Win | Fail
 
 
-@dataclass(slots=True, eq=False)
-class Run:
+class Run(Struct, eq=False):
     """One execution of one plan, in memory.
 
     `now` is the time of the newest fact. `agenda` are the tasks put there since the last
@@ -199,18 +192,18 @@ class Run:
     plan: Plan
     started: Started
     now: int
-    agenda: list[Task] = field(default_factory=list)
+    agenda: list[Task] = []
     outgoing: deque[Dispatch | Admit] = field(default_factory=deque)
-    commands: list[Command] = field(default_factory=list)
-    live: dict[StepPath, Frame] = field(default_factory=dict)
-    asking: set[StepPath] = field(default_factory=set)
+    commands: list[Command] = []
+    live: dict[StepPath, Frame] = {}
+    asking: set[StepPath] = set()
     root: Frame | None = None
     completed: int = 0
     nanousd: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     ms: float = 0.0
-    undo_failed: list[Failure] = field(default_factory=list)
+    undo_failed: list[Failure] = []
     finished: Finished | None = None
 
     @property

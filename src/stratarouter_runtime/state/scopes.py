@@ -15,8 +15,6 @@ from stratarouter_runtime.state.events import Budget, Failure
 from stratarouter_runtime.state.run import Fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stratarouter_runtime.state.events import Started, Usage
     from stratarouter_runtime.state.run import Frame, Run, Scope
     from stratarouter_runtime.tcfp.ir import Cost, Limits
@@ -39,12 +37,17 @@ def whole_limits(plan: Plan, started: Started) -> Limits:
 
 
 def _tighter(one: N | None, other: N | None) -> N | None:
-    return min((each for each in (one, other) if each is not None), default=None)
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def deadline_of(frame: Frame) -> int | None:
     """The nearest deadline of the scopes around a frame."""
-    return min((scope.deadline for scope in _around(frame) if scope.deadline is not None), default=None)
+    nearest: int | None = None
+    for scope in _around(frame):
+        nearest = _tighter(nearest, scope.deadline)
+    return nearest
 
 
 def count_step(run: Run, frame: Frame) -> bool:
@@ -64,10 +67,10 @@ def reserve(run: Run, frame: Frame, cost: Cost) -> bool:
 
     Undos are charged to the scopes in which they run, but never refused: their frames have no scope.
     """
-    price = round(cost.usd * NANO)
+    price = _nano(cost.usd)
     for scope in _around(frame):
         usd, tokens = scope.limits.usd, scope.limits.tokens
-        if usd is not None and scope.nanousd + price > round(usd * NANO):
+        if usd is not None and scope.nanousd + price > _nano(usd):
             left = usd - scope.nanousd / NANO
             _refuse(
                 run, scope, "usd", f"{frame.op.name} may cost {cost.usd:g} usd, {left:g} of {usd:g} are left"
@@ -95,7 +98,7 @@ def left_for(frame: Frame, cost: Cost) -> Budget | None:
     for scope in _around(frame):
         limits = scope.limits
         if limits.usd is not None:
-            nano = round(limits.usd * NANO) - scope.nanousd + round(cost.usd * NANO)
+            nano = _nano(limits.usd) - scope.nanousd + _nano(cost.usd)
             usd = _tighter(usd, max(0, nano) / NANO)
         if limits.tokens is not None:
             tokens = _tighter(tokens, max(0, limits.tokens - scope.tokens + cost.tokens))
@@ -114,7 +117,7 @@ def exhaust(run: Run, frame: Frame, failure: Failure) -> bool:
 
 
 def _left_of_usd(scope: Scope) -> int:
-    return round((scope.limits.usd or 0) * NANO) - scope.nanousd
+    return _nano(scope.limits.usd or 0.0) - scope.nanousd
 
 
 def _left_of_tokens(scope: Scope) -> int:
@@ -123,11 +126,11 @@ def _left_of_tokens(scope: Scope) -> int:
 
 def settle(run: Run, frame: Frame, cost: Cost, usage: Usage) -> None:
     """Put what a call really took in the place of what was reserved for it."""
-    price = round(usage.usd * NANO)
-    tokens = usage.tokens_in + usage.tokens_out
+    price, tokens = _nano(usage.usd), usage.tokens_in + usage.tokens_out
+    more, more_tokens = price - _nano(cost.usd), tokens - cost.tokens
     for scope in _charged(frame):
-        scope.nanousd += price - round(cost.usd * NANO)
-        scope.tokens += tokens - cost.tokens
+        scope.nanousd += more
+        scope.tokens += more_tokens
     run.nanousd += price
     run.tokens_in += usage.tokens_in
     run.tokens_out += usage.tokens_out
@@ -161,19 +164,20 @@ def has_room(scope: Scope) -> bool:
     return scope.limits.parallel is None or scope.running < scope.limits.parallel
 
 
-def _around(frame: Frame) -> Iterator[Scope]:
-    scope = frame.scope
-    while scope is not None:
-        yield scope
-        scope = scope.outer
+def _nano(usd: float) -> int:
+    return round(usd * NANO) if usd else 0
 
 
-def _charged(frame: Frame) -> Iterator[Scope]:
+def _around(frame: Frame) -> tuple[Scope, ...]:
+    return () if frame.scope is None else frame.scope.chain
+
+
+def _charged(frame: Frame) -> tuple[Scope, ...]:
     """The scopes that pay for a frame: those around it, and for an undo those around what is undone."""
     payer: Frame | None = frame
     while payer is not None and payer.scope is None:
         payer = payer.parent
-    return iter(()) if payer is None else _around(payer)
+    return () if payer is None else _around(payer)
 
 
 def _refuse(run: Run, scope: Scope, limit: str, message: str) -> None:
