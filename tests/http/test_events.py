@@ -153,6 +153,22 @@ async def test_what_happens_at_all_is_told_from_now_on(quick: Client) -> None:
         await asyncio.wait_for(each.done, 2)
 
 
+async def test_that_one_is_paused_and_resumed_is_told(client: Client) -> None:
+    await client.deploy("asking", ASKING)
+    waiting = (await client.execute("asking")).json()["execution_id"]
+    listener = Listener(client)
+    await asyncio.sleep(0)
+    for act in ("pause", "resume"):
+        assert (await client.http.post(f"/api/v1/executions/{waiting}/{act}")).status_code == 202
+    await client.http.post(f"/api/v1/executions/{waiting}/answer", json={"step": "approve", "value": True})
+    heard = [await listener.hear() for _ in range(3)]
+    assert statuses(heard) == ["paused", "waiting", "completed"]
+    moments = [json.loads(each["data"])["at"] for each in heard]
+    assert moments == sorted(moments)
+    listener.leave.set()
+    await asyncio.wait_for(listener.done, 2)
+
+
 async def test_who_falls_behind_is_told_how_much_was_missed(
     quick: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

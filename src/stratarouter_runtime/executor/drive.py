@@ -71,7 +71,7 @@ class Drive:
         self._shell = shell
         self._owed = Outstanding()
         self._snapshots = snapshotter.follow(row.id, run, ledger, self._owed)
-        self._duties = Duties(shell, run.started, self.report)
+        self._duties = Duties(shell, run.started, self.report, hold.confirm)
         self._facts: list[Fact] = []
         self._wake = asyncio.Event()
         self._watchers: dict[asyncio.Future[None], None] = {}  # as a set that keeps its order
@@ -273,7 +273,11 @@ class Drive:
     @property
     def _restated(self) -> Execution:
         """The row as it is once all facts so far are durable."""
-        return replace(restate(self.row, self._run), updated=self._ledger.at, records=self._ledger.seq)
+        return replace(
+            restate(self.row, self._run),
+            updated=max(self.row.updated, self._ledger.at),
+            records=self._ledger.seq,
+        )
 
     async def _record(self, records: list[Record], events: list[Event]) -> None:
         row = self._restated
@@ -311,10 +315,10 @@ def _tell(facts: Sequence[Fact], error: StrataError | None) -> None:
 
 
 def restate(row: Execution, run: Run) -> Execution:
-    """The listed row of an execution as its run stands now."""
-    finished = run.finished
+    """The listed row of an execution as its run stands now; its `updated` never goes back."""
+    finished, updated = run.finished, max(row.updated, run.now)
     if finished is not None:
         end = {"output": finished.output, "failure": finished.failure, "usage": finished.usage}
-        return replace(row, status=finished.status, updated=run.now, **end)
+        return replace(row, status=finished.status, updated=updated, **end)
     status: Status = "waiting" if run.waiting else "running"
-    return row if status == row.status else replace(row, status=status, updated=run.now)
+    return row if status == row.status else replace(row, status=status, updated=updated)

@@ -15,17 +15,16 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, LeaseLost, StoreError
 from stratarouter_runtime.executor.drive import Beginning, Drive
+from stratarouter_runtime.executor.preparing import afresh, asking, begun, first_record, listed
 from stratarouter_runtime.executor.presence import Hold, Presence
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
-from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.commands import CallAgent, SetTimer, Write
-from stratarouter_runtime.state.decide import begin, decide
+from stratarouter_runtime.state.commands import CallAgent, Write
+from stratarouter_runtime.state.decide import decide
 from stratarouter_runtime.state.events import Answered, CancelRequested, Interrupted
 from stratarouter_runtime.state.interruption import answer_of
 from stratarouter_runtime.state.ledger import Ledger
-from stratarouter_runtime.state.scopes import deadline_of
-from stratarouter_runtime.tcfp.plan import Call, Route
 from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.events import Event, Record, Started
     from stratarouter_runtime.state.fork import Forked
     from stratarouter_runtime.state.replay import Replayed
-    from stratarouter_runtime.state.run import Frame, Run
+    from stratarouter_runtime.state.run import Run
     from stratarouter_runtime.tcfp.plan import Plan
 
 
@@ -127,19 +126,19 @@ class Driver:
         """
         hold = await self.hold()
         ledger, at = Ledger(), self._shell.clock.now()
-        run = _begin(plan, started, at)
-        records = [_first(ledger, started, at)]
+        run = begun(plan, started, at)
+        records = [first_record(ledger, started, at)]
         commands = decide(run)
         derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
         records += [ledger.write(event, at) for event in derived]
-        drive = self._drive_of(run, ledger, _row(plan, flow, started, at), hold)
+        drive = self._drive_of(run, ledger, listed(plan, flow, started, at), hold)
         await self._begin(drive, Beginning(records, [started, *derived], commands), ahead=ahead)
 
     async def adopt(self, flow: FlowId, forked: Forked) -> None:
         """Make a fork durable, with the facts it took over, and set it to work. Raises as `start`."""
         hold, run = await self.hold(), forked.run
         events = [decode(record.body) for record in forked.records]
-        row = _row(run.plan, flow, run.started, forked.records[0].at)
+        row = listed(run.plan, flow, run.started, forked.records[0].at)
         drive = self._drive_of(run, forked.ledger, row, hold)
         await self._begin(drive, Beginning(forked.records, events, forked.owed))
 
@@ -192,8 +191,12 @@ class Driver:
         return Drive(run, ledger, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
 
     def recorded(self, row: Execution, records: Sequence[Record], events: Sequence[Event]) -> None:
-        """Tell observers of facts that became durable while nothing was at work."""
+        """Tell observers of facts that became durable while nothing was at work, or of another status."""
         self._observer.recorded(row, records, events)
+
+    def relisted(self, row: Execution, status: Status) -> Execution:
+        """The row of an execution that gets another status now, without any fact."""
+        return replace(row, status=status, updated=max(row.updated, self._shell.clock.now()))
 
     def alone(self, execution: ExecutionId) -> asyncio.Lock:
         """Held by whoever brings an execution to work, so that it is not driven twice."""
@@ -210,7 +213,7 @@ class Driver:
             if isinstance(command, CallAgent) and self._unknown(command):
                 drive.report(Interrupted(command.step, command.attempt))
             else:
-                owed.append(_afresh(replayed.run, command, self._shell.clock.now()))
+                owed.append(afresh(replayed.run, command, self._shell.clock.now()))
         drive.owe(owed)
         self._set_to_work(drive, owed)
 
@@ -299,8 +302,9 @@ class Driver:
             await self.ended(execution)
             if drive.run.finished is not None:
                 raise InvalidState(f"execution {execution} has finished: {drive.row.status}")
-            paused = replace(drive.row, status="paused")
+            paused = self.relisted(drive.row, "paused")
             await self._journal.append(execution, [], paused, drive.hold.number)
+            self.recorded(paused, [], [])
 
     async def cancel(self, execution: ExecutionId, reason: str, by: str) -> None:
         """Have an execution end; returns once that is durable."""
@@ -312,7 +316,7 @@ class Driver:
         Raises `InvalidState` where the step has not asked, `InvalidInput` for a wrong type.
         """
         drive = self._at_work(execution)
-        frame = _asking(drive.run, step)
+        frame = asking(drive.run, step)
         try:
             answer = answer_of(frame, value)
         except Misfit as misfit:
@@ -348,49 +352,3 @@ class Driver:
                 f"execution {execution} is not at work here", hint=f"see its state: strata show {execution}"
             )
         return found[0]
-
-
-def _begin(plan: Plan, started: Started, at: int) -> Run:
-    try:
-        return begin(plan, started, at)
-    except Misfit as misfit:
-        message = f"the input does not fit {plan.name}: {misfit}"
-        raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
-
-
-def _first(ledger: Ledger, started: Started, at: int) -> Record:
-    try:
-        return ledger.write(started, at)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidInput(f"the input holds what is no JSON: {error}") from error
-
-
-def _row(plan: Plan, flow: FlowId, started: Started, at: int) -> Execution:
-    return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, 0)
-
-
-def _afresh(run: Run, command: Command, now: int) -> Command:
-    """A call that is made again has the whole time of an attempt, however long nobody was at work."""
-    frame = run.live.get(command.step) if isinstance(command, CallAgent | SetTimer) else None
-    if frame is None or frame.op.time is None or not isinstance(frame.op.does, Call | Route):
-        return command
-    at = now + frame.op.time
-    match command:
-        case SetTimer(timer="attempt"):
-            return replace(command, at=at)
-        case CallAgent():
-            scopes = deadline_of(frame)
-            return replace(command, deadline=at if scopes is None else min(at, scopes))
-        case _:
-            return command
-
-
-def _asking(run: Run, step: str) -> Frame:
-    frames = [run.live[path] for path in sorted(run.asking)]
-    found = [frame for frame in frames if step in {frame.path, frame.op.name}]
-    if len(found) == 1:
-        return found[0]
-    asking = ", ".join(f"{frame.op.name} ({frame.path})" for frame in frames) or "none"
-    raise InvalidState(
-        f"no single step '{step}' waits for an answer", hint=f"steps that have asked: {asking}"
-    )

@@ -126,8 +126,9 @@ async def _set_to_work(row: Execution, hold: Hold, store: Store, plans: Plans, d
     try:
         replayed = await driver.snapshotter.bring_back(row, plans, store)
         if row.status == "paused":
-            row = restate(row, replayed.run)
+            row = driver.relisted(row, restate(row, replayed.run).status)
             await store.append(row.id, [], row, hold.number)
+            driver.recorded(row, [], [])
     except StoreError:
         driver.stopped_here([row.id])
         raise

@@ -99,7 +99,7 @@ class News(Observer):
 
 
 def _is_news(execution: Execution, records: Sequence[Record], events: Sequence[object]) -> bool:
-    """Whether it has begun, or stands still, or has ended, or was moved on from outside."""
-    begun = bool(records) and records[0].seq == 0
+    """Whether it has begun, stands still, was resumed, has ended, or was moved on from outside."""
+    begun = not records or records[0].seq == 0
     told = any(isinstance(event, Answered | CancelRequested) for event in events)
     return begun or told or execution.status != "running"

@@ -105,6 +105,8 @@ class Telemetry(Observer):
 
     @override
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
+        if not events:
+            return
         self._counters.facts += len(records)
         last = events[-1]
         progress = self._under_way.get(execution.id)

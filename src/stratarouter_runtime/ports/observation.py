@@ -21,7 +21,7 @@ class Observer(Protocol):
     """Hears of facts; cannot answer, cannot fail a run, does not see payloads it need not."""
 
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
-        """These facts of this execution are durable now."""
+        """These facts of this execution are durable now; none where only its status is another."""
         ...
 
 

@@ -1,0 +1,77 @@
+"""What a drive begins with, or goes on from: pure.
+
+Must never know: what is at work, clocks, or how anything is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from stratarouter_runtime.errors import InvalidInput, InvalidState
+from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.state.commands import CallAgent, SetTimer
+from stratarouter_runtime.state.decide import begin
+from stratarouter_runtime.state.scopes import deadline_of
+from stratarouter_runtime.tcfp.plan import Call, Route
+from stratarouter_runtime.tcfp.values import Misfit
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ids import FlowId
+    from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.events import Record, Started
+    from stratarouter_runtime.state.ledger import Ledger
+    from stratarouter_runtime.state.run import Frame, Run
+    from stratarouter_runtime.tcfp.plan import Plan
+
+
+def begun(plan: Plan, started: Started, at: int) -> Run:
+    """The run of an execution that starts. Raises `InvalidInput` where the input does not fit."""
+    try:
+        return begin(plan, started, at)
+    except Misfit as misfit:
+        message = f"the input does not fit {plan.name}: {misfit}"
+        raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
+
+
+def first_record(ledger: Ledger, started: Started, at: int) -> Record:
+    """The record of a start. Raises `InvalidInput` for what JSON cannot hold."""
+    try:
+        return ledger.write(started, at)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"the input holds what is no JSON: {error}") from error
+
+
+def listed(plan: Plan, flow: FlowId, started: Started, at: int) -> Execution:
+    """An execution as the store lists it when it starts."""
+    return Execution(ExecutionId(started.id), started.tenant, flow, plan.digest, "running", at, at, 0)
+
+
+def afresh(run: Run, command: Command, now: int) -> Command:
+    """A call that is made again has the whole time of an attempt, however long nobody was at work."""
+    frame = run.live.get(command.step) if isinstance(command, CallAgent | SetTimer) else None
+    if frame is None or frame.op.time is None or not isinstance(frame.op.does, Call | Route):
+        return command
+    at = now + frame.op.time
+    match command:
+        case SetTimer(timer="attempt"):
+            return replace(command, at=at)
+        case CallAgent():
+            scopes = deadline_of(frame)
+            return replace(command, deadline=at if scopes is None else min(at, scopes))
+        case _:
+            return command
+
+
+def asking(run: Run, step: str) -> Frame:
+    """The frame that waits for an answer, named by its path or its name. Raises `InvalidState`."""
+    frames = [run.live[path] for path in sorted(run.asking)]
+    found = [frame for frame in frames if step in {frame.path, frame.op.name}]
+    if len(found) == 1:
+        return found[0]
+    asking = ", ".join(f"{frame.op.name} ({frame.path})" for frame in frames) or "none"
+    raise InvalidState(
+        f"no single step '{step}' waits for an answer", hint=f"steps that have asked: {asking}"
+    )
