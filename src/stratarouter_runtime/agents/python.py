@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -26,7 +26,7 @@ from stratarouter_runtime.agents.failures import (
     failed,
     too_large,
 )
-from stratarouter_runtime.agents.threads import Threads
+from stratarouter_runtime.agents.threads import NotBegun, Threads
 from stratarouter_runtime.agents.together import divided, each
 from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
 from stratarouter_runtime.builder.conversion import encode
@@ -63,14 +63,18 @@ class PythonAgent(Agent):
     async def call(self, call: AgentCall) -> AgentReply:
         started = self._clock.now()
         with metered() as meter:
-            reply = await self._reply(partial(self._definition.call_with, call.input))
+            reply = await self._reply(partial(self._definition.call_with, call.input), call.confirm)
         milliseconds = (self._clock.now() - started) / 1000
         usage = _usage(meter, self.signature.cost, milliseconds)
         return AgentReply(reply.output, reply.failure, usage)
 
-    async def _reply(self, function: Callable[[], Any]) -> AgentReply:
+    async def _reply(
+        self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None = None
+    ) -> AgentReply:
         try:
-            output = await self._run(function)
+            output = await self._run(function, confirm)
+        except NotBegun as held:
+            raise held.why from None
         except AgentError as error:
             return self._raised(error)
         except TimeoutError as error:
@@ -92,10 +96,10 @@ class PythonAgent(Agent):
             too_large(f"{size:,} bytes", self._max_output) if size > self._max_output else AgentReply(output)
         )
 
-    async def _run(self, function: Callable[[], Any]) -> Any:
+    async def _run(self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None) -> Any:
         if self._waits:
             return await function()
-        output = await self._threads.run(function)
+        output = await self._threads.run(function, confirm)
         return await output if isawaitable(output) else output
 
     def _raised(self, error: AgentError) -> AgentReply:
@@ -136,7 +140,9 @@ class PythonGroup(PythonAgent):
     async def _together(self, calls: Sequence[AgentCall]) -> list[AgentReply] | AgentReply:
         started = self._clock.now()
         with metered() as meter:
-            whole = await self._reply(partial(self._definition.call_together, [call.input for call in calls]))
+            whole = await self._reply(
+                partial(self._definition.call_together, [call.input for call in calls]), calls[0].confirm
+            )
         milliseconds = (self._clock.now() - started) / 1000
         if whole.failure is not None:
             # What a call that broke is taken to have cost is what the calls made in its place will cost.

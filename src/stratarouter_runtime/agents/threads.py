@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
+
+from stratarouter_runtime.errors import StoreError
 
 _MOST_LOST: Final = 256
 
@@ -24,6 +26,14 @@ Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 class Exhausted(Exception):
     """Too many calls whose caller gave up are still running."""
+
+
+class NotBegun(Exception):
+    """The function was not called: `why` says that another process may have called it."""
+
+    def __init__(self, why: StoreError) -> None:
+        super().__init__(why.message)
+        self.why = why
 
 
 class _Job(Struct):
@@ -72,9 +82,20 @@ class Threads:
         self._idle: list[_Worker] = []
         self._lost = 0
 
-    async def run(self, function: Callable[[], Any]) -> Any:
-        """What the function returns; raises what it raises. The caller's context is its context."""
+    async def run(
+        self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None = None
+    ) -> Any:
+        """What the function returns; raises what it raises. The caller's context is its context.
+
+        Where it had to wait for room, `confirm` is asked whether it may still begin: `NotBegun` where not.
+        """
+        waits = self._room.locked()
         async with self._room:
+            if waits and confirm is not None:
+                try:
+                    await confirm()
+                except StoreError as why:
+                    raise NotBegun(why) from why
             if self._lost >= _MOST_LOST:
                 raise Exhausted(f"{self._lost} earlier calls that were given up still run")
             loop = asyncio.get_running_loop()

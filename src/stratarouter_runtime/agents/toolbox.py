@@ -89,9 +89,12 @@ class Toolbox:
                 call.deadline,
                 call.trace,
                 call.scope,
+                call.fresh,
+                wished=call.wished,
                 allowed=call.allowed,
                 budget=call.budget,
                 carries=call.carries,
+                confirm=call.confirm,
             )
         )
         usage = reply.usage or NO_USAGE

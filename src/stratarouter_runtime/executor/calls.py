@@ -7,7 +7,7 @@ goes wrong becomes a failure. Must never know: journals, or what the fact brings
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from blake3 import blake3
 from msgspec import Struct
@@ -39,11 +39,15 @@ from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
 from stratarouter_runtime.traces import Trace, call_span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from stratarouter_runtime.ports import Agent, AgentReply
     from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes
     from stratarouter_runtime.state.events import Event, Started
+
+
+Confirm: TypeAlias = "Callable[[], Awaitable[None]]"
+"""Returns where the lease of this process holds. Raises `StoreError`."""
 
 
 class Shell(Struct, frozen=True):
@@ -61,7 +65,7 @@ class Shell(Struct, frozen=True):
     """What agents of tenants may be; None lets them be anything."""
 
 
-async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
+async def call(shell: Shell, started: Started, command: CallAgent, confirm: Confirm) -> Event:
     """Call the agent; its answer, or why there is none.
 
     Raises `StoreError` or `Conflict` where the call of a flow was interrupted, not answered.
@@ -78,7 +82,7 @@ async def call(shell: Shell, started: Started, command: CallAgent) -> Event:
     if refused is not None:
         return _failed(command, refused)
     try:
-        fact = await _answered(shell, agent, started, narrowed(command, policy))
+        fact = await _answered(shell, agent, started, narrowed(command, policy), confirm)
     except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
         raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
@@ -96,9 +100,11 @@ def repeatable(shell: Shell, command: CallAgent) -> bool:
     return signature.effect == "pure" and free and agent is not None and agent.digest == command.agent.digest
 
 
-async def _answered(shell: Shell, agent: Agent, started: Started, command: CallAgent) -> Returned | Failed:
+async def _answered(
+    shell: Shell, agent: Agent, started: Started, command: CallAgent, confirm: Confirm
+) -> Returned | Failed:
     """The agent's answer, or one that is known already; checked."""
-    call = agent_call(started, command)
+    call = agent_call(started, command, confirm)
     if shell.reuse is None:
         return _fact(agent, command, await agent.call(call))
     reply, reused = await shell.reuse.call(command.agent, call, command.input_digest, agent.call)
@@ -106,7 +112,7 @@ async def _answered(shell: Shell, agent: Agent, started: Started, command: CallA
     return fact if reused is None or isinstance(fact, Failed) else replace(fact, reused=reused)
 
 
-def agent_call(started: Started, command: CallAgent) -> AgentCall:
+def agent_call(started: Started, command: CallAgent, confirm: Confirm) -> AgentCall:
     """What an agent is told of one attempt: key and seed are the same for every other."""
     step = step_key(command.step)
     return AgentCall(
@@ -120,10 +126,12 @@ def agent_call(started: Started, command: CallAgent) -> AgentCall:
         trace=_traceparent(started, step, command.attempt) if started.trace else "",
         scope=started.scope,
         fresh=started.fresh,
+        wished=started.wished,
         step=command.step,
         allowed=command.allowed,
         budget=command.budget,
         carries=command.carries,
+        confirm=confirm,
     )
 
 

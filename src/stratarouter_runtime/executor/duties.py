@@ -17,7 +17,7 @@ from stratarouter_runtime.state.commands import AwaitAnswer, CallAgent, ScoreRou
 from stratarouter_runtime.state.events import TimerFired
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.executor.calls import Shell
+    from stratarouter_runtime.executor.calls import Confirm, Shell
     from stratarouter_runtime.ids import StepPath
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Started
@@ -33,10 +33,12 @@ Work: TypeAlias = Callable[[], "Coroutine[Any, Any, Event]"]
 class Duties:
     """Carries out commands of one execution; `report` is told what comes of them."""
 
-    def __init__(self, shell: Shell, started: Started, report: Report) -> None:
+    def __init__(self, shell: Shell, started: Started, report: Report, confirm: Confirm) -> None:
+        """`confirm` is asked again before a call begins that had to wait."""
         self._shell = shell
         self._started = started
         self._report = report
+        self._confirm = confirm
         self._tasks: dict[StepPath, asyncio.Task[None]] = {}
         self._timers: dict[StepPath, dict[str, asyncio.TimerHandle]] = {}
 
@@ -49,7 +51,7 @@ class Duties:
         """Begin what the command asks for."""
         match command:
             case CallAgent():
-                self._spawn(command.step, partial(call, self._shell, self._started, command))
+                self._spawn(command.step, partial(call, self._shell, self._started, command, self._confirm))
             case ScoreRoutes():
                 self._spawn(command.step, partial(score, self._shell, self._started, command))
             case SetTimer():

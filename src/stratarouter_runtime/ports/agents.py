@@ -13,10 +13,10 @@ from stratarouter_runtime.tcfp.allowed import ANYTHING
 from stratarouter_runtime.tenancy.policies import Manner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
-    from stratarouter_runtime.state.events import Budget, Failure, Usage
+    from stratarouter_runtime.state.events import Budget, Failure, Usage, Wished
     from stratarouter_runtime.tcfp.allowed import Allowed
     from stratarouter_runtime.tcfp.ir import Batch, Signature
     from stratarouter_runtime.tenancy.policies import Policy
@@ -26,6 +26,10 @@ Isolation: TypeAlias = Literal["inline", "process", "sandbox", "wasm", "command"
 """What stands between an agent's code and the server, from nothing to a box with one program in it."""
 
 
+async def _certain() -> None:
+    """Nobody else may be making the call."""
+
+
 class AgentCall(Struct, frozen=True):
     """One attempt to call an agent.
 
@@ -33,9 +37,11 @@ class AgentCall(Struct, frozen=True):
     idempotent agent can recognise a call it has already answered. `seed` is the same for
     every attempt too. `deadline` is when the caller stops waiting. `trace` is the `traceparent`
     of this attempt, "" where nobody asked for a trace. `scope` is the user it is made for, as far as
-    answers are reused; `fresh` says that no earlier answer will do. `step` is
+    answers are reused; `fresh` says that no earlier answer will do, `wished` what else it asks of them. `step` is
     where it stands in the plan, for those who watch. `allowed` is what the limits around it and the policy
     of the tenant let it reach, `budget` what it may spend before a limit around it is reached.
+    Whoever has a call wait awaits `confirm` before it begins: that raises `StoreError` where another
+    process may be making it by then.
     """
 
     execution: ExecutionId
@@ -51,8 +57,10 @@ class AgentCall(Struct, frozen=True):
     step: str = ""
     allowed: Allowed = ANYTHING
     budget: Budget | None = None
+    wished: Wished | None = None
     carries: frozenset[str] = frozenset()
     """The labels of what it is given."""
+    confirm: Callable[[], Awaitable[None]] = _certain
 
 
 class AgentReply(Struct, frozen=True):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.python import PythonAgent
 from stratarouter_runtime.agents.threads import Threads
 from stratarouter_runtime.builder.agents import AgentError, agent, definition_of
 from stratarouter_runtime.builder.usage import report
+from stratarouter_runtime.errors import LeaseLost
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Failure, Usage
@@ -87,6 +89,35 @@ async def test_plain_functions_run_beside_the_loop_and_coroutines_on_it(threads:
 
     assert (await ask(plain, threads)).output == "agent"
     assert (await ask(coroutine, threads)).output == threading.current_thread().name
+
+
+async def test_what_waited_for_a_thread_begins_only_where_nobody_else_may_have_begun_it() -> None:
+    """As after a stop past the lease, with calls queued: none of them may have its effect twice."""
+    threads, made, free, lost = Threads(1), [], threading.Event(), asyncio.Event()
+
+    def first() -> None:
+        free.wait(5)
+
+    async def confirm() -> None:
+        if lost.is_set():
+            raise LeaseLost
+
+    async def call(function: Callable[[], None]) -> AgentReply:
+        return await agent_of(function, threads).call(replace(call_of({}), confirm=confirm))
+
+    busy = asyncio.create_task(call(first))
+    await asyncio.sleep(0)
+    queued = asyncio.create_task(call(lambda: made.append(1)))
+    await asyncio.sleep(0)
+    lost.set()
+    free.set()
+    with pytest.raises(LeaseLost):
+        await queued
+    assert (await busy).failure is None
+    assert not made
+    assert (await call(lambda: made.append(2))).failure is None  # its caller has just been asked
+    assert made == [2]
+    await threads.close()
 
 
 async def test_a_plain_function_that_gives_an_awaitable_is_awaited(threads: Threads) -> None:

@@ -144,6 +144,29 @@ async def test_a_process_that_lost_its_lease_drops_its_work_and_goes_on_as_anoth
         assert (await one.runtime.execute(one.request(7))).status == "completed"
 
 
+async def test_a_call_that_waited_in_an_agent_hears_that_the_lease_was_lost() -> None:
+    begun: list[str] = []
+
+    async def queued(call: AgentCall) -> dict[str, int]:
+        await waited.wait()
+        await call.confirm()
+        begun.append(call.key)
+        return {"n": 1}
+
+    waited = asyncio.Event()
+    async with two(CHAIN, b=queued) as (one, _, store):
+        await one.runtime.start(one.request())
+        await asyncio.sleep(0.05)
+        hold = one.driver.presence.held
+        assert isinstance(hold, presence.Hold)
+        await store.leases.leave(hold.number)  # as if another had taken it while this one was stopped
+        hold.until = 0.0
+        waited.set()
+        await asyncio.sleep(0.05)
+        assert hold.lost
+        assert not begun
+
+
 async def test_what_was_paused_meanwhile_is_not_taken_up_by_itself() -> None:
     async with two(ASKING) as (one, other, store):
         execution = (await one.runtime.execute(one.request())).id
