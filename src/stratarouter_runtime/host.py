@@ -10,6 +10,8 @@ import os
 import platform
 import resource
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
@@ -22,7 +24,22 @@ begins with take 34 µs of each, these 11."""
 
 _BLOCK: Final = b"\0" * 4096
 _OWN_MEMORY: Final = Path("/proc/self/statm")
-_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+_MACHINE_MEMORY: Final = Path("/proc/meminfo")
+_OWN_GROUPS: Final = Path("/proc/self/cgroup")
+_GROUPS: Final = Path("/sys/fs/cgroup")
+
+
+class _Accounts(Struct, frozen=True):
+    """Where a version of control groups keeps its limit of memory, and what is taken of it."""
+
+    limit: str
+    used: str
+    cache: str
+    """What could be had back at once, as its table calls it: files read, and not lately."""
+
+
+_FIRST: Final = _Accounts("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
+_SECOND: Final = _Accounts("memory.max", "memory.current", "inactive_file ")
 
 
 class SyncLatency(Struct, frozen=True):
@@ -51,10 +68,47 @@ def cores() -> int:
 def memory() -> int:
     """Bytes of memory this process may use: the machine's, or the container's where that is less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *(limit for limit, _ in _group_limits())])
+
+
+def available() -> int:
+    """Bytes of memory that can still be had: of the machine, and of each group that this process is in.
+
+    A limit of a group that is passed has some process in it killed, however much the machine has left.
+    """
+    return max(0, min([_unused(), *(limit - used for limit, used in _group_limits())]))
+
+
+def _unused() -> int:
+    table = _MACHINE_MEMORY.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in table if line.startswith("MemAvailable:"))
+
+
+def _group_limits() -> Iterator[tuple[int, int]]:
+    """The limit of each group around this process that has one, and what is taken of it; in bytes."""
+    for folder, names in _own_groups():
+        with suppress(OSError, ValueError):  # none such here, or no limit is set ("max")
+            limit = int((folder / names.limit).read_text())
+            used = int((folder / names.used).read_text())
+            table = (folder / "memory.stat").read_text().splitlines()
+            yield limit, used - sum(int(line.split()[1]) for line in table if line.startswith(names.cache))
+
+
+def _own_groups() -> Iterator[tuple[Path, _Accounts]]:
+    """The folder of each group that this process is in, from the outermost, of both versions."""
     try:
-        return min(physical, int(_CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no cgroup here, or no limit set ("max")
-        return physical
+        lines = _OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, names = (_GROUPS / "memory", _FIRST) if controllers else (_GROUPS, _SECOND)
+        inner = Path(path.lstrip("/"))
+        # From within a container its own group may be the root, whatever it is called outside.
+        for folder in (*reversed(inner.parents), inner) if inner.parts else (inner,):
+            yield root / folder, names
 
 
 def open_files(wanted: int) -> int:

@@ -7,7 +7,6 @@ of any kind.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,19 +14,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.roster import Roster
 from stratarouter_runtime.batch.coalescer import Coalescer
-from stratarouter_runtime.batch.grouping import Groups
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.cache.terms import TermsBook
-from stratarouter_runtime.errors import InvalidSetting, StoreLocked
+from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
@@ -41,19 +37,17 @@ from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
 from stratarouter_runtime.services.reuse import Reuse
 from stratarouter_runtime.services.routers import Routers
-from stratarouter_runtime.settings import load, variables
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
+from stratarouter_runtime.workshops import guests, workshop
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.agents.exchanges import Exchange
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.bridge.core import GuardedCore
     from stratarouter_runtime.bridge.encoder import Encoder
     from stratarouter_runtime.ids import AgentName
-    from stratarouter_runtime.ports import Embedder, Observer, Policies, Scorer, Store
-    from stratarouter_runtime.sandbox.cells import BoxedCells
+    from stratarouter_runtime.ports import Cells, Embedder, Observer, Policies, Scorer, Store
     from stratarouter_runtime.settings import Settings
 
 DATABASES = ("postgresql:", "postgres:")
@@ -87,87 +81,17 @@ class Office(Struct, frozen=True):
     tenancy: Tenancy
 
 
-def open_project(folder: Path) -> Registry:
-    """The agents of the project in `folder`; the application that gets them closes them.
-
-    Raises `LinkError` for agents that cannot be used.
-    """
-    from stratarouter_runtime.agents.discovery import load_project  # noqa: PLC0415 - start-up cost
-
-    return load_project(folder, workshop())
-
-
-def open_module(name: str) -> Registry:
-    """The agents of an importable module. Raises `NotFound`, `LinkError`."""
-    from stratarouter_runtime.agents.discovery import load_module  # noqa: PLC0415 - start-up cost
-
-    return load_module(name, workshop())
-
-
-def workshop(settings: Settings | None = None) -> Workshop:
-    """What agents of a project need of this process. Raises `InvalidSetting`."""
-    from stratarouter_runtime.agents.secrets import Secrets  # noqa: PLC0415 - start-up cost
-    from stratarouter_runtime.agents.web import Web  # noqa: PLC0415 - start-up cost
-    from stratarouter_runtime.agents.workshop import Workshop  # noqa: PLC0415 - start-up cost
-
-    settings = settings or load()
-    return Workshop(
-        clock=SystemClock(),
-        secrets=Secrets(variables()),
-        web=Web(_hosts(settings)),
-        cells=LazyCells(_open_cells),
-        commands=_listed(settings.sandbox_commands),
-        max_output=settings.agent_max_output,
-        partials=PartialTexts(),
-        listener=_note if settings.log_level == "debug" else None,
-        groups=Groups(SystemClock()),
-    )
-
-
-def _note(exchange: Exchange) -> None:
-    """Write an exchange with an agent down: one line."""
-    logging.getLogger("stratarouter_runtime.exchanges").debug(msgspec.json.encode(exchange).decode())
-
-
-def _guests(settings: Settings, partials: PartialTexts) -> Workshop:
-    """What agents that callers register get: no program of this machine, and only secrets they may use."""
-    own = workshop(settings)
-    secrets = own.secrets.limited(_listed(settings.agent_secrets))
-    return replace(own, secrets=secrets, commands=(), partials=partials)
-
-
 def _open_roster(
     settings: Settings, store: Store, registry: Registry, policies: Policies, closing: AsyncExitStack
-) -> tuple[Roster, PartialTexts]:
-    """What takes agents while the runtime runs, and where all agents tell what they say so far."""
-    partials = next((held for held in registry.holding if isinstance(held, PartialTexts)), PartialTexts())
-    roster = Roster(store.shelf, _guests(settings, partials), registry, policies)
+) -> tuple[Roster, Workshop]:
+    """What takes agents while the runtime runs, and what they share with those of the project."""
+    own = registry.workshop
+    if own is None:  # agents that were not built here
+        own = workshop(settings)
+        closing.push_async_callback(own.close)
+    roster = Roster(store.shelf, guests(settings, own), registry, policies)
     closing.push_async_callback(roster.close)
-    return roster, partials
-
-
-def _hosts(settings: Settings) -> tuple[str, ...]:
-    from stratarouter_runtime.agents.reach import entry_fault  # noqa: PLC0415 - start-up cost
-
-    hosts = _listed(settings.agent_hosts)
-    faults = [fault for fault in map(entry_fault, hosts) if fault]
-    if faults:
-        hint = "write e.g. 127.0.0.1, localhost:8000, 10.0.0.0/8"
-        raise InvalidSetting(f"agents.hosts: {'; '.join(faults)}", hint=hint)
-    return hosts
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    """The entries of a list that is separated by commas."""
-    return tuple(each.strip() for each in text.split(",") if each.strip())
-
-
-def _open_cells() -> BoxedCells:
-    """Opened when an agent needs walls. Raises `InvalidSetting` for features that are none."""
-    from stratarouter_runtime.sandbox.cells import BoxedCells  # noqa: PLC0415 - start-up cost
-    from stratarouter_runtime.sandbox.walls import waived  # noqa: PLC0415 - start-up cost
-
-    return BoxedCells(SystemClock(), waived=waived(load().sandbox_without))
+    return roster, own
 
 
 @asynccontextmanager
@@ -203,7 +127,7 @@ async def application(
             opened.shelf, scorer, embedder, SystemClock(), lambda tenant: _names(runtime, tenant), core
         )
         tenants = tenancy(settings, opened, SystemClock(), SystemEntropy())
-        roster, partials = _open_roster(settings, opened, registry, tenants.policies, closing)
+        roster, shared = _open_roster(settings, opened, registry, tenants.policies, closing)
         runtime = Runtime(
             store=opened,
             registry=registry,
@@ -215,11 +139,11 @@ async def application(
             routers=routers,
             reuse=reuse,
             roster=roster,
-            partials=partials,
+            partials=shared.partials if isinstance(shared.partials, PartialTexts) else None,
             gate=tenants.gate,
             policies=tenants.policies,
         )
-        observatory = _observe(runtime, opened, observers, registry, reuse, tenants)
+        observatory = _observe(runtime, opened, observers, registry, reuse, tenants, shared.cells)
         if settings.trace_endpoint is not None:
             _trace(settings.trace_endpoint, observatory, registry, closing)
         closing.push_async_callback(observatory.close)
@@ -255,7 +179,13 @@ def _reuse(
 
 
 def _observe(
-    runtime: Runtime, store: Store, observers: Fanout, registry: Registry, reuse: Reuse, tenants: Tenancy
+    runtime: Runtime,
+    store: Store,
+    observers: Fanout,
+    registry: Registry,
+    reuse: Reuse,
+    tenants: Tenancy,
+    cells: Cells | None,
 ) -> Observatory:
     """Introduce the parts that count to what gathers their figures: one line each."""
     observatory = Observatory(store, runtime.flows.at_hand)
@@ -271,9 +201,8 @@ def _observe(
     metrics.add("coalescing", reuse.flights.stats)
     metrics.add("batches", runtime.batches.stats)
     metrics.add("snapshots", runtime.driver.snapshotter.stats)
-    for held in registry.holding:
-        if isinstance(held, LazyCells):
-            metrics.add("cells", held.stats)
+    if isinstance(cells, LazyCells):
+        metrics.add("cells", cells.stats)
     metrics.add("process", Process(installed_version, SystemClock().now()).stats)
     observatory.health.add("store", partial(_writable, store))
     return observatory

@@ -11,7 +11,8 @@ import pytest
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
-from stratarouter_runtime.wiring import application, open_project
+from stratarouter_runtime.wiring import application
+from stratarouter_runtime.workshops import open_project
 
 AGENTS = """
 hosts: [127.0.0.1]

@@ -20,7 +20,8 @@ from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.events import Asked
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.validator import validate
-from stratarouter_runtime.wiring import Application, application, workshop
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import workshop
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 NAMES: Final = sorted(path.parent.name for path in EXAMPLES.glob("*/flow.yaml"))

@@ -25,7 +25,8 @@ from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
-from stratarouter_runtime.wiring import Application, application, open_module
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_module
 
 WAIT: Final = 30.0
 FLOW: Final = """tcfp: "1.0"

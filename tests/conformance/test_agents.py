@@ -220,7 +220,7 @@ async def troupe(folder: Path, **changed: Any) -> AsyncIterator[Troupe]:
                 tools=Path(__file__).with_name("acting_tools.py"),
             )
         )
-        cells = BoxedCells(SystemClock(), room=Room(4_000, 2_048 * MIB))
+        cells = BoxedCells(SystemClock(), Room(4_000, 2_048 * MIB))
         secrets = Secrets({"TOKEN": "hush-hush"})
         await secrets.fill("secret://env/TOKEN")
         workshop = Workshop(

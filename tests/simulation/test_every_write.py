@@ -28,7 +28,7 @@ from stratarouter_runtime.testing.evidence import Accepted
 from stratarouter_runtime.testing.faults import at_once
 from stratarouter_runtime.testing.process import Process
 from stratarouter_runtime.testing.world import World, simulated_agents
-from stratarouter_runtime.wiring import workshop
+from stratarouter_runtime.workshops import workshop
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 NAMES: Final = sorted(path.parent.name for path in EXAMPLES.glob("*/flow.yaml"))

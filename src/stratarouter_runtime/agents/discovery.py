@@ -21,7 +21,7 @@ from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_declared
 from stratarouter_runtime.agents.process import Origin, process_agent
 from stratarouter_runtime.agents.python import PythonAgent, PythonGroup
-from stratarouter_runtime.agents.registry import Closing, Registry
+from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.threads import Threads
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.builder.agents import AgentDefinition, definition_of
@@ -46,7 +46,7 @@ def load_project(folder: Path, workshop: Workshop) -> Registry:
         for path in _existing(folder, _DOCUMENTS)
         for blueprint in read_declared(path, workshop.secrets)
     ]
-    return Registry(assemble(functions, declared, workshop), holding=_held(threads, workshop))
+    return Registry(assemble(functions, declared, workshop), holding=(threads,), workshop=workshop)
 
 
 def load_module(name: str, workshop: Workshop) -> Registry:
@@ -56,12 +56,7 @@ def load_module(name: str, workshop: Workshop) -> Registry:
     agents: list[Agent] = [
         _function(definition, Origin(module=name), threads, workshop) for definition in definitions(module)
     ]
-    return Registry(assemble(agents, [], workshop), holding=_held(threads, workshop))
-
-
-def _held(threads: Threads, workshop: Workshop) -> tuple[Closing, ...]:
-    shared = (workshop.cells, workshop.partials)
-    return (threads, *(each for each in shared if each is not None))
+    return Registry(assemble(agents, [], workshop), holding=(threads,), workshop=workshop)
 
 
 def _function(definition: AgentDefinition, origin: Origin, threads: Threads, workshop: Workshop) -> Agent:

@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 from msgspec import Struct
 from typing_extensions import override
 
+from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import Breaker
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ports import Agent, manner_of
@@ -40,11 +41,19 @@ class RegistryStats(Struct, frozen=True):
 class Registry(Mapping[str, Agent]):
     """Immutable, in the order of the names. Raises `LinkError` where two agents share a name.
 
-    `holding` is what the agents share and the registry closes with them.
+    `holding` is what the agents share, and `workshop` what they were built with: the registry closes both
+    with them.
     """
 
-    def __init__(self, agents: Iterable[Agent] = (), *, holding: Iterable[Closing] = ()) -> None:
+    def __init__(
+        self,
+        agents: Iterable[Agent] = (),
+        *,
+        holding: Iterable[Closing] = (),
+        workshop: Workshop | None = None,
+    ) -> None:
         self._holding = tuple(holding)
+        self.workshop = workshop
         found: dict[str, Agent] = {}
         for agent in agents:
             if agent.name in found:
@@ -74,11 +83,6 @@ class Registry(Mapping[str, Agent]):
             for name, agent in self._agents.items()
         }
 
-    @property
-    def holding(self) -> tuple[Closing, ...]:
-        """What the agents share."""
-        return self._holding
-
     def isolation(self) -> dict[str, str]:
         """The level behind which each agent's code runs here, by its name."""
         return {name: getattr(agent, "isolation", INLINE) for name, agent in self._agents.items()}
@@ -92,6 +96,6 @@ class Registry(Mapping[str, Agent]):
 
     async def close(self) -> None:
         """Let go of what agents hold: connections, threads."""
-        for held in (*self._agents.values(), *self._holding):
+        for held in (*self._agents.values(), *self._holding, self.workshop):
             if isinstance(held, Closing):
                 await held.close()

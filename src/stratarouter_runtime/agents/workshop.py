@@ -57,3 +57,9 @@ class Workshop(Struct, frozen=True):
     commands: tuple[str, ...] = ()
     max_output: int = MAX_OUTPUT
     groups: Groups | None = None
+
+    async def close(self) -> None:
+        """Let go of what the agents share; what is needed again is opened again."""
+        for held in (self.cells, self.partials):
+            if held is not None:
+                await held.close()

@@ -28,7 +28,8 @@ from stratarouter_runtime.ports import Embedder
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.wiring import Application, application, open_module
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,8 @@ from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemEntropy
 from stratarouter_runtime.tcfp.plan import Plan
-from stratarouter_runtime.wiring import Application, application, open_module
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_module
 
 AT_ONCE = 50
 ROW = b'{"t":"returned","step":"7","input":"' + b"0" * 64 + b'","output":{"n":1}}'

@@ -7,7 +7,8 @@ from pathlib import Path
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
-from stratarouter_runtime.wiring import application, open_module
+from stratarouter_runtime.wiring import application
+from stratarouter_runtime.workshops import open_module
 
 
 async def first(store: Path, source: str) -> None:

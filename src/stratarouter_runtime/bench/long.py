@@ -23,7 +23,8 @@ from stratarouter_runtime.services.retention import Policy, prune
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemClock, SystemEntropy
-from stratarouter_runtime.wiring import Application, application, open_module
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_module
 
 ROWS: Final = 1_000_000
 """Of the large store."""

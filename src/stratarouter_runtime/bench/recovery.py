@@ -23,7 +23,8 @@ from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Finished, Returned
-from stratarouter_runtime.wiring import application, open_module
+from stratarouter_runtime.wiring import application
+from stratarouter_runtime.workshops import open_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,8 @@ from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.tenancy.quotas import Tier
-from stratarouter_runtime.wiring import application, open_module
+from stratarouter_runtime.wiring import application
+from stratarouter_runtime.workshops import open_module
 
 if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.plan import Plan

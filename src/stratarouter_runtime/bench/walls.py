@@ -23,7 +23,7 @@ from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import AgentCall, Cell
 from stratarouter_runtime.sandbox.cells import BoxedCells
-from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.workshops import open_cells
 
 _INSIDE: Final = "stratarouter_runtime.agents.inside"
 _CODE: Final = "def run(n):\n    return {'n': n + 1}\n"
@@ -68,7 +68,7 @@ async def walls(calls: int = 400) -> list[Measure]:
 
 @asynccontextmanager
 async def _cells() -> AsyncIterator[BoxedCells]:
-    cells = BoxedCells(SystemClock())
+    cells = open_cells()
     try:
         yield cells
     finally:

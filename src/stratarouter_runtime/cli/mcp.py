@@ -26,7 +26,8 @@ from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.tcfp.json_schema import to_schema
 from stratarouter_runtime.tcfp.types import RecordType
-from stratarouter_runtime.wiring import Application, application, installed_version, open_project
+from stratarouter_runtime.wiring import Application, application, installed_version
+from stratarouter_runtime.workshops import open_project
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server

@@ -31,13 +31,8 @@ from stratarouter_runtime.observability.logs import Log, capture, open_log
 from stratarouter_runtime.sandbox.governor.affinity import bind_cpus
 from stratarouter_runtime.services.retention import Retention, policy_of
 from stratarouter_runtime.system import SystemClock, SystemEntropy
-from stratarouter_runtime.wiring import (
-    PATIENCE,
-    Application,
-    application,
-    installed_version,
-    open_project,
-)
+from stratarouter_runtime.wiring import PATIENCE, Application, application, installed_version
+from stratarouter_runtime.workshops import open_project
 
 if TYPE_CHECKING:
     import socket

@@ -28,7 +28,8 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.events import Answered, Asked, Event, TimerFired
 from stratarouter_runtime.tcfp.plan import Plan
-from stratarouter_runtime.wiring import Application, application, open_module, open_project
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_module, open_project
 
 
 class Ended(Struct, frozen=True):

@@ -10,10 +10,8 @@ from collections import Counter
 
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.attack import Attempt, attack
-from stratarouter_runtime.sandbox.cells import BoxedCells
-from stratarouter_runtime.sandbox.walls import BOXED, waived
-from stratarouter_runtime.settings import load
-from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.sandbox.walls import BOXED
+from stratarouter_runtime.workshops import open_cells
 
 
 def sandbox() -> tuple[str, bool, str]:
@@ -30,7 +28,7 @@ def sandbox() -> tuple[str, bool, str]:
 
 async def assault() -> tuple[Attempt, ...]:
     """Every attempt, with what became of it."""
-    cells = BoxedCells(SystemClock(), waived=waived(load().sandbox_without))
+    cells = open_cells()
     try:
         return tuple([each async for each in attack(cells)])
     finally:

@@ -62,4 +62,4 @@ class CountedAgent(Agent):
 def counted(registry: Registry, notebook: Notebook) -> Registry:
     """The same agents, counted."""
     agents = [CountedAgent(agent, notebook) for agent in registry.values()]
-    return Registry(agents, holding=(registry,))
+    return Registry(agents, holding=(registry,), workshop=registry.workshop)

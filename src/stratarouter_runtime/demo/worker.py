@@ -20,7 +20,8 @@ from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.tcfp.plan import Plan
-from stratarouter_runtime.wiring import Application, application, open_project
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import open_project
 
 
 class Work(Struct, frozen=True):

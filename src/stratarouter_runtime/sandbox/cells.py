@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.ports import AgentReply, Cells
 from stratarouter_runtime.sandbox import features
-from stratarouter_runtime.sandbox.governor.gate import Governor, GovernorStats, Refused, room_here
+from stratarouter_runtime.sandbox.governor.gate import Governor, GovernorStats, Refused
 from stratarouter_runtime.sandbox.governor.shares import Room
 from stratarouter_runtime.sandbox.paths import interpreter_paths
 from stratarouter_runtime.sandbox.walls import Feature, Walls
@@ -72,15 +72,12 @@ class _Housed(Struct, eq=False):
 
 
 class BoxedCells(Cells):
-    """Belongs to one event loop. `waived` names features that may be missing."""
+    """Belongs to one event loop. `room` is what calls share, `waived` names features that may be missing."""
 
-    def __init__(
-        self, clock: Clock, *, waived: frozenset[Feature] = frozenset(), room: Room | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, room: Room, *, waived: frozenset[Feature] = frozenset()) -> None:
         self._clock = clock
         self._waived = waived
-        self._room = room
-        self._governor: Governor | None = None
+        self._governor = Governor(room, reclaim=self._reclaim)
         self._zygotes = Zygotes()
         self._idle: dict[_Key, list[_Housed]] = {}
         self._age: OrderedDict[int, _Housed] = OrderedDict()
@@ -138,7 +135,7 @@ class BoxedCells(Cells):
             retired=self._retired,
             calls=self._calls,
             failures=dict(self._failures),
-            governor=self._governed().stats(),
+            governor=self._governor.stats(),
         )
 
     async def _reply(self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...]) -> AgentReply:
@@ -146,7 +143,7 @@ class BoxedCells(Cells):
         seconds = self._seconds(cell, call)
         room = Room(round(cell.cpu * 1000), 0 if housed else _held(cell))
         try:
-            await self._governed().reserve(call.tenant, room, seconds=seconds, patience=seconds)
+            await self._governor.reserve(call.tenant, room, seconds=seconds, patience=seconds)
         except BaseException as error:
             if housed is not None:
                 self._keep(housed)
@@ -156,7 +153,7 @@ class BoxedCells(Cells):
         try:
             return await self._in_room(cell, call, missing, housed)
         finally:
-            self._governed().give_back(Room(room.cpu, 0))
+            self._governor.give_back(Room(room.cpu, 0))
 
     async def _in_room(
         self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...], housed: _Housed | None
@@ -168,6 +165,11 @@ class BoxedCells(Cells):
             if isinstance(made, Failure):
                 return AgentReply(failure=made)
             housed = made
+        try:
+            await call.confirm()
+        except BaseException:
+            self._keep(housed)
+            raise
         worker = housed.worker
         bounds = Bounds(self._seconds(cell, call), cell.cpu_seconds, cell.output)
         ask = Ask(next(self._numbers), call.input, call.seed, call.key, call.attempt, bounds.time)
@@ -188,10 +190,10 @@ class BoxedCells(Cells):
         try:
             process = await self._zygotes.worker(cell.program, _walls(cell, missing))
         except (OSError, TimeoutError) as error:
-            self._governed().give_back(room)
+            self._governor.give_back(room)
             return Failure("agent.unavailable", f"no worker can be started: {error}")
         except BaseException:
-            self._governed().give_back(room)
+            self._governor.give_back(room)
             raise
         housed = _Housed(Worker(process), (tenant, cell.digest), room, cell)
         self._workers += 1
@@ -273,7 +275,7 @@ class BoxedCells(Cells):
         await housed.worker.gone()
         housed.worker.close()
         if not keep_room:
-            self._governed().give_back(housed.room)
+            self._governor.give_back(housed.room)
 
     def _reclaim(self, wanted: int) -> int:
         """Let go of idle workers until so many bytes are free; how many are."""
@@ -284,11 +286,6 @@ class BoxedCells(Cells):
             self._retire(housed, keep_room=True)
             freed += housed.room.memory
         return freed
-
-    def _governed(self) -> Governor:
-        if self._governor is None:
-            self._governor = Governor(self._room or room_here(), reclaim=self._reclaim)
-        return self._governor
 
     def _seconds(self, cell: Cell, call: AgentCall) -> float:
         """What is left to a call: its own limit, or less where its caller gives up before."""

@@ -10,7 +10,7 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import LinkError, NotFound
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId
 from stratarouter_runtime.ports import AgentCall
-from stratarouter_runtime.wiring import workshop
+from stratarouter_runtime.workshops import workshop
 
 HEAD = "from __future__ import annotations\nfrom stratarouter_runtime.builder.agents import agent\n"
 DECLARED = "agents:\n  far: { kind: http, url: 'http://far.test', in: {}, out: string }\n"

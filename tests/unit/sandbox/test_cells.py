@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.sandbox.walled import MIB, a_call, text_cell
 
-from stratarouter_runtime.errors import LinkError
+from stratarouter_runtime.errors import LeaseLost, LinkError
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.cells import BoxedCells
 from stratarouter_runtime.sandbox.governor.shares import Room
@@ -30,7 +31,7 @@ COUNT = "n = 0\ndef run():\n    global n\n    n += 1\n    return n"
 
 @pytest.fixture
 async def cells() -> AsyncIterator[BoxedCells]:
-    made = BoxedCells(SystemClock(), room=Room(2_000, 1_024 * MIB))
+    made = BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB))
     yield made
     await made.close()
 
@@ -200,6 +201,17 @@ async def test_who_waits_too_long_for_room_is_told(cells: BoxedCells) -> None:
     assert (await busy).failure is None
 
 
+async def test_a_call_begins_only_where_nobody_else_may_have_begun_it(cells: BoxedCells) -> None:
+    async def confirm() -> None:
+        raise LeaseLost
+
+    cell = text_cell(COUNT)
+    with pytest.raises(LeaseLost):
+        await cells.call(cell, replace(a_call(), confirm=confirm))
+    assert (await cells.call(cell, a_call())).output == 1  # by the worker that was ready
+    assert (cells.stats().started, cells.stats().governor.cpu_used) == (1, 0)
+
+
 async def test_the_loop_goes_on_meanwhile(cells: BoxedCells) -> None:
     """Starting, asking and ending workers never holds up the loop, however long each takes."""
     longest, stop = 0.0, asyncio.Event()
@@ -223,10 +235,10 @@ async def test_a_missing_feature_refuses_the_agent_by_name(monkeypatch: pytest.M
     lacking: dict[Feature, str] = {**features.found(), "landlock": "it is turned off"}
     monkeypatch.setattr(features, "found", lambda: lacking)
     with pytest.raises(LinkError, match=r"'snip'.*landlock \(it is turned off\)") as refused:
-        BoxedCells(SystemClock()).admit("snip", text_cell(WHO))
+        BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB)).admit("snip", text_cell(WHO))
     assert refused.value.hint is not None
     assert "STRATA_SANDBOX_WITHOUT=landlock" in refused.value.hint
-    allowed = BoxedCells(SystemClock(), waived=frozenset({"landlock"}))
+    allowed = BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB), waived=frozenset({"landlock"}))
     allowed.admit("snip", text_cell(WHO))
     try:
         reply = await allowed.call(text_cell(WHO), a_call())

@@ -104,10 +104,14 @@ async def test_memory_that_is_held_idle_is_asked_for() -> None:
     assert gate.stats().memory_used == 100
 
 
-def test_what_can_be_reserved_leaves_some_free() -> None:
-    room = room_here()
+@pytest.mark.parametrize(
+    ("available", "memory"),
+    [(0, 0), (2**30, 3 * 2**28), (4 * 2**30, 3 * 2**30), (10 * 2**30, 9 * 2**30), (2**40, 24 * 2**30)],
+)
+def test_what_can_be_reserved_leaves_some_free(available: int, memory: int) -> None:
+    room = room_here(available)
     assert 0 < room.cpu <= 4_000
-    assert 0 < room.memory <= 24 * 2**30
+    assert room.memory == memory
 
 
 def test_a_process_keeps_to_its_processors() -> None:

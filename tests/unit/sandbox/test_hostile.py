@@ -36,7 +36,7 @@ def number():
 
 @pytest.fixture
 async def cells() -> AsyncIterator[BoxedCells]:
-    made = BoxedCells(SystemClock(), room=Room(2_000, 1_024 * MIB))
+    made = BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB))
     yield made
     await made.close()
 

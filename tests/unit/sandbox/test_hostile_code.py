@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 async def cells() -> AsyncIterator[BoxedCells]:
-    made = BoxedCells(SystemClock(), room=Room(2_000, 2_048 * MIB))
+    made = BoxedCells(SystemClock(), Room(2_000, 2_048 * MIB))
     yield made
     await made.close()
 

@@ -35,7 +35,7 @@ NAP = "import time\ndef run(): time.sleep(60)"
 
 @pytest.fixture
 async def cells() -> AsyncIterator[BoxedCells]:
-    made = BoxedCells(SystemClock(), room=Room(4_000, 4_096 * MIB))
+    made = BoxedCells(SystemClock(), Room(4_000, 4_096 * MIB))
     yield made
     await made.close()
 
@@ -186,12 +186,13 @@ async def test_the_zygote_reaps_all_and_holds_nothing(cells: BoxedCells) -> None
 SERVER = """
     import asyncio, json, os, sys
     from tests.unit.sandbox.test_kills import NAP, WHO, sleeping, zygote_of
-    from tests.unit.sandbox.walled import a_call, text_cell
+    from tests.unit.sandbox.walled import MIB, a_call, text_cell
     from stratarouter_runtime.sandbox.cells import BoxedCells
+    from stratarouter_runtime.sandbox.governor.shares import Room
     from stratarouter_runtime.system import SystemClock
 
     async def main():
-        cells = BoxedCells(SystemClock())
+        cells = BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB))
         zygote = await zygote_of(cells)
         tasks = [asyncio.create_task(cells.call(cell, a_call())) for cell in (sleeping(), text_cell(NAP, cpu=0.1))]
         await asyncio.sleep(0.5)

@@ -28,7 +28,7 @@ LIMITS = "import resource\ndef run(): return resource.getrlimit(resource.RLIMIT_
 
 @pytest.fixture
 async def cells() -> AsyncIterator[BoxedCells]:
-    made = BoxedCells(SystemClock(), room=Room(2_000, 1_024 * MIB))
+    made = BoxedCells(SystemClock(), Room(2_000, 1_024 * MIB))
     yield made
     await made.close()
 
@@ -73,7 +73,7 @@ async def test_who_asks_for_more_is_served_less_often(cells: BoxedCells) -> None
 
 async def test_the_queue_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate.Governor.__init__, "__kwdefaults__", {"most_waiting": 5, "reclaim": lambda _: 0})
-    cells = BoxedCells(SystemClock(), room=Room(1_000, 1_024 * MIB))
+    cells = BoxedCells(SystemClock(), Room(1_000, 1_024 * MIB))
     try:
         load = Load(cells)
         await asyncio.gather(*(load.call("flood", text_cell(NAP, seconds=10)) for _ in range(20)))
@@ -86,7 +86,7 @@ async def test_the_queue_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_flood_does_not_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate.Governor.__init__, "__kwdefaults__", {"most_waiting": 8, "reclaim": lambda _: 0})
-    cells = BoxedCells(SystemClock(), room=Room(1_000, 1_024 * MIB))
+    cells = BoxedCells(SystemClock(), Room(1_000, 1_024 * MIB))
     try:
         load, cell = Load(cells), text_cell(NAP, seconds=30)
         flood = [asyncio.create_task(load.call("flood", cell)) for _ in range(30)]
@@ -110,7 +110,7 @@ async def test_address_space_is_what_was_reserved(cells: BoxedCells) -> None:
 
 async def test_a_hundred_at_once_stay_within_what_they_reserve() -> None:
     small = replace(text_cell(NAP.replace("0.02", "1.5")), memory=64 * MIB, disk=MIB, cpu=0.02, seconds=60)
-    cells = BoxedCells(SystemClock(), room=Room(2_000, 100 * 65 * MIB))
+    cells = BoxedCells(SystemClock(), Room(2_000, 100 * 65 * MIB))
     try:
         calls = [
             asyncio.create_task(cells.call(small, a_call(f"tenant {number % 7}"))) for number in range(110)

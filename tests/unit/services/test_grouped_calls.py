@@ -14,7 +14,8 @@ from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.events import Failed, Returned
-from stratarouter_runtime.wiring import Application, application, workshop
+from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.workshops import workshop
 
 AGENTS = """
 import threading

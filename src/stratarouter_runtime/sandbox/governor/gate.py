@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -45,12 +44,14 @@ class Refused(Exception):
         self.message = message
 
 
-def room_here() -> Room:
-    """What this machine lets us reserve: of what is there now, a gigabyte stays free."""
+def room_here(available: int) -> Room:
+    """What may be reserved where so many bytes of memory can still be had.
+
+    A gigabyte of them stays free, or a quarter where that is less.
+    """
     cpus = min(MOST_CPUS, len(os.sched_getaffinity(0)))
-    table = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) * 1024 for line in table if line.startswith("MemAvailable:"))
-    return Room(cpus * 1000, max(0, min(MOST_MEMORY, available - KEPT_FREE)))
+    kept = min(KEPT_FREE, available // 4)
+    return Room(cpus * 1000, min(MOST_MEMORY, available - kept))
 
 
 class Governor:
