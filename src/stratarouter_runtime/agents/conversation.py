@@ -64,7 +64,7 @@ class Model(Agent):
         self.operation = Operation("chat", provider=host_of(spec.url), model=spec.model)
         self._spec = spec
         self._clock = workshop.clock
-        self._secrets = workshop.secrets
+        self._secrets = workshop.secrets.towards(host_of(spec.url))
         self._partials = workshop.partials
         web = workshop.web.allowing(spec.hosts)
         self._line = Line(web.only((host_of(spec.url), *spec.signature.needs.hosts)))
@@ -99,10 +99,12 @@ class Model(Agent):
 
     async def ask(self, call: AgentCall, body: dict[str, Any]) -> Said:
         """Ask the endpoint once. Raises as `chat.ask`."""
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if self._spec.key:
-            headers["authorization"] = f"Bearer {await self._secrets.fill(self._spec.key)}"
-        headers |= await filled(self._spec.headers, self._secrets)
+        bearer = {"authorization": f"Bearer {self._spec.key}"} if self._spec.key else {}
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            **await filled({**bearer, **self._spec.headers}, self._secrets),
+        }
         murmur = self._murmur(call)
         hearing = None if murmur is None else murmur.hear
         try:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from stratarouter_runtime.agents.secrets import REFERENCE, Secrets
+from stratarouter_runtime.agents.reach import host_of
+from stratarouter_runtime.agents.secrets import REFERENCE, SecretMissing, Secrets
 from stratarouter_runtime.tcfp.loading.fields import text_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HARMLESS: Final = frozenset({"accept", "accept-language", "content-language", "user-agent"})
 _REFERRING: Final = re.compile(rf"([A-Za-z]{{1,16}} )?(?:{REFERENCE.pattern})")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def read_headers(declaration: Declaration) -> dict[str, str]:
@@ -28,27 +29,34 @@ def read_headers(declaration: Declaration) -> dict[str, str]:
 
     What a caller registers is shown to whoever may read it, so that nothing secret may stand there.
     """
-    fields, secrets = declaration.fields, declaration.secrets
+    fields = declaration.fields
     node = fields.mapping("headers")
     found = {}
     for entry in () if node is None else node.entries:
         value = text_of(entry.value, fields.diagnostics)
         if value is not None and _fits(entry, value, fields) and _shows(entry, value, declaration):
-            found[entry.key] = check_secrets(entry, value, fields, secrets)
+            found[entry.key] = check_secrets(entry, value, declaration)
     return found
 
 
-def check_secrets(entry: Entry, value: str, fields: Fields, secrets: Secrets | None) -> str:
+def check_secrets(entry: Entry, value: str, declaration: Declaration) -> str:
     """The text as it is; a reference in it that cannot be resolved is reported."""
-    problem = "" if secrets is None else secrets.problem(value)
-    if problem:
-        fields.diagnostics.add("E111", entry.value.at, problem, "set it where the runtime is started")
+    fields, secrets = declaration.fields, declaration.secrets
+    if secrets is not None:
+        host = host_of(fields.text("url") or "") if "url" in fields.entries else ""
+        problem = secrets.towards(host).problem(value)
+        if problem:
+            fields.diagnostics.add("E111", entry.value.at, problem, "set it where the runtime is started")
     return value
 
 
 async def filled(headers: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
-    """The headers as sent. Raises `SecretMissing`."""
-    return {name: await secrets.fill(value) for name, value in headers.items()}
+    """The headers as sent. Raises `SecretMissing`, also for a secret that no header can carry."""
+    sent = await secrets.fill_all(headers)
+    for name, value in sent.items():
+        if not _VALUE.fullmatch(value):
+            raise SecretMissing(f"the secret of the header '{name}' has what no header can carry")
+    return sent
 
 
 def _shows(entry: Entry, value: str, declaration: Declaration) -> bool:

@@ -99,7 +99,7 @@ class HttpAgent(Agent):
         self.signature = service.signature
         self._endpoint = service.endpoint
         self._clock: Clock = workshop.clock
-        self._secrets: Secrets = workshop.secrets
+        self._secrets: Secrets = workshop.secrets.towards(host_of(self._endpoint.url))
         web = workshop.web.allowing(self._endpoint.hosts)
         self._line = Line(web.only((host_of(self._endpoint.url), *self.signature.needs.hosts)))
         self.digest = agent_digest(self.name, "http", self._endpoint.version, self.signature)

@@ -97,7 +97,7 @@ def _key(declaration: Declaration) -> str:
         hint = "write a reference: secret://env/NAME"
         fields.diagnostics.add("E134", entry.value.at, "a key does not stand in a document", hint)
         return ""
-    return check_secrets(entry, value, fields, declaration.secrets)
+    return check_secrets(entry, value, declaration)
 
 
 def _price(node: Node | None, diagnostics: Diagnostics) -> Price | None:

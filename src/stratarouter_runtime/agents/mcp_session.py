@@ -68,7 +68,8 @@ class ToolAgent(Agent):
         self.remote = not server.command
         self._tool = tool
         hosts = (host_of(server.url), *signature.needs.hosts)
-        self._session = Session(server, workshop.secrets, workshop.web.allowing(server.hosts).only(hosts))
+        secrets = workshop.secrets.towards(host_of(server.url))
+        self._session = Session(server, secrets, workshop.web.allowing(server.hosts).only(hosts))
         self._clock = workshop.clock
         self._cap = workshop.max_output
 
@@ -194,7 +195,7 @@ class Session:
 
         if self._server.command:
             program, *arguments = self._server.command
-            env = await filled(self._server.env, self._secrets)
+            env = await self._secrets.fill_all(self._server.env)
             silent = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, ASYNC230, PTH123 - a device, closed by the stack
             parameters = StdioServerParameters(command=program, args=arguments, env=env)
             transport = stdio_client(parameters, errlog=silent)

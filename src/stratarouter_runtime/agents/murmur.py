@@ -20,21 +20,29 @@ class Murmur:
     def __init__(self, secrets: Secrets, pass_on: Callable[[str], None]) -> None:
         self._secrets = secrets
         self._pass_on = pass_on
-        self._held = ""
+        self._raw = ""
+        """What a secret may have begun in."""
+        self._clean = ""
+        """What is without secrets, and waits for the end of its word."""
 
     def hear(self, piece: str) -> None:
-        """Take a piece; what ends with a space goes on."""
-        self._held += piece
-        end = max(self._held.rfind(" "), self._held.rfind("\n")) + 1
-        if not end and len(self._held) < _LONGEST:
-            return
-        self._emit(end or len(self._held))
+        """Take a piece; what ends with a space goes on, as far as no secret may have begun there."""
+        self._raw += piece
+        self._clear(self._secrets.decided(self._raw))
+        end = max(self._clean.rfind(" "), self._clean.rfind("\n")) + 1
+        if end or len(self._clean) >= _LONGEST:
+            self._emit(end or len(self._clean))
 
     def end(self) -> None:
         """Nothing more comes: the rest goes on."""
-        if self._held:
-            self._emit(len(self._held))
+        self._clear(len(self._raw))
+        if self._clean:
+            self._emit(len(self._clean))
+
+    def _clear(self, end: int) -> None:
+        self._clean += self._secrets.scrub(self._raw[:end])
+        self._raw = self._raw[end:]
 
     def _emit(self, end: int) -> None:
-        text, self._held = self._held[:end], self._held[end:]
-        self._pass_on(self._secrets.scrub(text))
+        text, self._clean = self._clean[:end], self._clean[end:]
+        self._pass_on(text)

@@ -76,5 +76,5 @@ def _environment(fields: Fields, declaration: Declaration) -> dict[str, str]:
     for entry in () if node is None else node.entries:
         value = text_of(entry.value, fields.diagnostics)
         if value is not None:
-            found[entry.key] = check_secrets(entry, value, fields, declaration.secrets)
+            found[entry.key] = check_secrets(entry, value, declaration)
     return found

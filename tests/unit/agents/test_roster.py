@@ -39,7 +39,7 @@ class Own(Agent):
 
 
 def roster(shelf: Shelf, **variables: str) -> Roster:
-    secrets = Secrets(variables or {"KEY": "hush-hush"}).limited(("secret://env/KEY",))
+    secrets = Secrets(variables or {"KEY": "hush-hush"}).limited(("secret://env/KEY -> llm.test",))
     return Roster(shelf, Workshop(clock=SystemClock(), secrets=secrets, web=Web()), Registry([Own()]))
 
 
@@ -99,6 +99,23 @@ async def test_a_secret_that_has_gone_does_not_keep_a_version_from_being_built(s
     assert await later.version(LOCAL, WRITE, made.digest) is not None
     with pytest.raises(InvalidAgent):
         await later.register(LOCAL, WRITE, MODEL, "yaml")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        MODEL.replace("llm.test", "elsewhere.test"),
+        f"{DOCUMENT}headers: {{ authorization: Bearer secret://env/KEY }}\n",
+    ],
+)
+async def test_a_secret_goes_to_the_host_that_it_is_for_and_to_no_other(shelf: Shelf, document: str) -> None:
+    registered = roster(shelf)
+    await registered.register(LOCAL, FETCH, DOCUMENT, "yaml")
+    await registered.register(LOCAL, WRITE, MODEL, "yaml")
+    with pytest.raises(InvalidAgent) as told:
+        await registered.register(LOCAL, WRITE, document, "yaml")
+    (mistake,) = told.value.diagnostics
+    assert mistake.message.startswith("secret://env/KEY may not be used for ")
 
 
 async def test_an_expected_version_guards_against_others(shelf: Shelf) -> None:
