@@ -13,19 +13,17 @@ from weakref import WeakValueDictionary
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, LeaseLost, StoreError
+from stratarouter_runtime.errors import Conflict, InvalidState, LeaseLost, StoreError
 from stratarouter_runtime.executor.drive import Beginning, Drive
-from stratarouter_runtime.executor.preparing import afresh, asking, begun, first_record, listed
+from stratarouter_runtime.executor.preparing import afresh, answered, begun, first_record, listed
 from stratarouter_runtime.executor.presence import Hold, Presence
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import CallAgent, Write
 from stratarouter_runtime.state.decide import decide
-from stratarouter_runtime.state.events import Answered, CancelRequested, Interrupted
-from stratarouter_runtime.state.interruption import answer_of
+from stratarouter_runtime.state.events import CancelRequested, Interrupted
 from stratarouter_runtime.state.ledger import Ledger
-from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -316,13 +314,9 @@ class Driver:
         Raises `InvalidState` where the step has not asked, `InvalidInput` for a wrong type.
         """
         drive = self._at_work(execution)
-        frame = asking(drive.run, step)
-        try:
-            answer = answer_of(frame, value)
-        except Misfit as misfit:
-            raise InvalidInput(f"the answer does not fit: {misfit}", pointer=misfit.pointer) from misfit
-        await drive.tell(Answered(frame.path, answer, by))
-        return frame.path
+        answer = answered(drive.run, step, value, by)
+        await drive.tell(answer)
+        return answer.step
 
     async def drain(self, patience: float) -> None:
         """Begin nothing new, let calls under way answer for `patience` seconds, then stop.

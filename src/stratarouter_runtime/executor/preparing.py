@@ -5,7 +5,7 @@ Must never know: what is at work, clocks, or how anything is kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -14,6 +14,8 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.commands import CallAgent, SetTimer
 from stratarouter_runtime.state.decide import begin
+from stratarouter_runtime.state.events import Answered
+from stratarouter_runtime.state.interruption import answer_of
 from stratarouter_runtime.state.scopes import deadline_of
 from stratarouter_runtime.tcfp.plan import Call, Route
 from stratarouter_runtime.tcfp.values import Misfit
@@ -63,6 +65,18 @@ def afresh(run: Run, command: Command, now: int) -> Command:
             return replace(command, deadline=at if scopes is None else min(at, scopes))
         case _:
             return command
+
+
+def answered(run: Run, step: str, value: Any, by: str) -> Answered:
+    """The answer to the question of a step, named by its path or its name.
+
+    Raises `InvalidState` where the step has not asked, `InvalidInput` for a wrong type.
+    """
+    frame = asking(run, step)
+    try:
+        return Answered(frame.path, answer_of(frame, value), by)
+    except Misfit as misfit:
+        raise InvalidInput(f"the answer does not fit: {misfit}", pointer=misfit.pointer) from misfit
 
 
 def asking(run: Run, step: str) -> Frame:

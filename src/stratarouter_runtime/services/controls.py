@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stratarouter_runtime.errors import Conflict, InvalidState, StoreUnavailable, StrataError
 from stratarouter_runtime.executor.migrating import move
+from stratarouter_runtime.executor.preparing import answered
 from stratarouter_runtime.executor.recovery import resume
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.services.letters import (
@@ -151,7 +152,7 @@ class Controls:
 
     async def _do(self, execution: ExecutionId, asked: Asked) -> None:
         match asked:
-            case Answer(step, value, by):
+            case Answer(step, value, by, _):
                 await self.driver.answer(execution, step, value, by)
             case Cancel(reason, by):
                 await self.driver.cancel(execution, reason, by)
@@ -163,7 +164,8 @@ class Controls:
         if await self._at_work(execution):
             await self._do(execution, asked)
             return
-        letter = await self._store.mail.post(execution, write(asked))
+        posted = await self._exact(execution, asked)
+        letter = await self._store.mail.post(execution, write(posted))
         until, pause = asyncio.get_running_loop().time() + PATIENCE, FIRST
         while True:
             await asyncio.sleep(pause)
@@ -177,13 +179,22 @@ class Controls:
             if (late or await self._reachable(execution)) and await self._store.mail.withdraw(letter):
                 break
             if late:
-                await self._unsure(execution, asked)
+                await self._unsure(execution, posted)
                 return
         if late:
             raise StoreUnavailable(
                 f"the process that drives execution {execution} does not answer", hint="try again in a moment"
             )
         await self._ask(execution, asked)
+
+    async def _exact(self, execution: ExecutionId, asked: Asked) -> Asked:
+        """As it is posted: a journal must be able to say whether just this was done. Raises as `answered`."""
+        if not isinstance(asked, Answer):
+            return asked
+        row = await self._history.find(execution)
+        seen = await self.driver.snapshotter.bring_back(row, self._plans, self._store)
+        answer = answered(seen.run, asked.step, asked.value, asked.by)
+        return Answer(answer.step, answer.value, answer.by, seen.ledger.seq)
 
     async def _reachable(self, execution: ExecutionId) -> bool:
         """Whether it can be decided here by now: the execution has ended, or its process has."""

@@ -22,20 +22,26 @@ from stratarouter_runtime.errors import (
     StoreUnavailable,
     StrataError,
 )
+from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.events import Answered, CancelRequested
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from stratarouter_runtime.state.events import Event
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """Answer the question of a step."""
+    """Answer the question of a step.
+
+    On its way `step` is the path and `value` in the form a journal keeps; `behind` is how many
+    facts were known that may hold an earlier answer.
+    """
 
     step: str
     value: Any
     by: str
+    behind: int = 0
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
@@ -106,13 +112,11 @@ def outcome_of(error: StrataError) -> Outcome:
     return Outcome(error.code, error.message, error.hint, getattr(error, "pointer", ""))
 
 
-def recorded(asked: Asked, events: Iterable[Event]) -> bool:
+def recorded(asked: Asked, events: Sequence[Event]) -> bool:
     """Whether a journal says that just this was done, by the same person."""
     match asked:
-        case Answer(value=value, by=by):
-            return any(
-                isinstance(event, Answered) and event.by == by and event.value == value for event in events
-            )
+        case Answer(step, value, by, behind):
+            return Answered(StepPath(step), value, by) in events[behind:]
         case Cancel(reason=reason, by=by):
             return CancelRequested(reason, by) in events
         case Pause():

@@ -22,7 +22,7 @@ from stratarouter_runtime.state.events import Answered, CancelRequested, Event
 
 
 @pytest.mark.parametrize(
-    "asked", [Answer("q", {"ok": [1, None, "é"]}, "ann"), Cancel("enough", "bob"), Cancel("", ""), Pause()]
+    "asked", [Answer("0", {"ok": [1, None, "é"]}, "ann", 7), Cancel("enough", "bob"), Cancel("", ""), Pause()]
 )
 def test_a_letter_arrives_as_it_was_written(asked: Asked) -> None:
     assert read(write(asked)) == asked
@@ -54,9 +54,11 @@ ANSWERED = Answered(StepPath("0"), {"ok": True}, "ann")
 @pytest.mark.parametrize(
     ("asked", "event", "said"),
     [
-        (Answer("q", {"ok": True}, "ann"), ANSWERED, True),
-        (Answer("q", {"ok": False}, "ann"), ANSWERED, False),
-        (Answer("q", {"ok": True}, "bob"), ANSWERED, False),
+        (Answer("0", {"ok": True}, "ann"), ANSWERED, True),
+        (Answer("1", {"ok": True}, "ann"), ANSWERED, False),
+        (Answer("0", {"ok": True}, "ann", 1), ANSWERED, False),
+        (Answer("0", {"ok": False}, "ann"), ANSWERED, False),
+        (Answer("0", {"ok": True}, "bob"), ANSWERED, False),
         (Cancel("enough", "ann"), CancelRequested("enough", "ann"), True),
         (Cancel("enough", "ann"), CancelRequested("enough", "bob"), False),
         (Cancel("enough", "ann"), ANSWERED, False),

@@ -31,6 +31,8 @@ from stratarouter_runtime.testing.stores import FailingStore
 
 SPAN = 0.5
 
+ASKING_TWICE = ASKING.replace("do:\n", "do:\n  - {id: p, ask: {ok: bool}, time: 1h}\n")
+
 
 class Process(Rig):
     """A runtime that looks after itself, until it is killed or stopped."""
@@ -165,6 +167,23 @@ async def test_a_call_that_waited_in_an_agent_hears_that_the_lease_was_lost() ->
         await asyncio.sleep(0.05)
         assert hold.lost
         assert not begun
+
+
+async def test_an_answer_that_was_being_given_is_not_taken_for_an_earlier_one() -> None:
+    """Who had begun to serve the letter ended before it did: the same person had said the same before."""
+    async with two(ASKING_TWICE) as (one, other, store):
+        execution = (await one.runtime.execute(one.request())).id
+        await one.runtime.controls.answer(execution, "p", {"ok": True}, "ann")
+        await one.runtime.wait(execution)
+        one.upkeep.cancel()
+        answering = asyncio.create_task(other.runtime.controls.answer(execution, "q", {"ok": True}, "ann"))
+        await asyncio.sleep(0.05)
+        hold = one.driver.presence.held
+        assert isinstance(hold, presence.Hold)
+        assert len(await store.mail.collect(hold.number)) == 1
+        one.kill()
+        await answering
+        assert (await other.runtime.wait(execution, 5)).output == {"ok": True}
 
 
 async def test_what_was_paused_meanwhile_is_not_taken_up_by_itself() -> None:
