@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, Tenant
-from stratarouter_runtime.state.events import Allowance, Budget, Given
+from stratarouter_runtime.state.events import Allowance, Budget, Given, Wished
 from stratarouter_runtime.tcfp.plan import Plan
 
 
@@ -43,6 +43,8 @@ class StartExecution(Struct, frozen=True):
     """A decision of StrataRouter-Core, for the first route of the flow."""
     scope: str = ""
     fresh: bool = False
+    wished: Wished | None = None
+    """What it asks of the answers that its calls reuse, beside `scope` and `fresh`."""
     shadow: bool = False
     """Whether it only compares with an answer that was reused: it counts against no limit of the tenant."""
     tags: tuple[str, ...] = ()

@@ -205,6 +205,7 @@ class Runtime(Flows):
             routing=request.routing,
             scope=request.scope,
             fresh=request.fresh,
+            wished=request.wished,
             tags=request.tags,
             allowed=request.allowed,
         )

@@ -90,8 +90,8 @@ async def execute(service: Service, request: Request) -> Reply:
         raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
     plan = await _plan(service, request.tenant, body, known)
     if key is None:
-        wanted = _wanted(request, body, plan, None)
         wished = wishes(body.options.cache, enabled=body.options.enable_cache and body.options.budget is None)
+        wanted = _wanted(request, body, plan, None, wished)
         row, verdict = await service.runtime.answer(wanted, wished, manner.patience)
         return await _outcome(service, request, row, plan, manner, verdict)
     execution = await _start(service, request, body, plan, key)
@@ -238,12 +238,15 @@ async def _start(
     service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str
 ) -> ExecutionId:
     try:
-        return await service.runtime.start(_wanted(request, body, plan, key))
+        wished = wishes(body.options.cache, enabled=body.options.enable_cache)
+        return await service.runtime.start(_wanted(request, body, plan, key, wished))
     except Conflict as error:
         raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
 
 
-def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None) -> StartExecution:
+def _wanted(
+    request: Request, body: ExecuteRequest, plan: Plan, key: str | None, wished: Wishes
+) -> StartExecution:
     options, place = body.options, request.place
     return StartExecution(
         plan=plan,
@@ -258,8 +261,9 @@ def _wanted(request: Request, body: ExecuteRequest, plan: Plan, key: str | None)
         sampled=None if place is None else place.sampled,
         budget=_budget(options.budget),
         queue=None if options.mode == "async" else options.queue_seconds,
-        scope=options.cache.scope,
-        fresh=not (options.enable_cache and options.cache.read),
+        scope=wished.scope,
+        fresh=not wished.read,
+        wished=wished.wished,
         routing=body.routing,
         tags=options.tags,
     )

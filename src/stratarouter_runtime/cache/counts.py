@@ -80,6 +80,11 @@ class Ledger:
         for index, amount in enumerate((usd, tokens, ms)):
             saved[index] += amount
 
+    def hits(self, tenant: str, space: str) -> int:
+        """Answers of a space that were found and reused; of one counted with others, those of all of them."""
+        numbers = self._numbers.get(self._place(tenant, space), Counter())
+        return sum(numbers.get(kind, 0) for kind in ("exact", "normalised", "semantic"))
+
     def counts(self, tenant: str | None = None) -> list[Counts]:
         """Everything counted so far for a tenant, or for all together, by space."""
         places = {*self._numbers, *self._refused, *self._faults}

@@ -15,6 +15,7 @@ from msgspec import Struct
 from stratarouter_runtime.cache.terms import USUAL, Terms
 from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.ids import Digest, Tenant
+from stratarouter_runtime.state.events import Wished
 from stratarouter_runtime.tcfp.digests import cache_policy
 from stratarouter_runtime.tcfp.relations import labels_of
 
@@ -54,7 +55,14 @@ class Wishes(Struct, frozen=True):
     scope: str = ""
     tags: tuple[str, ...] = ()
 
+    @property
+    def wished(self) -> Wished | None:
+        """What of them an execution carries to its calls, beside scope and freshness; None for nothing."""
+        wished = Wished(self.keep, self.max_age, self.threshold, self.tags)
+        return None if wished == _NOTHING else wished
 
+
+_NOTHING: Final = Wished()
 NO_WISHES: Final = Wishes()
 
 Reason: TypeAlias = Literal["off", "policy", "request", "effect", "never", "run", "personal"]

@@ -8,7 +8,6 @@ answer is made, or what is asked.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -98,7 +97,6 @@ class Cache:
         self._tiers = Tiers(store, clock, self.ledger, room)
         self._embedder = embedder
         self._clock = clock
-        self._shadow: Counter[str] = Counter()
 
     # Looking.
 
@@ -255,15 +253,6 @@ class Cache:
             return looked
         now = self.ask(question, self._identity(question))
         return Looked(Asked(question, now.revision, now.key, now.group, asked.vector), None, looked.refused)
-
-    def shadows(self, question: Question) -> bool:
-        """Whether this reused answer is to be worked out anew as well: evenly, by the policy's share."""
-        share = min(1.0, max(0.0, question.policy.shadow))
-        if not share:
-            return False
-        before, after = self._shadow[question.space], self._shadow[question.space] + 1
-        self._shadow[question.space] = after
-        return int(before * share) < int(after * share)
 
     def compared(self, question: Question, *, equal: bool) -> None:
         """A reused answer was worked out anew."""

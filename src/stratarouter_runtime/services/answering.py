@@ -15,7 +15,7 @@ from stratarouter_runtime.batch.coalescer import ELECTIONS
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.errors import StrataError
 from stratarouter_runtime.observability.ends import flaw
-from stratarouter_runtime.services.reuse import Request, Verdict, encode_output
+from stratarouter_runtime.services.reuse import UNKEPT, Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.services.history import History
     from stratarouter_runtime.services.reuse import Reuse
+    from stratarouter_runtime.state.events import Wished
 
 
 class Keyed(Request, Protocol):
@@ -44,6 +45,16 @@ class Keyed(Request, Protocol):
     @property
     def fresh(self) -> bool:
         """Whether no earlier answer will do."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """The user it is made for, as far as answers are reused."""
+        ...
+
+    @property
+    def wished(self) -> Wished | None:
+        """What else it asks of the answers that its calls reuse."""
         ...
 
 
@@ -75,26 +86,25 @@ class Answering(Generic[R]):
     async def answer(self, request: R, wishes: Wishes, patience: float | None) -> tuple[Execution, Verdict]:
         """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
         reuse = self._reuse
-        if wishes is not NO_WISHES:
-            request = _changed(request, scope=wishes.scope, fresh=request.fresh or not wishes.read)
         if reuse is None or request.key is not None:
-            return await self._execute(request, patience), Verdict(why="off" if reuse is None else "key")
+            row = await self._execute(_wishing(request, wishes), patience)
+            return row, Verdict(why="off" if reuse is None else "key")
         question = await reuse.of_request(request, wishes)
         if isinstance(question, str):
-            return await self._execute(request, patience), Verdict(why=question)
+            return await self._execute(_wishing(request, wishes), patience), Verdict(why=question)
         if not question.policy.read:
             await reuse.cache.refresh()
             asked = reuse.cache.ask(question)
-            row = await self._execute(request, patience)
+            row = await self._execute(_wishing(request, wishes), patience)
             await self._keep(reuse, asked, row)
             return row, Verdict(why="request")
         looked = reuse.cache.at_hand(question) or reuse.under_way(question)
         if looked is None:
             looked = await reuse.cache.look(question)
         if looked.found is not None:
-            reuse.sample(looked, partial(self._anew, request))
+            reuse.samples.take(looked, partial(self._anew, request))
             return reuse.row(looked, request), reuse.verdict(looked)
-        return await self._together(reuse, request, looked, patience)
+        return await self._together(reuse, _wishing(request, wishes), looked, patience)
 
     async def wrong(self, tenant: Tenant, execution: ExecutionId) -> None:
         """A reused answer was wrong: forget it, whether the execution gave it away or took it over."""
@@ -149,11 +159,22 @@ class Answering(Generic[R]):
 
     async def _anew(self, request: R) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""
-        row = await self._execute(_changed(request, fresh=True, id=None, shadow=True), None)
+        apart = _changed(request, fresh=True, id=None, shadow=True, wished=UNKEPT)
+        row = await self._execute(apart, None)
         return encode_output(row.output) if row.status == "completed" else None
 
     async def _execute(self, request: R, patience: float | None) -> Execution:
         return await self._executing.wait(await self._executing.start(request), patience)
+
+
+def _wishing(request: R, wishes: Wishes) -> R:
+    """The request as it is executed: what it wishes holds for the calls within it too."""
+    if wishes is NO_WISHES:
+        return request
+    told = (wishes.scope, request.fresh or not wishes.read, wishes.wished)
+    if told == (request.scope, request.fresh, request.wished):
+        return request
+    return _changed(request, scope=told[0], fresh=told[1], wished=told[2])
 
 
 def _changed(request: R, **changes: Any) -> R:

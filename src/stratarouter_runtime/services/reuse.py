@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -26,7 +27,8 @@ from stratarouter_runtime.canonical import canonical
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Selection
-from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage
+from stratarouter_runtime.services.samples import Samples
+from stratarouter_runtime.state.events import NO_USAGE, Reused, Usage, Wished
 from stratarouter_runtime.tcfp.digests import cache_policy, call_key
 from stratarouter_runtime.tcfp.values import Misfit, canonical_value, to_json
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 LIMIT: Final = "limit."
 """How the kinds of failures begin that are about what a caller may spend."""
+
+UNKEPT: Final = Wished(keep=False)
+"""What a sample asks for."""
 
 POLICIES: Final = 1_000
 """Policies remembered, by flow or agent and wishes."""
@@ -120,7 +125,7 @@ class Reuse(ports.Reuse):
         self.terms = terms
         self._policies: dict[tuple[Digest, Wishes, Terms], Policy | str] = {}
         self._runs: OrderedDict[str, bytes] = OrderedDict()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self.samples = Samples(cache)
 
     # Whole flows.
 
@@ -213,16 +218,28 @@ class Reuse(ports.Reuse):
         self, agent: LinkedAgent, call: AgentCall, given: Digest, make: Make
     ) -> tuple[AgentReply, Reused | None]:
         declared = cache_policy(agent.signature)
-        if call.fresh or declared == "never" or agent.signature.effect != "pure":
+        if declared == "never" or agent.signature.effect != "pure":
             return await make(call), None
         if declared == "run":
+            if call.fresh:
+                return await make(call), None
             return await self._within_run(agent, call, given, make)
         terms = await self._terms(call.tenant, AGENT + agent.name)
-        policy = self._policy(typed(agent), agent.signature, Wishes(scope=call.scope), terms)
+        policy = self._policy(typed(agent), agent.signature, _wishes(call), terms)
         if isinstance(policy, str) or (call.carries and not call.scope):
             return await make(call), None  # what carries a label is its user's, whatever the signature says
         question = of_call(agent, call, given, policy, await self._of(call.tenant))
+        if not policy.read:
+            return await self._anew(agent, call, question, make), None
         return await self._anywhere(agent, call, question, make)
+
+    async def _anew(self, agent: LinkedAgent, call: AgentCall, question: Question, make: Make) -> AgentReply:
+        """Made whatever is known, and kept in its place."""
+        await self.cache.refresh()
+        asked = self.cache.ask(question)
+        reply = await make(call)
+        await self._keep(asked, agent, reply, call.execution)
+        return reply
 
     async def _anywhere(
         self, agent: LinkedAgent, call: AgentCall, question: Question, make: Make
@@ -230,7 +247,7 @@ class Reuse(ports.Reuse):
         """From any execution of the tenant: looked up, or shared in flight, or made and kept."""
         looked = self.cache.at_hand(question) or await self.cache.look(question)
         if looked.found is not None:
-            self._shadow(looked, lambda: make(replace(call, deadline=None)), agent)
+            self.samples.take(looked, partial(self._sampled, agent, call, make))
             return _reply(looked.found), _reused(looked.found)
 
         async def work() -> tuple[AgentReply, ExecutionId]:
@@ -239,6 +256,11 @@ class Reuse(ports.Reuse):
             return reply, call.execution
 
         return await self._share(looked.asked.key, looked.asked.flight, question, call, work)
+
+    async def _sampled(self, agent: LinkedAgent, call: AgentCall, make: Make) -> bytes | None:
+        """What the agent says now: nothing within it may come from what is known, or be kept."""
+        apart = replace(call, deadline=None, fresh=True, wished=UNKEPT)
+        return _output(agent, await make(apart))
 
     async def _within_run(
         self, agent: LinkedAgent, call: AgentCall, given: Digest, make: Make
@@ -309,45 +331,25 @@ class Reuse(ports.Reuse):
         """
         return await self.cache.wrong(tenant, source=source, key=key)
 
-    # Shadow samples.
-
-    def _shadow(self, looked: Looked, again: Callable[[], Awaitable[AgentReply]], agent: LinkedAgent) -> None:
-        async def fresh() -> bytes | None:
-            return _output(agent, await again())
-
-        self.sample(looked, fresh)
-
-    def sample(self, looked: Looked, fresh: Callable[[], Awaitable[bytes | None]]) -> None:
-        """Work a reused answer out anew, if its turn has come, beside whoever has it already; and compare."""
-        found, question = looked.found, looked.asked.question
-        if found is None or not self.cache.shadows(question):
-            return
-
-        async def compare() -> None:
-            try:
-                output = await fresh()
-            except Exception:  # noqa: BLE001 - a sample that fails says nothing about the answer
-                output = None
-            if output is not None:
-                self.cache.compared(question, equal=output == found.held.answer.output)
-
-        self._behind(compare())
-
-    def _behind(self, work: Coroutine[Any, Any, object]) -> None:
-        """Have something done that nobody waits for."""
-        task = asyncio.get_running_loop().create_task(work, name="reuse")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self) -> None:
-        """Let what is under way end, and what is kept arrive in the store."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Let what is kept arrive in the store; samples are given up."""
+        await self.samples.close()
         await self.cache.close()
 
     def _loop_time(self, deadline: int | None) -> float | None:
         if deadline is None:
             return None
         return self.until(max(0, deadline - self._clock.now()))
+
+
+def _wishes(call: AgentCall) -> Wishes:
+    """What the request that a call is made for asks of reuse."""
+    if call.wished is None:
+        return Wishes(read=not call.fresh, scope=call.scope)
+    wished = call.wished
+    return Wishes(
+        not call.fresh, wished.keep, wished.max_age, wished.threshold, call.scope, tuple(wished.tags)
+    )
 
 
 def _output(agent: LinkedAgent, reply: AgentReply) -> bytes | None:

@@ -55,6 +55,7 @@ class Subflows:
             sampled=trace.sampled,
             scope=call.scope,
             fresh=call.fresh,
+            wished=call.wished,
             budget=call.budget,
             allowed=_allowance(call.allowed),
         )

@@ -78,6 +78,18 @@ class Reused(Struct, frozen=True, omit_defaults=True):
     similarity: float = 1.0
 
 
+class Wished(Struct, frozen=True, omit_defaults=True):
+    """What a request asks of answers that are reused, beside its scope, and of keeping those that are made.
+
+    `max_age` is in microseconds, `threshold` the least cosine; `tags` mark what is kept, and what is read.
+    """
+
+    keep: bool = True
+    max_age: int | None = None
+    threshold: float | None = None
+    tags: tuple[str, ...] = ()
+
+
 class Given(Struct, frozen=True, omit_defaults=True):
     """A routing decision that StrataRouter-Core made beforehand. Its confidence is not calibrated."""
 
@@ -129,6 +141,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     is made for, as far as answers are reused; in a `fresh` one none of an earlier execution is.
     `budget` is what the caller wants to spend at most; of a flow that another one called, what that one
     had left, and `allowed` what the limits around the call allow. `tags` are the caller's own words for it.
+    `wished` is what it asks of reuse besides; None asks for nothing.
     """
 
     id: str
@@ -148,6 +161,7 @@ class Started(Struct, frozen=True, tag_field="t", tag="started", omit_defaults=T
     budget: Budget | None = None
     allowed: Allowance | None = None
     tags: tuple[str, ...] = ()
+    wished: Wished | None = None
 
 
 class Dispatched(Struct, frozen=True, tag_field="t", tag="dispatched", omit_defaults=True):

@@ -150,6 +150,7 @@ class Rig:
             if not len(self.reuse.flights):
                 break
             await asyncio.sleep(0)
+        await self.reuse.samples.settle()
         await self.reuse.close()
 
 
@@ -630,3 +631,47 @@ async def test_equal_calls_under_way_in_two_executions_are_one() -> None:
     kinds = sorted([str((await reused(rig, row))[0]) for row in rows])
     assert kinds == ["None", "coalesced"]
     assert len(rig.agent.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (Wishes(), Wishes(max_age=60_000_000), [None, "exact"]),
+        (Wishes(), Wishes(max_age=600_000_000), ["exact", "exact"]),
+        (Wishes(tags=("v1",)), Wishes(tags=("v2",)), [None, "exact"]),
+        (Wishes(tags=("v1",)), Wishes(tags=("v1",)), ["exact", "exact"]),
+        (Wishes(keep=False), Wishes(), [None, "exact"]),
+        (Wishes(), Wishes(read=False), [None, None]),
+        (Wishes(scope="ann"), Wishes(scope="bob"), [None, "exact"]),
+    ],
+)
+async def test_what_a_request_asks_of_reuse_holds_for_the_calls_within_it(
+    first: Wishes, second: Wishes, expected: list[str | None]
+) -> None:
+    """Of its flow, and of a flow that this one calls."""
+    rig = Rig(AGENT.replace("POLICY", "shared"))
+    await rig.runtime.flows.offer(rig.plan)
+    outer = FLOW.replace("cache: semantic\nsemantic: [q]\n", "cache: never\n").replace(
+        "flow: t", "flow: outer"
+    )
+    outer = (
+        outer.replace("  a: {", "  t: {")
+        .replace("call: a", "call: t")
+        .replace("{s: string}", "{x: string, y: string}")
+    )
+    rig.plan = rig.runtime.flows.compile(outer)
+    await rig.ask("hi", wishes=first)
+    rig.clock.pass_(100)
+    row, _ = await rig.ask("hi", wishes=second)
+    (inner,) = [each for each in await rig.store.search(limit=2) if each.id != row.id]
+    assert await reused(rig, inner) == expected
+
+
+async def test_an_answer_made_anew_takes_the_place_of_the_one_before_it() -> None:
+    """Of a call, where its request wants to read none."""
+    said = iter("abcdef")
+    rig = Rig(AGENT.replace("POLICY", "shared"), say=lambda _: {"s": next(said)})
+    await rig.ask("hi")
+    await rig.ask("hi", wishes=Wishes(read=False))
+    row, _ = await rig.ask("hi")
+    assert row.output == {"x": "c", "y": "c"}
