@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.clocks import Hand
 from tests.http.stage import ECHO, Client, Stage, check_problem, running
-from typing_extensions import override
 
 from stratarouter_runtime.api.access import OPEN, SCOPES, required
 from stratarouter_runtime.api.app import ROUTES
@@ -143,22 +143,14 @@ async def test_a_rotated_key_goes_on_for_its_grace_and_no_longer(asking: Client)
 
 async def test_a_key_that_another_process_revokes_is_refused_within_a_second(tmp_path: Path) -> None:
     settings = Settings(encoder="lexical", pepper=tmp_path / "pepper")
-    now = [SystemClock().now()]
-
-    class Standing(SystemClock):
-        @override
-        def now(self) -> int:
-            return now[0]
-
+    clock = Hand(SystemClock().now())
     async with running(settings=settings, asking=True) as client:
         shelf = client.app.store.shelf
-        here, there = (
-            Keyring(shelf, lambda: b"p" * 32, Standing(), client.service.entropy) for _ in range(2)
-        )
+        here, there = (Keyring(shelf, lambda: b"p" * 32, clock, client.service.entropy) for _ in range(2))
         made, shown = await here.create(ANN, ["read"], by="test")
         assert await here.caller(shown) is not None
         await there.revoke(made.id, by="test")
-        now[0] += 1_000_000
+        clock.pass_(1)
         assert await here.caller(shown) is None
 
 

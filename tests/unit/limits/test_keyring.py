@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from typing_extensions import override
+from tests.clocks import Hand
 
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, InvalidState, NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
@@ -25,16 +26,6 @@ ANN = Tenant("ann")
 PEPPER = b"p" * 32
 SECRET = "ab" * 32
 KEY = Key("0" * 16, ANN, ("read",), "", hashed(SECRET, PEPPER), created=0, expires=100)
-
-
-class Standing(Clock):
-    """A clock that is moved by hand."""
-
-    moment = 50
-
-    @override
-    def now(self) -> int:
-        return self.moment
 
 
 def keyring(clock: Clock) -> Keyring:
@@ -97,10 +88,10 @@ def test_admin_is_all_of_a_tenant_and_nothing_of_the_server(scopes: set[str], ma
 
 
 async def test_an_ended_key_is_not_rotated_and_an_unknown_one_not_found() -> None:
-    clock = Standing()
+    clock = Hand(50)
     keys = keyring(clock)
     made, _ = await keys.create(ANN, ["read"], expires=60, by="test")
-    clock.moment = 60
+    clock.at = 60
     with pytest.raises(InvalidState, match="has ended"):
         await keys.rotate(made.id, grace=1, by="test")
     with pytest.raises(NotFound):
@@ -108,17 +99,17 @@ async def test_an_ended_key_is_not_rotated_and_an_unknown_one_not_found() -> Non
 
 
 async def test_revoking_again_changes_nothing() -> None:
-    clock = Standing()
+    clock = Hand(50)
     keys = keyring(clock)
     made, _ = await keys.create(ANN, ["read"], by="test")
     first = await keys.revoke(made.id, by="test")
-    clock.moment += 10
+    clock.at += 10
     assert await keys.revoke(made.id, by="test") == first
     assert await keys.any()
 
 
 async def test_keys_are_listed_by_tenant() -> None:
-    keys = keyring(Standing())
+    keys = keyring(Hand(50))
     assert not await keys.any()
     for tenant in (ANN, Tenant("bob"), ANN):
         await keys.create(tenant, ["read"], by="test")
@@ -129,11 +120,62 @@ async def test_keys_are_listed_by_tenant() -> None:
 @pytest.mark.parametrize("name", ["", "Ann", "a b", "-a", "a" * 64, OPERATOR, "ä", "a/b"])
 async def test_not_everything_can_be_a_tenant(name: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be the name of a tenant"):
-        await keyring(Standing()).create(Tenant(name), ["read"], by="test")
+        await keyring(Hand(50)).create(Tenant(name), ["read"], by="test")
+
+
+async def test_however_many_ask_at_once_it_is_read_once() -> None:
+    clock, asked, gate = Hand(), [], asyncio.Event()
+
+    async def look(name: str) -> int:
+        asked.append(name)
+        await gate.wait()
+        return len(asked)
+
+    recent = Recent(look, clock)
+    waiting = [asyncio.create_task(recent.get("a")) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting.pop(0).cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [1, 1, 1, 1]
+    assert await recent.get("a") == 1
+
+
+async def test_what_changes_while_it_is_read_is_read_again() -> None:
+    kept, gate = ["old"], asyncio.Event()
+
+    async def look(_name: str) -> str:
+        found = kept[0]
+        await gate.wait()
+        return found
+
+    recent = Recent(look, Hand())
+    early = asyncio.create_task(recent.get("a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    kept[0] = "new"
+    recent.forget("a")
+    gate.set()
+    assert [await recent.get("a"), await early, await recent.get("a")] == ["new", "old", "new"]
+
+
+async def test_what_cannot_be_read_is_told_to_all_and_asked_again() -> None:
+    asked: list[str] = []
+
+    async def look(name: str) -> str:
+        asked.append(name)
+        raise NotFound("gone")
+
+    recent = Recent(look, Hand())
+    found = await asyncio.gather(recent.get("a"), recent.get("a"), return_exceptions=True)
+    assert [type(each) for each in found] == [NotFound, NotFound]
+    with pytest.raises(NotFound):
+        await recent.get("a")
+    assert asked == ["a", "a"]
 
 
 async def test_what_was_read_is_believed_for_half_a_second() -> None:
-    clock, asked = Standing(), []
+    clock, asked = Hand(50), []
 
     async def look(name: str) -> int:
         asked.append(name)
@@ -141,11 +183,11 @@ async def test_what_was_read_is_believed_for_half_a_second() -> None:
 
     recent = Recent(look, clock)
     assert [await recent.get("a"), await recent.get("a"), await recent.get("b")] == [1, 1, 2]
-    clock.moment += FRESH
+    clock.at += FRESH
     assert await recent.get("a") == 3
     recent.forget("a")
     assert await recent.get("a") == 4
-    clock.moment -= 10
+    clock.at -= 10
     assert await recent.get("a") == 5
 
 
@@ -190,7 +232,7 @@ def test_a_pepper_where_none_can_be_is_said_so(tmp_path: Path) -> None:
 
 
 async def test_a_tenant_is_on_its_tier_or_the_default() -> None:
-    clock, pro = Standing(), Tier("pro", daily=5)
+    clock, pro = Hand(50), Tier("pro", daily=5)
     shelf = MemoryStore().shelf
     tiers = Tiers(shelf, clock, [pro])
     assert (await tiers.of(ANN), await tiers.of(LOCAL)) == (FREE, UNLIMITED)
@@ -204,9 +246,9 @@ async def test_a_tenant_is_on_its_tier_or_the_default() -> None:
 async def test_what_is_no_tier_is_refused() -> None:
     shelf = MemoryStore().shelf
     with pytest.raises(InvalidSetting, match="'gold' is no tier"):
-        Tiers(shelf, Standing(), [], "gold")
+        Tiers(shelf, Hand(50), [], "gold")
     with pytest.raises(InvalidInput, match="no tier 'gold'"):
-        await Tiers(shelf, Standing()).assign(ANN, "gold", by="test")
+        await Tiers(shelf, Hand(50)).assign(ANN, "gold", by="test")
 
 
 def test_the_free_tier_is_what_was_promised() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.limits.test_keyring import Standing
+from tests.clocks import Hand
 
 from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
@@ -17,7 +17,7 @@ STRICT = Policy(isolation="sandbox", kinds=("wasm",), hosts=(), models=("small",
 
 
 def policies() -> Policies:
-    return Policies(MemoryStore().shelf, Standing())
+    return Policies(MemoryStore().shelf, Hand())
 
 
 async def test_a_tenant_has_its_own_policy_or_that_of_all_others_or_none() -> None:
@@ -40,11 +40,11 @@ async def test_a_policy_that_is_cleared_holds_no_more() -> None:
 
 
 async def test_what_another_process_changes_is_known_within_a_moment() -> None:
-    shelf, clock = MemoryStore().shelf, Standing()
+    shelf, clock = MemoryStore().shelf, Hand()
     here, there = Policies(shelf, clock), Policies(shelf, clock)
     assert await here.policy(ANN) == EVERYTHING
     await there.set(ANN, STRICT, by="test")
-    clock.moment += FRESH
+    clock.at += FRESH
     assert await here.policy(ANN) == STRICT
 
 
@@ -63,7 +63,7 @@ async def test_a_policy_of_a_later_version_is_not_taken_for_a_milder_one() -> No
     shelf = MemoryStore().shelf
     await shelf.put(OPERATOR, KIND, ANN, b'{"kinds": ["http"], "regions": ["eu"]}', at=1)
     with pytest.raises(ValueError, match="regions"):
-        await Policies(shelf, Standing()).policy(ANN)
+        await Policies(shelf, Hand()).policy(ANN)
 
 
 @pytest.mark.parametrize(
