@@ -24,9 +24,6 @@ from stratarouter_runtime.agents.prices import Tokens
 from stratarouter_runtime.agents.web import Answer, Line, capped, read_capped
 from stratarouter_runtime.state.events import Failure
 
-_EXPLAINED: Final = 300
-"""Characters of an endpoint's own explanation that a failure repeats."""
-
 Listening: TypeAlias = Callable[[str], None]
 """Hears each piece of text as it comes."""
 
@@ -108,7 +105,7 @@ async def _explained(response: Answer, cap: int) -> str:
         said = error if isinstance(error, str) else error.get("message")
     except Exception:  # noqa: BLE001 - the status tells enough
         return ""
-    return said[:_EXPLAINED] if isinstance(said, str) else ""
+    return said if isinstance(said, str) else ""
 
 
 # Whole answers.

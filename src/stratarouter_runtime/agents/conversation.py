@@ -264,7 +264,7 @@ def _correction(said: Said, misfit: Misfit) -> list[dict[str, Any]]:
 def _unusable(name: str, said: Said) -> Failure | None:
     """Why nothing can be made of an answer whatever its type."""
     if said.refusal or said.finish == _FILTERED:
-        return Failure(REFUSED, f"{name} refused: {said.refusal[:300] or 'its answer was filtered'}")
+        return Failure(REFUSED, f"{name} refused: {said.refusal or 'its answer was filtered'}")
     if said.finish == _CUT:
         return Failure(INVALID_OUTPUT, f"{name} was cut off: raise max_tokens")
     return None

@@ -22,16 +22,14 @@ OUTPUT: Final = "limit.output"
 
 MAX_OUTPUT: Final = 8 * 1024 * 1024
 """Bytes of JSON one call may answer with, unless an agent is built with another cap."""
-_MAX_MESSAGE: Final = 2_000
 
 PATIENCE: Final = 300_000_000
 """Microseconds a call may take where neither the caller nor the signature bounds it."""
 
 
 def failed(kind: str, message: str, data: Any = None, usage: Usage | None = None) -> AgentReply:
-    """The reply of a call that failed; a message that could not be journaled is cut and mended."""
-    told = message[:_MAX_MESSAGE].encode(errors="replace").decode()
-    return AgentReply(failure=Failure(kind, told, data), usage=usage)
+    """The reply of a call that failed. Its message is whole: it is cut where no secret is left in it."""
+    return AgentReply(failure=Failure(kind, message, data), usage=usage)
 
 
 def too_large(size: str, cap: int) -> AgentReply:

@@ -43,9 +43,6 @@ from stratarouter_runtime.tcfp.values import to_json
 
 FIELDS: Final = ("url", "headers", "batch")
 
-_DETAIL: Final = 300
-"""Characters of a service's own explanation that a failure repeats."""
-
 
 class Endpoint(Struct, frozen=True):
     """Where an agent is served, and whether it takes several inputs at once. `version` changes when the service's behaviour does.
@@ -265,4 +262,4 @@ def _problem(body: bytes) -> dict[str, Any]:
 
 def _explanation(problem: dict[str, Any]) -> str:
     said = problem.get("detail") or problem.get("message") or problem.get("title")
-    return said[:_DETAIL] if isinstance(said, str) else ""
+    return said if isinstance(said, str) else ""

@@ -106,7 +106,7 @@ class ToolAgent(Agent):
         if size > self._cap:
             return too_large(f"{size:,} bytes", self._cap)
         if result.is_error:
-            return failed(REFUSED, f"the tool {self._tool} refused: {text[:300]}")
+            return failed(REFUSED, f"the tool {self._tool} refused: {text}")
         if result.structured_content is not None:
             return AgentReply(self._unwrapped(result.structured_content))
         if _is_text(self.signature):

@@ -12,8 +12,8 @@ from typing import Final, Protocol, runtime_checkable
 from msgspec import Struct
 from typing_extensions import override
 
+from stratarouter_runtime.agents.circuits import Circuits
 from stratarouter_runtime.agents.workshop import Workshop
-from stratarouter_runtime.breaker import Breaker
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ports import Agent, manner_of
 from stratarouter_runtime.tcfp.registry import LinkableAgent
@@ -89,13 +89,18 @@ class Registry(Mapping[str, Agent]):
 
     def stats(self) -> RegistryStats:
         """How the circuits of the agents stand, of those that have one."""
-        circuits = [getattr(agent, "breaker", None) for agent in self._agents.values()]
-        breakers = [each for each in circuits if isinstance(each, Breaker)]
-        states: Counter[str] = Counter(breaker.state for breaker in breakers)
-        return RegistryStats(dict(states), sum(breaker.opened for breaker in breakers))
+        found = [getattr(agent, "circuits", None) for agent in self._agents.values()]
+        circuits = [each for each in found if isinstance(each, Circuits)]
+        states: Counter[str] = Counter(state for each in circuits for state in _standing(each))
+        return RegistryStats(dict(states), sum(each.opened for each in circuits))
 
     async def close(self) -> None:
         """Let go of what agents hold: connections, threads."""
         for held in (*self._agents.values(), *self._holding, self.workshop):
             if isinstance(held, Closing):
                 await held.close()
+
+
+def _standing(circuits: Circuits) -> list[str]:
+    """How the circuits of an agent stand; one that nobody has trouble with is closed."""
+    return list(Counter(circuits.states()).elements()) or ["closed"]

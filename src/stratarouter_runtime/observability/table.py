@@ -115,7 +115,7 @@ METRICS: Final = (
     _gauge("http_requests_active", "Requests being answered.", "http.active"),
     _gauge("event_streams", "Watchers of executions: open event streams, and who waits.", "feed.watchers"),
     # Agents behind their fences, and in their boxes.
-    _gauge("breakers", "Circuit breakers of agents, by their state.", "agents.breakers", "state"),
+    _gauge("breakers", "Circuit breakers of agents and tenants, by their state.", "agents.breakers", "state"),
     _counter("breaker_openings_total", "Times a circuit breaker has opened.", "agents.opened"),
     _gauge("sandbox_workers", "Processes that run code behind walls.", "cells.workers"),
     _counter("sandbox_calls_total", "Calls of code behind walls.", "cells.calls"),

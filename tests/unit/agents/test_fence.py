@@ -6,15 +6,16 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
+from stratarouter_runtime.agents.circuits import MOST, Circuits
 from stratarouter_runtime.agents.exchanges import SHOWN, Exchange
 from stratarouter_runtime.agents.failures import failed
-from stratarouter_runtime.agents.fence import Fenced
+from stratarouter_runtime.agents.fence import MAX_MESSAGE, Fenced
 from stratarouter_runtime.agents.registry import Registry, RegistryStats
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import Policy
-from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
+from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock, Operation
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.ir import Signature
@@ -85,7 +86,7 @@ async def test_an_agent_that_keeps_failing_is_left_alone_for_a_while() -> None:
     assert reply.failure == Failure("agent.unavailable", REFUSED, {"retry_after": 1e-05})
     stage.clock.at = 10
     assert await stage.kinds(1) == ["ok"]
-    assert stage.fenced.breaker.state == "closed"
+    assert stage.fenced.circuits.of(LOCAL).state == "closed"
 
 
 @pytest.mark.parametrize(
@@ -96,16 +97,66 @@ async def test_an_answer_that_is_about_the_question_says_nothing_of_the_agent(ki
     assert await stage.kinds(5) == ["no"] * 5
 
 
-@pytest.mark.parametrize(("deadline", "state"), [(None, "closed"), (6, "closed"), (5, "open")])
+async def test_what_one_tenant_asks_keeps_no_other_from_asking() -> None:
+    stage = Stage(DOWN, DOWN, AgentReply("fine"), DOWN, AgentReply("back"))
+    mine, other = (replace(CALL, tenant=Tenant(name)) for name in ("mine", "other"))
+    assert [(await stage.fenced.call(mine)).failure for _ in range(2)] == [DOWN.failure] * 2
+    assert (await stage.fenced.call(mine)).failure != DOWN.failure
+    assert (await stage.fenced.call(other)).output == "fine"
+    assert (await stage.fenced.call(other)).failure == DOWN.failure
+    assert Registry([stage.fenced]).stats() == RegistryStats({"open": 1, "closed": 1}, 1)
+    stage.clock.at = 10
+    assert (await stage.fenced.call(mine)).output == "back"
+    assert stage.fenced.circuits.opened == 1
+
+
+def test_no_more_tenants_are_remembered_than_may_be() -> None:
+    circuits = Circuits(Policy(failures=1))
+    for number in range(MOST + 1):
+        circuits.fail(Tenant(str(number)), 0)
+    assert circuits.states() == {"open": MOST}
+    assert circuits.of(Tenant("0")).state == "closed"
+    circuits.succeed(Tenant("0"))
+    assert circuits.states() == {"open": MOST}
+
+
+@pytest.mark.parametrize(
+    ("time", "granted", "state"),
+    [
+        (10_000_000, 9_000_000, "open"),
+        (10_000_000, 8_999_999, "closed"),
+        (10_000_000, None, "open"),
+        (None, 1_000_000, "open"),
+        (None, 999_999, "closed"),
+    ],
+)
+async def test_silence_counts_only_where_the_agent_had_its_time(
+    time: int | None, granted: int | None, state: str
+) -> None:
+    stage = Stage(failed("timeout", "late"), policy=Policy(failures=1))
+    stage.fenced.signature = replace(SIGNATURE, time=time)
+    stage.clock.at = 7
+    deadline = None if granted is None else granted + 7
+    await stage.fenced.call(replace(CALL, deadline=deadline))
+    assert stage.fenced.circuits.of(LOCAL).state == state
+
+
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("deadline", "state"),
+    [(None, "closed"), (SECOND + 1, "closed"), (SECOND, "open"), (SECOND - 1, "closed")],
+)
 async def test_a_call_given_up_counts_only_when_its_time_was_over(deadline: int | None, state: str) -> None:
     stage = Stage(None, policy=Policy(failures=1))
     task = asyncio.create_task(stage.fenced.call(replace(CALL, deadline=deadline)))
     await asyncio.sleep(0)
-    stage.clock.at = 5
+    stage.clock.at = SECOND
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert stage.fenced.breaker.state == state
+    assert stage.fenced.circuits.of(LOCAL).state == state
 
 
 async def test_no_secret_that_was_given_out_gets_past() -> None:
@@ -115,6 +166,21 @@ async def test_no_secret_that_was_given_out_gets_past() -> None:
     assert await stage.fenced.call(CALL) == AgentReply({"a": "say [secret]"})
     hidden = Failure("agent.refused", "wrong: [secret]", {"[secret]": ["[secret]"]})
     assert (await stage.fenced.call(CALL)).failure == hidden
+
+
+@pytest.mark.parametrize("room", range(1_996, 2_001))
+async def test_a_secret_is_looked_for_before_a_message_is_cut(room: int) -> None:
+    stage = Stage(failed("agent.refused", "x" * room + "hush and more"))
+    await stage.secrets.fill("secret://env/TOKEN")
+    failure = (await stage.fenced.call(CALL)).failure
+    assert failure is not None
+    assert failure.message == ("x" * room + "[secret] and more")[:MAX_MESSAGE]
+
+
+async def test_a_message_that_could_not_be_written_is_mended() -> None:
+    failure = (await Stage(failed("agent.refused", "half \ud800")).fenced.call(CALL)).failure
+    assert failure is not None
+    assert failure.message == "half ?"
 
 
 async def test_an_exchange_is_told_redacted_and_bounded() -> None:
@@ -151,6 +217,21 @@ async def test_what_does_not_fit_is_not_shown() -> None:
 async def test_closing_closes_the_agent() -> None:
     stage = Stage()
     await stage.fenced.close()
+    assert stage.agent.closed
+
+
+async def test_what_is_retired_is_closed_as_soon_as_nobody_calls_it() -> None:
+    stage = Stage(None, AgentReply("again"))
+    task = asyncio.create_task(stage.fenced.call(CALL))
+    await asyncio.sleep(0)
+    await stage.fenced.retire()
+    assert not stage.agent.closed
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stage.agent.closed
+    stage.agent.closed = False
+    assert (await stage.fenced.call(CALL)).output == "again"
     assert stage.agent.closed
 
 
