@@ -125,7 +125,7 @@ def test_ordinary_work_goes_on(attempts: list[dict[str, Any]], level: str) -> No
     }
 
 
-@pytest.mark.parametrize("level", ["sandbox", "sandbox, monty", "wasm"])
+@pytest.mark.parametrize("level", CLAIMING)
 def test_no_other_call_of_the_system_is_answered(attempts: list[dict[str, Any]], level: str) -> None:
     [sweep] = [each for each in attempts if each["level"] == level and each["probe"] == "sweep"]
     assert sweep["held"], sweep["how"]

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from stratarouter_runtime.agents.confined import MIB, ConfinedAgent, seconds_of
 from stratarouter_runtime.agents.kinds import Declaration
-from stratarouter_runtime.agents.snippets import LOADERS
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName
@@ -62,7 +61,7 @@ class Command(Struct, frozen=True):
             cpu_seconds=seconds,
             calls=1,  # what it leaves behind, a process among it, is gone before the next
             reads=(real,),
-            programs=(real, *LOADERS),
+            programs=(real,),
             spawning=True,
         )
         return ConfinedAgent(self.name, self.signature, digest, cell, workshop.cells, cap=workshop.max_output)

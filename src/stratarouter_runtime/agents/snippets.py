@@ -29,8 +29,6 @@ FIELDS: Final = ("code", "engine")
 
 _ENGINES: Final = ("monty", "python")
 _HERE: Final = "stratarouter_runtime.agents.inside"
-LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
-"""What the kernel starts a program with; it has to be allowed beside the program."""
 _CLIENT: Final = 320 * MIB
 """Address space of monty's client and its threads, beside what the text itself may use."""
 
@@ -97,7 +95,7 @@ def _monty(snippet: Snippet, cell: Cell) -> Cell:
         memory=memory + _CLIENT,
         seconds=seconds + 0.5,  # its own limit ends it first, and leaves the worker whole
         cpu_seconds=seconds + 1,
-        programs=(binary, *LOADERS),
+        programs=(binary,),
         spawning=True,
     )
 

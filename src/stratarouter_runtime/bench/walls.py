@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 from msgspec.structs import replace
 
-from stratarouter_runtime.agents.snippets import LOADERS, find_monty
+from stratarouter_runtime.agents.snippets import find_monty
 from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import AgentCall, Cell
@@ -86,7 +86,7 @@ def _kinds() -> list[tuple[str, Cell, float]]:
     return [
         ("a function in its own process", _cell("process", "function", function), 0.25),
         ("text on CPython", _cell("sandbox", "text", {"code": _CODE}), 0.25),
-        ("text on monty", replace(monty, programs=(binary, *LOADERS), spawning=True), 0.25),
+        ("text on monty", replace(monty, programs=(binary,), spawning=True), 0.25),
         ("a WebAssembly module", _cell("wasm", "wasm", module), 0.15),
     ]
 

@@ -9,11 +9,12 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 _PROBES: Final = "stratarouter_runtime.sandbox.probes"
 _PROGRAM: Final = "stratarouter_runtime.agents.inside.command"
-_SWEEP: Final = "stratarouter_runtime.sandbox.sweep"
+_CALLS: Final = "stratarouter_runtime.sandbox.calls"
 _TEXT: Final = "stratarouter_runtime.agents.inside.text"
 _SIBLING: Final = b'{"code":"import os\\ndef run(): return os.getpid()"}'
 _VARIABLE: Final = "STRATA_ATTACK_SECRET"
-_LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
+_PYTHON: Final = str(Path(sys.executable).resolve())
 
 ACCIDENTS: Final = frozenset({"secret_in_environment", "memory_bomb", "cpu_spin", "threads", "imports"})
 """What `process` stops, which is made for accidents: the others are told, and held against nobody."""
@@ -63,13 +64,13 @@ def targets() -> tuple[Target, ...]:
     boxed = Cell(
         "sandbox", _PROBES, Digest("attack"), b"{}", seconds=5, cpu_seconds=0.5, calls=1, disk=32 * MIB
     )
-    python = str(Path(sys.executable).resolve())
-    script = str(Path(__file__).with_name("probes.py").resolve())
-    setup = (
-        f'{{"program":"{python}","arguments":["{python}","-I","{script}"],"prints":"json","output":{MIB}}}'
-    ).encode()
     command = replace(
-        boxed, level="command", program=_PROGRAM, setup=setup, programs=(python, *_LOADERS), spawning=True
+        boxed,
+        level="command",
+        program=_PROGRAM,
+        setup=_started("probes.py"),
+        programs=(_PYTHON,),
+        spawning=True,
     )
     return (
         Target("process", replace(boxed, level="process")),
@@ -78,6 +79,12 @@ def targets() -> tuple[Target, ...]:
         Target("wasm", replace(boxed, level="wasm")),
         Target("command", command),
     )
+
+
+def _started(script: str) -> bytes:
+    """What a worker is set up with that starts this script, which lies beside us."""
+    arguments = [_PYTHON, "-I", str(Path(__file__).with_name(script).resolve())]
+    return msgspec.json.encode({"program": _PYTHON, "arguments": arguments, "prints": "json", "output": MIB})
 
 
 async def attack(cells: Cells) -> AsyncIterator[Attempt]:
@@ -92,7 +99,7 @@ async def attack(cells: Cells) -> AsyncIterator[Attempt]:
                 continue
             for probe in PROBES:
                 yield await _attempt(cells, target, probe, facts)
-            if target.cell.level != "process" and target.cell.program == _PROBES:
+            if target.cell.level != "process":
                 yield await _sweep(cells, target)
 
 
@@ -106,22 +113,42 @@ async def _sibling(cells: Cells) -> int:
 
 async def _sweep(cells: Cells, target: Target) -> Attempt:
     """Every call of the system that is on no list, or on that of the deadly ones."""
-    cell = replace(target.cell, program=_SWEEP, digest=Digest(f"{target.name} sweep"), cpu_seconds=5)
-    refused = sweep.refused_numbers(spawning=cell.spawning)
-    reply = await cells.call(cell, _call({"numbers": refused}))
-    answers = dict(zip(refused, reply.output or (), strict=False))
-    passed = [number for number in refused if answers.get(number) not in sweep.REFUSED]
-    ended = sweep.ended_numbers()
-    for number in ended:
-        alone = await cells.call(cell, _call({"numbers": [number]}))
-        if alone.failure is None or alone.failure.kind != "sandbox":
-            passed.append(number)
+    cell = replace(target.cell, digest=Digest(f"{target.name} sweep"), cpu_seconds=5)
+    refused, ended = sweep.refused_numbers(spawning=cell.spawning), sweep.ended_numbers()
+    if cell.level == "command":
+        found, survived = await _swept_below(cells, cell, refused, ended)
+    else:
+        found, survived = await _swept(cells, replace(cell, program=_CALLS), refused, ended)
+    answers = dict(zip(refused, found, strict=False))
+    passed = [*(number for number in refused if answers.get(number) not in sweep.REFUSED), *survived]
     how = (
         f"got through: {passed[:8]}"
         if passed
         else f"sandbox: {len(refused)} calls refused, {len(ended)} deadly"
     )
     return Attempt(target.name, "sweep", held=not passed, promised=True, how=how)
+
+
+async def _swept(
+    cells: Cells, cell: Cell, refused: Sequence[int], ended: Sequence[int]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """What each call of the first was answered, and which of the others did not end who made them."""
+    reply = await cells.call(cell, _call({"numbers": refused}))
+    survived = []
+    for number in ended:
+        alone = await cells.call(cell, _call({"numbers": [number]}))
+        if alone.failure is None or alone.failure.kind != "sandbox":
+            survived.append(number)
+    return reply.output or (), survived
+
+
+async def _swept_below(
+    cells: Cells, cell: Cell, refused: Sequence[int], ended: Sequence[int]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """The same of a program that is started, which starts a process for each call that is deadly."""
+    cell = replace(cell, setup=_started("calls.py"))
+    reply = await cells.call(cell, _call({"numbers": refused, "deadly": ended}))
+    return reply.output or ((), ended)
 
 
 def _call(given: dict[str, Any]) -> AgentCall:

@@ -22,7 +22,7 @@ from stratarouter_runtime.ports import AgentReply, Cells
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.governor.gate import Governor, GovernorStats, Refused
 from stratarouter_runtime.sandbox.governor.shares import Room
-from stratarouter_runtime.sandbox.paths import interpreter_paths
+from stratarouter_runtime.sandbox.paths import LOADERS, interpreter_paths
 from stratarouter_runtime.sandbox.walls import Feature, Walls
 from stratarouter_runtime.sandbox.wire import Ask, Tell
 from stratarouter_runtime.sandbox.worker import Bounds, Worker
@@ -84,6 +84,8 @@ class BoxedCells(Cells):
         self._living: set[asyncio.Task[None]] = set()
         self._looking: asyncio.TimerHandle | None = None
         self._numbers = count(1)
+        self._leaving = 0
+        """Bytes held by workers that are being ended."""
         self._levels: dict[Isolation, tuple[tuple[Feature, ...], str]] = {}
         self._workers = self._started = self._retired = self._calls = 0
         self._failures: dict[str, int] = {}
@@ -139,21 +141,36 @@ class BoxedCells(Cells):
         )
 
     async def _reply(self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...]) -> AgentReply:
-        housed = self._take((call.tenant, cell.digest))
-        seconds = self._seconds(cell, call)
-        room = Room(round(cell.cpu * 1000), 0 if housed else _held(cell))
+        cpu = round(cell.cpu * 1000)
         try:
-            await self._governor.reserve(call.tenant, room, seconds=seconds, patience=seconds)
-        except BaseException as error:
-            if housed is not None:
-                self._keep(housed)
-            if isinstance(error, Refused):
-                return AgentReply(failure=_refused(error))
-            raise
+            housed = await self._room_for(cell, call, cpu)
+        except Refused as refused:
+            return AgentReply(failure=_refused(refused))
         try:
             return await self._in_room(cell, call, missing, housed)
         finally:
-            self._governor.give_back(Room(room.cpu, 0))
+            self._governor.give_back(Room(cpu, 0))
+
+    async def _room_for(self, cell: Cell, call: AgentCall, cpu: int) -> _Housed | None:
+        """A worker that is there, or None where memory for a new one is reserved; CPU is in both cases.
+
+        Who waits holds nothing meanwhile, no idle worker either: its memory may be what others wait for.
+        Raises `Refused`.
+        """
+        loop = asyncio.get_running_loop()
+        key, until = (call.tenant, cell.digest), loop.time() + self._seconds(cell, call)
+        while True:
+            memory = 0 if key in self._idle else _held(cell)
+            left = max(0.0, until - loop.time())
+            await self._governor.reserve(call.tenant, Room(cpu, memory), seconds=left, patience=left)
+            housed = self._take(key)
+            if housed is not None:
+                self._governor.give_back(Room(0, memory))
+                return housed
+            if memory:
+                return None
+            # The worker that was there has been let go, or was faster taken by another call.
+            self._governor.give_back(Room(cpu, 0))
 
     async def _in_room(
         self, cell: Cell, call: AgentCall, missing: tuple[Feature, ...], housed: _Housed | None
@@ -261,31 +278,33 @@ class BoxedCells(Cells):
         if not idle:
             del self._idle[housed.key]
 
-    def _retire(self, housed: _Housed, *, keep_room: bool = False) -> None:
+    def _retire(self, housed: _Housed) -> None:
         """End a worker, and see to it that what it held is free once it is gone."""
         self._retired += 1
         self._workers -= 1
+        self._leaving += housed.room.memory
         if not housed.worker.over:
             housed.worker.kill("closing")
-        task = asyncio.get_running_loop().create_task(self._bury(housed, keep_room=keep_room))
+        task = asyncio.get_running_loop().create_task(self._bury(housed))
         self._living.add(task)
         task.add_done_callback(self._living.discard)
 
-    async def _bury(self, housed: _Housed, *, keep_room: bool) -> None:
+    async def _bury(self, housed: _Housed) -> None:
         await housed.worker.gone()
         housed.worker.close()
-        if not keep_room:
-            self._governor.give_back(housed.room)
+        self._leaving -= housed.room.memory
+        self._governor.give_back(housed.room)
 
-    def _reclaim(self, wanted: int) -> int:
-        """Let go of idle workers until so many bytes are free; how many are."""
-        freed = 0
-        while freed < wanted and self._age:
-            housed = next(iter(self._age.values()))
-            self._forget(housed)
-            self._retire(housed, keep_room=True)
-            freed += housed.room.memory
-        return freed
+    def _reclaim(self, wanted: int) -> None:
+        """Let go of idle workers, the one longest idle first, where together they hold what is wanted."""
+        short = wanted - self._leaving
+        if short > sum(housed.room.memory for housed in self._age.values()):
+            return
+        for housed in list(self._age.values()):
+            if short <= 0:
+                return
+            self._evict(housed)
+            short -= housed.room.memory
 
     def _seconds(self, cell: Cell, call: AgentCall) -> float:
         """What is left to a call: its own limit, or less where its caller gives up before."""
@@ -305,7 +324,7 @@ def _walls(cell: Cell, missing: tuple[Feature, ...]) -> Walls:
         disk=cell.disk,
         descriptors=64 if boxed else 1_024,
         reads=(*interpreter_paths(), *cell.reads) if boxed else (),
-        programs=cell.programs,
+        programs=(*cell.programs, *LOADERS) if cell.programs else (),
         without=missing,
     )
 

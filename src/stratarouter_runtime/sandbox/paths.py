@@ -12,6 +12,8 @@ from typing import Final
 
 _SYSTEM: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 
+LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
+"""What the kernel starts a program with; it has to be allowed beside the program."""
 _LIBRARIES: Final = ("site-packages", "dist-packages")
 
 

@@ -1,13 +1,12 @@
-"""Makes every call of the system that the lists do not allow, and says what the kernel answered.
+"""Which calls of the system the lists do not allow, by number, and what has to become of each.
 
-Runs as the program of a worker. Must never know: what should be answered.
+Must never know: how a call is made.
 """
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from stratarouter_runtime.sandbox import kernel
 from stratarouter_runtime.sandbox.filter import ECHILD, ENONET, ENOSYS, EPERM
@@ -30,7 +29,7 @@ def refused_numbers(*, spawning: bool = False) -> tuple[int, ...]:
 
 
 def ended_numbers() -> tuple[int, ...]:
-    """Every number that has to end who calls it."""
+    """Every number that has to end who calls it, whether or not programs may be started."""
     return tuple(_numbers(ended=True, spawning=False))
 
 
@@ -43,23 +42,3 @@ def _numbers(*, ended: bool, spawning: bool) -> Iterator[int]:
         probing = number in UNSEEN and kernel.machine() == "x86_64"
         if name not in answered and not probing and (name in KILLED) is ended:
             yield number
-
-
-def load() -> None:
-    """Nothing takes long."""
-
-
-def start(_: Any) -> Callable[[Any], Any]:
-    """Answers with the error number of each call in `input.numbers`, 0 where it was carried out."""
-    library = ctypes.CDLL(None, use_errno=True)
-
-    def answer(ask: Any) -> list[int]:
-        return [_error(library, number) for number in ask.input["numbers"]]
-
-    return answer
-
-
-def _error(library: ctypes.CDLL, number: int) -> int:
-    nothing = ctypes.c_long(0)
-    result = library.syscall(ctypes.c_long(number), nothing, nothing, nothing, nothing, nothing, nothing)
-    return ctypes.get_errno() if result == -1 else 0

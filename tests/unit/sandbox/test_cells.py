@@ -190,6 +190,34 @@ async def test_idle_workers_make_room(cells: BoxedCells) -> None:
     assert cells.stats().governor.memory_used <= 1_024 * MIB
 
 
+async def test_who_waits_for_a_processor_holds_no_worker_that_others_wait_for(cells: BoxedCells) -> None:
+    large = {"memory": 600 * MIB, "cpu": 2.0}
+    idle = text_cell(WHO, **large)
+    assert (await cells.call(idle, a_call("waiting"))).failure is None
+    busy = asyncio.create_task(
+        cells.call(text_cell("import time\ndef run(): time.sleep(0.4)", cpu=2.0), a_call("busy"))
+    )
+    await asyncio.sleep(0.1)
+    first = asyncio.create_task(cells.call(text_cell(COUNT, **large), a_call("first")))
+    await asyncio.sleep(0.01)
+    again = await cells.call(idle, a_call("waiting"))
+    assert ((await busy).failure, (await first).failure, again.failure) == (None, None, None)
+    assert (cells.stats().governor.timed_out, cells.stats().governor.cpu_used) == (0, 0)
+
+
+async def test_idle_workers_stay_where_all_together_would_not_do(cells: BoxedCells) -> None:
+    quiet = text_cell(WHO, memory=64 * MIB, disk=MIB)
+    pid = (await cells.call(quiet, a_call())).output
+    slow = text_cell("import time\ndef run(): time.sleep(0.5)", memory=600 * MIB, cpu=0.5)
+    busy = asyncio.create_task(cells.call(slow, a_call("busy")))
+    await asyncio.sleep(0.1)
+    late = await cells.call(text_cell(WHO, memory=800 * MIB, cpu=0.5, seconds=0.2), a_call("large"))
+    assert late.failure is not None
+    assert late.failure.kind == "limit.time"
+    assert (await cells.call(quiet, a_call())).output == pid
+    assert (await busy).failure is None
+
+
 async def test_who_waits_too_long_for_room_is_told(cells: BoxedCells) -> None:
     slow = text_cell("import time\ndef run(): time.sleep(1)", cpu=2.0)
     busy = asyncio.create_task(cells.call(slow, a_call()))

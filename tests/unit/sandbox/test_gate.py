@@ -90,17 +90,15 @@ async def test_who_gives_up_leaves_nothing_reserved(granted_first: bool) -> None
     await gate.reserve("c", ONE, seconds=1, patience=0)
 
 
-async def test_memory_that_is_held_idle_is_asked_for() -> None:
+async def test_memory_that_is_held_idle_is_asked_for_and_waited_for() -> None:
     asked: list[int] = []
-
-    def reclaim(wanted: int) -> int:
-        asked.append(wanted)
-        return wanted
-
-    gate = Governor(Room(2_000, 100), reclaim=reclaim)
+    gate = Governor(Room(2_000, 100), reclaim=asked.append)
     await gate.reserve("a", Room(0, 90), seconds=1, patience=0)
-    await gate.reserve("b", Room(1_000, 30), seconds=1, patience=0)
-    assert asked == [20]
+    waiting = asyncio.create_task(gate.reserve("b", Room(1_000, 30), seconds=1, patience=10))
+    await asyncio.sleep(0)
+    assert (asked, waiting.done()) == ([20], False), "it is not free before it is given back"
+    gate.give_back(Room(0, 20))
+    await waiting
     assert gate.stats().memory_used == 100
 
 

@@ -10,7 +10,7 @@ import pytest
 from blake3 import blake3
 from tests.unit.sandbox.walled import MIB, a_call
 
-from stratarouter_runtime.agents.snippets import LOADERS, find_monty
+from stratarouter_runtime.agents.snippets import find_monty
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import AgentReply, Cell
 from stratarouter_runtime.sandbox import features
@@ -46,7 +46,7 @@ async def on_monty(cells: BoxedCells, code: str) -> AgentReply:
         memory=384 * MIB,
         seconds=2,
         cpu_seconds=2,
-        programs=(binary, *LOADERS),
+        programs=(binary,),
         spawning=True,
     )
     return await cells.call(cell, a_call())

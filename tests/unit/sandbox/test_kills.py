@@ -16,7 +16,6 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.sandbox.walled import MIB, a_call, text_cell
 
-from stratarouter_runtime.agents.snippets import LOADERS
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Cell
 from stratarouter_runtime.sandbox import features
@@ -49,7 +48,7 @@ def sleeping() -> Cell:
         digest=Digest("sleep"),
         setup=orjson.dumps(setup),
         seconds=60,
-        programs=(program, *LOADERS),
+        programs=(program,),
         reads=(program,),
         spawning=True,
     )

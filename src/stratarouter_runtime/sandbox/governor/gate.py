@@ -55,10 +55,17 @@ def room_here(available: int) -> Room:
 
 
 class Governor:
-    """Belongs to one event loop. `reclaim` lets go of memory that is held but not used, and says how much."""
+    """Belongs to one event loop.
+
+    `reclaim` hears how many bytes are short for who is next; what it lets go is given back once it is free.
+    """
 
     def __init__(
-        self, total: Room, *, most_waiting: int = MOST_WAITING, reclaim: Callable[[int], int] = lambda _: 0
+        self,
+        total: Room,
+        *,
+        most_waiting: int = MOST_WAITING,
+        reclaim: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._shares = Shares(total, most_waiting)
         self._reclaim = reclaim
@@ -141,7 +148,7 @@ class Governor:
         while (demand := shares.following(self._shares)) is not None:
             short = demand.room.memory - self._shares.free.memory
             if short > 0 and demand.room.cpu <= self._shares.free.cpu:
-                shares.give_back(self._shares, Room(0, self._reclaim(short)))
+                self._reclaim(short)
             if not shares.fits(self._shares, demand):
                 return
             shares.grant(self._shares, demand)
