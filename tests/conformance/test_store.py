@@ -361,6 +361,10 @@ async def test_tenants_have_flows_of_their_own(store: Store) -> None:
     await store.deploy(version(2, flow=FlowId("a")))
     await store.deploy(version(3, flow=FlowId("b"), tenant=BOB))
     assert [flow.source for flow in await store.flows(ANN)] == ["tcfp: 2", "tcfp: 1"]
+    assert list((await store.deployed_plans(ANN)).items()) == [
+        (flow.flow, flow.plan) for flow in await store.flows(ANN)
+    ]
+    assert await store.deployed_plans(Tenant("nobody")) == {}
     assert await store.deployed(BOB, FlowId("a")) is None
     assert await store.deployed(BOB, FlowId("b")) == version(3, flow=FlowId("b"), tenant=BOB)
 
@@ -384,6 +388,7 @@ async def test_a_closed_store_says_so(store: Store) -> None:
         store.deploy(version(1)),
         store.deployed(ANN, FlowId("triage")),
         store.flows(ANN),
+        store.deployed_plans(ANN),
     ]
     for tried in tries:
         with pytest.raises(StoreUnavailable, match="closed"):

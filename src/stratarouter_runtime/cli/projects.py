@@ -26,6 +26,7 @@ async def deploy_project(runtime: Runtime, project: Path, tenant: Tenant = LOCAL
 
     Raises as `Deployments.deploy`.
     """
+    await runtime.flows.offer_deployed(tenant)
     documents = in_calling_order(read(str(path)) for path in _flows(project))
     flows = [await _deploy(runtime, document, tenant) for document in documents]
     twice = sorted({flow for flow in flows if flows.count(flow) > 1})
@@ -53,7 +54,6 @@ async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowI
     try:
         deployed, _ = await runtime.flows.deployed(tenant, flow)
         if deployed.plan == plan.digest and deployed.source == document.text:
-            await runtime.flows.offer(plan, flow, tenant)
             return flow
     except NotFound:
         pass

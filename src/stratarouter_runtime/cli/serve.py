@@ -98,7 +98,6 @@ async def _session(
     async with application(chosen, registry, store=store, claiming=True) as app:
         door = None if dev else await _door(app, listener)
         app.observatory.write_lines(log, steps=chosen.log_level == "debug")
-        await app.runtime.flows.offer_deployed(tenant)
         flows = await deploy_project(app.runtime, project, tenant)
         recovered = await app.runtime.recover()
         for execution, error in recovered.left:

@@ -42,7 +42,7 @@ class Report(Struct, frozen=True):
 async def report(store: Store, tiers: Tiers, tenant: Tenant, now: int, flow: FlowId | None = None) -> Report:
     """What a tenant has used, at this moment; totals are of one flow where it is named."""
     tier, quotas = await tiers.of(tenant), store.quotas
-    workflows = len(await store.flows(tenant))
+    workflows = len(await store.deployed_plans(tenant))
     limits = (
         _limit(CONCURRENT, await quotas.active(tenant), tier.concurrent),
         _limit(DAILY, await quotas.started(tenant, now), tier.daily, next_day(now)),

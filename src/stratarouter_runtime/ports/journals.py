@@ -135,3 +135,7 @@ class Catalog(Protocol):
     async def flows(self, tenant: Tenant) -> list[Deployed]:
         """All deployed flows of a tenant, by name."""
         ...
+
+    async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
+        """Which plan each deployed flow of a tenant runs, by name: `flows` without their texts."""
+        ...

@@ -6,9 +6,11 @@ Must never know: HTTP, SQL, or how a plan is run.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidFlow, NotFound, PolicyRefused
 from stratarouter_runtime.ids import LOCAL, AgentName
@@ -30,6 +32,26 @@ if TYPE_CHECKING:
     from stratarouter_runtime.tcfp.diagnostics import Diagnostic
     from stratarouter_runtime.tcfp.plan import Plan
     from stratarouter_runtime.tcfp.text import Kind
+
+
+TENANTS: Final = 1_000
+"""Tenants whose share is held in memory; of the one that asked longest ago it is read again."""
+
+
+class Share(Struct, frozen=True):
+    """What the flows of one tenant may use, as it was when somebody last looked.
+
+    `deployed` and `registered` are flows and agents by name, `policy` what agents may be, `pin` the
+    routing table that is promoted.
+    """
+
+    deployed: dict[str, LinkableAgent] = {}
+    registered: dict[str, LinkableAgent] = {}
+    policy: Policy = EVERYTHING
+    pin: str = ""
+
+
+_NOTHING: Final = Share()
 
 
 class Examined(Struct, frozen=True):
@@ -56,16 +78,13 @@ class Deployments:
         self.project = registry
         self._roster = roster
         self._policies = policies
-        self._held: dict[Tenant, Policy] = {}
         self._switch = switch
         self._catalog = catalog
         self._plans = plans
-        self._registry = registry
         self._scorer = scorer
         self._clock = clock
-        self._offered: dict[Tenant, dict[str, LinkableAgent]] = {}
-        self._registered: dict[Tenant, dict[str, LinkableAgent]] = {}
-        self._pins: dict[Tenant, str] = {}
+        self._given: dict[Tenant, dict[str, LinkableAgent]] = {}
+        self._shares: OrderedDict[Tenant, Share] = OrderedDict()
 
     def compile(self, source: str | bytes, *, kind: Kind | None = None, tenant: Tenant = LOCAL) -> Plan:
         """A flow as text -> its plan, linked to the agents at hand; without a `kind`, as `load` guesses.
@@ -99,7 +118,7 @@ class Deployments:
 
     def _check_policy(self, plan: Plan, linkable: Mapping[str, LinkableAgent], tenant: Tenant) -> None:
         """Refuse a flow whose agents are none that its tenant may use. Raises `PolicyRefused`."""
-        policy = self._held.get(tenant, EVERYTHING)
+        policy = self._share(tenant).policy
         manners = [linkable[agent.name].manner for agent in plan.agents]
         found = [fault for manner in manners if manner is not None for fault in faults(policy, manner)]
         if found:
@@ -108,11 +127,20 @@ class Deployments:
             raise PolicyRefused(f"the policy of tenant '{tenant}' does not allow {told}", hint=hint)
 
     def _router(self, tenant: Tenant) -> str:
-        return self._scorer.identity + self._pins.get(tenant, "")
+        return self._scorer.identity + self._share(tenant).pin
 
     def _linkable(self, tenant: Tenant) -> dict[str, LinkableAgent]:
-        guests = self._registered.get(tenant, {})
-        return guests | self._registry.linkable() | self._offered.get(tenant, {})
+        share = self._share(tenant)
+        return share.registered | self.project.linkable() | self._given.get(tenant, {}) | share.deployed
+
+    def _share(self, tenant: Tenant) -> Share:
+        return self._shares.get(tenant, _NOTHING)
+
+    def _hold(self, tenant: Tenant, share: Share) -> None:
+        self._shares[tenant] = share
+        self._shares.move_to_end(tenant)
+        if len(self._shares) > TENANTS:
+            self._shares.popitem(last=False)
 
     async def deploy(
         self,
@@ -135,36 +163,51 @@ class Deployments:
         deployed = Deployed(flow, tenant, plan.digest, source, self._clock.now())
         await self._plans.keep(plan)
         await self._catalog.deploy(deployed, by=by, quota=quota)
-        await self.offer(plan, flow, tenant)
+        share = self._share(tenant)
+        self._hold(tenant, replace(share, deployed={**share.deployed, flow: _callable(flow, plan)}))
         return deployed, plan
 
     async def retire(self, tenant: Tenant, flow: FlowId, *, by: str = "") -> None:
         """Deploy a flow no longer; what runs goes on. Raises `NotFound`."""
         if not await self._catalog.retire(tenant, flow, at=self._clock.now(), by=by):
             raise _unknown(flow)
-        self._offered.get(tenant, {}).pop(flow, None)
+        share = self._share(tenant)
+        left = {name: agent for name, agent in share.deployed.items() if name != flow}
+        self._hold(tenant, replace(share, deployed=left))
+        self._given.get(tenant, {}).pop(flow, None)
 
     async def offer(self, plan: Plan, name: str | None = None, tenant: Tenant = LOCAL) -> None:
-        """Let flows of a tenant that are compiled from now on call this one, by `name` or by its own."""
+        """Let flows of a tenant that are compiled here from now on call this one, deployed or not.
+
+        It is called by `name`, or by its own; what is deployed under that name comes before it.
+        """
         await self._plans.keep(plan)
-        agent = LinkableAgent(AgentName(name or plan.name), plan.signature, plan.digest)
-        self._offered.setdefault(tenant, {})[agent.name] = agent
+        agent = _callable(name or plan.name, plan)
+        given = self._given.get(tenant, {})
+        self._given[tenant] = {**given, agent.name: agent}
 
     async def offer_deployed(self, tenant: Tenant = LOCAL) -> None:
-        """Let flows of a tenant call what is deployed and registered for it, by whatever process.
+        """Let flows of a tenant call what is deployed and registered for it, by whatever process, and no more.
 
         From now on they are compiled to route by the table that is promoted now.
         """
-        if self._roster is not None:
-            self._registered[tenant] = await self._roster.linkable(tenant)
-        if self._policies is not None:
-            self._held[tenant] = await self._policies.policy(tenant)
-        if self._switch is not None:
-            self._pins[tenant] = await self._switch.pin(tenant)
-        for deployed in await self._catalog.flows(tenant):
-            known = self._offered.get(tenant, {}).get(deployed.flow)
-            if known is None or known.digest != deployed.plan:
-                await self.offer(await self._plans.get(deployed.plan), deployed.flow, tenant)
+        roster, policies, switch = self._roster, self._policies, self._switch
+        share = Share(
+            deployed=await self._deployed(tenant),
+            registered={} if roster is None else await roster.linkable(tenant),
+            policy=EVERYTHING if policies is None else await policies.policy(tenant),
+            pin="" if switch is None else await switch.pin(tenant),
+        )
+        self._hold(tenant, share)
+
+    async def _deployed(self, tenant: Tenant) -> dict[str, LinkableAgent]:
+        known, found = self._share(tenant).deployed, dict[str, LinkableAgent]()
+        for flow, digest in (await self._catalog.deployed_plans(tenant)).items():
+            agent = known.get(flow)
+            if agent is None or agent.digest != digest:
+                agent = _callable(flow, await self._plans.get(digest))
+            found[flow] = agent
+        return found
 
     async def deployed(self, tenant: Tenant, flow: FlowId) -> tuple[Deployed, Plan]:
         """The version of `flow` that runs now. Raises `NotFound`."""
@@ -188,6 +231,11 @@ class Deployments:
     async def plan(self, digest: Digest) -> Plan:
         """The plan of this digest, as executions have it. Raises `NotFound`."""
         return await self._plans.get(digest)
+
+
+def _callable(name: str, plan: Plan) -> LinkableAgent:
+    """A flow as others may call it."""
+    return LinkableAgent(AgentName(name), plan.signature, plan.digest)
 
 
 def _unknown(flow: FlowId) -> NotFound:

@@ -167,6 +167,10 @@ class MemoryStore(Store):
         return sorted(mine, key=lambda deployed: deployed.flow)
 
     @override
+    async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
+        return {deployed.flow: deployed.plan for deployed in await self.flows(tenant)}
+
+    @override
     async def probe(self) -> None:
         self._check_open()
 

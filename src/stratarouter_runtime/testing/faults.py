@@ -235,6 +235,10 @@ class FaultyStore(Store):
     async def flows(self, tenant: Tenant) -> list[Deployed]:
         return await self._read(partial(self._kept.flows, tenant))
 
+    @override
+    async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
+        return await self._read(partial(self._kept.deployed_plans, tenant))
+
     async def _read(self, work: Work[T]) -> T:
         """What is kept, at once or after a while; and the answer may take a while too."""
         error = self._fault(writing=False)

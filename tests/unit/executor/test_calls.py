@@ -73,7 +73,7 @@ class Saying(NoScorer):
 
 async def said(*scores: float) -> Event:
     async with rig(CHAIN) as it:
-        shell = Shell(it.runtime.flows._registry, it.runtime, Saying(*scores), it.runtime._clock)
+        shell = Shell(it.runtime.flows.project, it.runtime, Saying(*scores), it.runtime._clock)
         started = Started("exec_1", it.plan.digest, {}, "0", LOCAL)
         return await score(
             shell, started, ScoreRoutes(StepPath("0"), 2, "q", Digest("d"), it.plan.agents[:2])

@@ -22,7 +22,7 @@ SELECT pg_advisory_xact_lock($1)
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') IN ('off', 'local')
 
--- name: own_lane
+-- name: try_lock
 SELECT pg_try_advisory_lock($1)
 
 -- name: end_lost
@@ -133,6 +133,9 @@ SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant 
 
 -- name: flows
 SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant = $1 ORDER BY flow
+
+-- name: deployed_plans
+SELECT flow, plan FROM strata.deployments WHERE tenant = $1 ORDER BY flow
 
 -- name: own_number
 SELECT pg_current_xact_id()::text

@@ -27,7 +27,8 @@ from stratarouter_runtime.storage.postgres.keeping import PostgresKeeping
 from stratarouter_runtime.storage.postgres.lane import Lane
 from stratarouter_runtime.storage.postgres.migrating import check_version, migrate
 from stratarouter_runtime.storage.postgres.numbers import Numbers
-from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, Pool, release
+from stratarouter_runtime.storage.postgres.pauses import Pauses
+from stratarouter_runtime.storage.postgres.pool import Pool, release
 from stratarouter_runtime.storage.postgres.quotas import PostgresQuotas
 from stratarouter_runtime.storage.postgres.sharing import SPAN, PostgresLeases, PostgresMail
 from stratarouter_runtime.storage.postgres.shelf import PostgresAudit, PostgresShelf
@@ -177,6 +178,10 @@ class PostgresStore(Store):
         return [Deployed(*row) for row in await self._pool.fetch(statement("flows"), tenant)]
 
     @override
+    async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
+        return dict(await self._pool.fetch(statement("deployed_plans"), tenant))
+
+    @override
     async def probe(self) -> None:
         self._writing()
         await self._pool.fetch(statement("probe"))
@@ -258,8 +263,7 @@ async def open_readonly(
 
 async def _prepare(address: Address, opening: float, *, readonly: bool) -> None:
     """Wait for the database, and see that its schema is ours."""
-    loop = asyncio.get_running_loop()
-    until, pause = loop.time() + opening, FIRST
+    pauses = Pauses(asyncio.get_running_loop().time() + opening)
     while True:
         try:
             connection = await connect(address, readonly=readonly)
@@ -268,9 +272,7 @@ async def _prepare(address: Address, opening: float, *, readonly: bool) -> None:
             finally:
                 await release(connection)
         except StoreUnavailable:
-            if loop.time() + pause > until:
+            if not await pauses.over():
                 raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST)
         else:
             return

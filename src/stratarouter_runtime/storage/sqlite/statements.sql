@@ -62,6 +62,9 @@ SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tena
 -- name: flows
 SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tenant ORDER BY flow
 
+-- name: deployed_plans
+SELECT flow, plan FROM deployments WHERE tenant = :tenant ORDER BY flow
+
 -- name: retire
 DELETE FROM deployments WHERE tenant = :tenant AND flow = :flow
 

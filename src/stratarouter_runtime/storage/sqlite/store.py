@@ -173,6 +173,10 @@ class SqliteStore(Store):
         return [Deployed(*row) for row in await self._reader.fetch(statement("flows"), {"tenant": tenant})]
 
     @override
+    async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
+        return dict(await self._reader.fetch(statement("deployed_plans"), {"tenant": tenant}))
+
+    @override
     async def probe(self) -> None:
         await self._write(writes.probe())
 
