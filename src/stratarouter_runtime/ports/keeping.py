@@ -14,6 +14,7 @@ from stratarouter_runtime.ids import ExecutionId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
 
 class Size(Struct, frozen=True):
@@ -74,6 +75,10 @@ class Keeping(Protocol):
 
     async def beginnings(self) -> dict[ExecutionId, bytes]:
         """The body of the first record of each execution that has not finished."""
+        ...
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Held by whoever takes away as much as is too much; another one, here or elsewhere, waits for it."""
         ...
 
     async def remove(self, executions: Sequence[ExecutionId]) -> int:

@@ -105,14 +105,25 @@ class _Surplus:
 
 
 async def prune(keeping: Keeping, policy: Policy, now: int, *, dry: bool = False) -> Pruned:
-    """Take away what is more than may stay, or only count it where `dry`. Raises `StoreError`."""
-    if not dry:
+    """Take away what is more than may stay, or only count it where `dry`. Raises `StoreError`.
+
+    One process at a time does so: how much there is too much is asked once, and two would both go by it.
+    """
+    if dry:
+        return await _prune(keeping, policy, now, dry=True)
+    async with keeping.alone():
         await _sweep(keeping)
+        return await _prune(keeping, policy, now, dry=False)
+
+
+async def _prune(keeping: Keeping, policy: Policy, now: int, *, dry: bool) -> Pruned:
     surplus = await _surplus(keeping, policy, now)
     taken = live = freed = 0
     behind: Past | None = None
     while page := await keeping.past(behind, _FOREVER if surplus.any else surplus.oldest, PAGE):
         behind = page[-1]
+        if not any(map(surplus.has, page)):
+            continue
         beginnings = await keeping.beginnings()
         sources = sources_of(beginnings.values())
         going: list[Past] = []

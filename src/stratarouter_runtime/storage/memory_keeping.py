@@ -5,6 +5,7 @@ Must never know: how other back-ends do it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -37,6 +38,7 @@ class MemoryKeeping(Keeping):
         self._owners = owners
         self._snapshots = snapshots
         self._check_open = check_open
+        self._alone = asyncio.Lock()
 
     @override
     async def size(self) -> Size:
@@ -74,6 +76,10 @@ class MemoryKeeping(Keeping):
             for row in self._executions.values()
             if row.status in UNFINISHED and self._records[row.id]
         }
+
+    @override
+    def alone(self) -> asyncio.Lock:
+        return self._alone
 
     @override
     async def remove(self, executions: Sequence[ExecutionId]) -> int:

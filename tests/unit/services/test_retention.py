@@ -13,6 +13,7 @@ from typing_extensions import override
 from stratarouter_runtime.errors import StoreUnavailable
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Size, Store
+from stratarouter_runtime.services import retention
 from stratarouter_runtime.services.retention import DAY, Policy, Pruned, Retention, prune
 from stratarouter_runtime.state.codec import encode
 from stratarouter_runtime.state.events import Finished, Started
@@ -77,6 +78,19 @@ async def test_age_counts_from_the_end_and_not_from_the_start(store: Store) -> N
     await store.create(row(1, created=0), [Ledger().write(Finished("completed"), 0)])
     await store.append(name(1), [], row(1, status="completed", updated=NOW - DAY))
     assert await prune(store.keeping, Policy(age=30 * DAY), NOW) == Pruned()
+
+
+async def test_many_who_prune_at_once_take_away_no_more_than_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PAGE", 4)
+    monkeypatch.setattr(retention, "TOGETHER", 2)
+    for number in range(40):
+        await make(store, number, 90 - number)
+    policy = Policy(executions=15)
+    rounds = await asyncio.gather(*(prune(store.keeping, policy, NOW) for _ in range(4)))
+    assert sum(each.executions for each in rounds) == 25
+    assert await left(store) == sorted(name(number) for number in range(25, 40))
 
 
 async def test_of_more_than_may_stay_the_oldest_go(store: Store) -> None:

@@ -12,11 +12,13 @@ from typing_extensions import override
 
 from stratarouter_runtime.ports import Keeping, Orphans, Past, Size
 from stratarouter_runtime.storage.postgres.blobs import drop_unused
+from stratarouter_runtime.storage.postgres.connection import LOCKS
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 BLOBS: Final = 16
 """Blobs freed in one transaction."""
+
+ALONE: Final = LOCKS | 0xFFFF_FFFE
+"""Beside the lock of migrations, beyond those of the lanes."""
 
 EARLIEST: Final = -(2**63)
 
@@ -49,6 +54,10 @@ class PostgresKeeping(Keeping):
     @override
     async def beginnings(self) -> dict[ExecutionId, bytes]:
         return dict(await self._pool.fetch(statement("beginnings")))
+
+    @override
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        return self._pool.lock(ALONE)
 
     @override
     async def remove(self, executions: Sequence[ExecutionId]) -> int:

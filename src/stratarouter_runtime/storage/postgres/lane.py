@@ -17,7 +17,8 @@ from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import Head, Staged, leases_of, stage
 from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, RACES, lost, translated
-from stratarouter_runtime.storage.postgres.pool import FIRST, LONGEST, release
+from stratarouter_runtime.storage.postgres.pauses import Pauses
+from stratarouter_runtime.storage.postgres.pool import release
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import as_meant, written
 
@@ -99,22 +100,20 @@ class Lane:
 
         So long nobody can say what became of its commit; its end, asked for here, decides that.
         """
-        if not await connection.fetchval(statement("own_lane"), self.lock):
+        if not await connection.fetchval(statement("try_lock"), self.lock):
             await connection.execute(statement("end_lost"), self.lock)
             raise StoreUnavailable(
                 f"a lost session is still at work at {self._address.place}", hint="try again in a moment"
             )
 
     async def _connected(self, until: float) -> asyncpg.Connection:
-        pause, loop = FIRST, asyncio.get_running_loop()
+        pauses = Pauses(until)
         while self._connection is None or self._connection.is_closed():
             try:
                 await self.open()
             except StoreUnavailable:
-                if loop.time() + pause > until:
+                if not await pauses.over():
                     raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST)
         return self._connection
 
     async def _stage(self, connection: asyncpg.Connection, writes: Sequence[Write]) -> Staged:

@@ -7,6 +7,7 @@ twice changes nothing. Must never know: what is asked.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -14,21 +15,18 @@ import asyncpg
 from stratarouter_runtime.errors import StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.connection import connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, closed, lost, translated
+from stratarouter_runtime.storage.postgres.pauses import FIRST, Pauses
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import from_server, to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.storage.postgres.address import Address
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
-
-FIRST: float = 0.05
-LONGEST: float = 1.0
-"""Seconds between two tries; they double from the first to the longest."""
 
 
 class Pool:
@@ -80,6 +78,18 @@ class Pool:
             raise came
         return came
 
+    @asynccontextmanager
+    async def lock(self, number: int) -> AsyncIterator[None]:
+        """Hold an advisory lock of the database, on a session of its own, once nobody else does. Raises `StoreError`."""
+        connection = await connect(self._address)
+        try:
+            pauses = Pauses()
+            while not await _try_lock(connection, number, self._address):
+                await pauses.over()
+            yield
+        finally:
+            await release(connection)
+
     async def close(self) -> None:
         """Let go of all connections; those at work go when their question is answered."""
         self._closed = True
@@ -97,16 +107,13 @@ class Pool:
 
     async def _insist(self, ask: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Have a question answered, over new connections where need be."""
-        loop = asyncio.get_running_loop()
-        until, pause = loop.time() + self._patience, FIRST
+        pauses = Pauses(asyncio.get_running_loop().time() + self._patience)
         while True:
             try:
                 return await self._once(ask)
             except StoreUnavailable:
-                if self._closed or loop.time() + pause > until:
+                if self._closed or not await pauses.over():
                     raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST)
 
     async def _once(self, ask: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self._room:
@@ -146,6 +153,13 @@ class Pool:
         for each in (connection, *self._idle):
             each.terminate()
         self._idle.clear()
+
+
+async def _try_lock(connection: asyncpg.Connection, number: int, address: Address) -> bool:
+    try:
+        return bool(await connection.fetchval(statement("try_lock"), number))
+    except FAILED as error:
+        raise translated(error, address) from error
 
 
 def _question(query: str, arguments: Sequence[Any]) -> Callable[[asyncpg.Connection], Awaitable[list[Row]]]:

@@ -37,6 +37,7 @@ class SqliteKeeping(Keeping):
     def __init__(self, path: Path, submit: Submit) -> None:
         self._path = path
         self._submit = submit
+        self._alone = asyncio.Lock()
 
     @override
     async def size(self) -> Size:
@@ -51,6 +52,10 @@ class SqliteKeeping(Keeping):
     @override
     async def beginnings(self) -> dict[ExecutionId, bytes]:
         return dict(await self._ask("beginnings"))
+
+    @override
+    def alone(self) -> asyncio.Lock:
+        return self._alone
 
     @override
     async def remove(self, executions: Sequence[ExecutionId]) -> int:
