@@ -11,17 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import InvalidState, LeaseLost, StrataError
 from stratarouter_runtime.executor.calls import repeatable
 from stratarouter_runtime.executor.duties import Duties
-from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED, Execution, Status
-from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes, Write
-from stratarouter_runtime.state.decide import accept, decide, unexpected
-from stratarouter_runtime.state.outstanding import Outstanding
+from stratarouter_runtime.state.commands import CallAgent, ScoreRoutes
+from stratarouter_runtime.state.course import Told
 
 if TYPE_CHECKING:
     from stratarouter_runtime.executor.calls import Shell
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.executor.snapshots import Snapshotter
     from stratarouter_runtime.ports import Journal, Observer
     from stratarouter_runtime.state.commands import Command
+    from stratarouter_runtime.state.course import Course
     from stratarouter_runtime.state.events import Event, Finished, Record
     from stratarouter_runtime.state.ledger import Ledger
     from stratarouter_runtime.state.run import Run
@@ -40,21 +38,12 @@ Create: TypeAlias = "Callable[[Execution, Sequence[Record], Hold], Awaitable[Non
 """Makes the first facts of an execution durable. Raises `Conflict` where its id is taken."""
 
 
-class Beginning(Struct, frozen=True):
-    """The first facts of an execution, with their records, and what follows from them."""
-
-    records: Sequence[Record]
-    events: Sequence[Event]
-    commands: Sequence[Command]
-
-
 class Drive:
     """One execution at work, from its first fact or from where a replay left it."""
 
     def __init__(
         self,
-        run: Run,
-        ledger: Ledger,
+        course: Course,
         row: Execution,
         hold: Hold,
         shell: Shell,
@@ -62,18 +51,18 @@ class Drive:
         observer: Observer,
         snapshotter: Snapshotter,
     ) -> None:
-        self._run = run
-        self._ledger = ledger
+        self._course = course
+        self._run = course.run
         self.row = row
         self.hold = hold
         self._journal = journal
         self._observer = observer
         self._shell = shell
-        self._owed = Outstanding()
-        self._snapshots = snapshotter.follow(row.id, run, ledger, self._owed)
-        self._duties = Duties(shell, run.started, self.report, hold.confirm)
+        self._snapshots = snapshotter.follow(row.id, course.run, course.ledger, course.owed)
+        self._duties = Duties(shell, course.run.started, self.report, hold.confirm)
         self._facts: list[Fact] = []
-        self._wake = asyncio.Event()
+        self._news = False
+        self._sleeping: asyncio.Future[None] | None = None
         self._watchers: dict[asyncio.Future[None], None] = {}  # as a set that keeps its order
         self._draining = False
         self._stopped: Exception | None = None
@@ -93,7 +82,7 @@ class Drive:
             self._stopped = event
         elif event is not None:
             self._facts.append((event, None))
-        self._wake.set()
+        self._wake()
 
     async def tell(self, event: Event) -> None:
         """Bring a fact from outside; returns once it is durable.
@@ -102,7 +91,7 @@ class Drive:
         """
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._facts.append((event, durable))
-        self._wake.set()
+        self._wake()
         await durable
 
     @property
@@ -135,29 +124,26 @@ class Drive:
     def drain(self) -> None:
         """Begin nothing new; stop once the calls under way have answered."""
         self._draining = True
-        self._wake.set()
+        self._wake()
 
-    async def begin(self, first: Beginning, create: Create, *, ahead: bool) -> Sequence[Command]:
+    async def begin(self, first: Told, create: Create, *, ahead: bool) -> Sequence[Command]:
         """Make the first facts durable; what is to be carried out now.
 
         `ahead`, calls that may be made for nothing need not wait for that: what has answered at once
         is made durable together with the start. Raises what `create` raises: then nothing has begun.
         """
-        self.owe(first.commands)
-        records, events, commands = [*first.records], [*first.events], first.commands
         try:
             if ahead:
-                commands = await self._call_ahead(commands)
-                facts, self._facts = self._facts, []
-                commands += self._take_all(facts, records, events)
-            row = self._restated
-            await create(row, records, self.hold)
+                first.commands = await self._call_ahead(first.commands)
+                self._take_all(first)
+            row = restate(self.row, self._run, self._course.ledger)
+            await create(row, first.records, self.hold)
         except BaseException:
             self._duties.drop()
             raise
         self.row = row
-        self._observer.recorded(row, records, events)
-        return commands
+        self._observer.recorded(row, first.records, first.events)
+        return first.commands
 
     async def _call_ahead(self, commands: Sequence[Command]) -> list[Command]:
         """Make those calls that may be made for nothing, and let them begin; the other commands."""
@@ -171,11 +157,6 @@ class Drive:
             await asyncio.sleep(0)
         return others
 
-    def owe(self, commands: Sequence[Command]) -> None:
-        """These were handed out, and are not answered."""
-        for command in commands:
-            self._owed.note(command)
-
     async def drive(self, owed: Sequence[Command]) -> Finished | None:
         """Carry out what is owed, and go on until the end; None where it was drained before.
 
@@ -187,8 +168,7 @@ class Drive:
             while self._run.finished is None and not self._drained:
                 if self._parked:
                     self._settle(None)
-                await self._wake.wait()
-                self._wake.clear()
+                await self._woken()
                 await self._step()
                 if self._stopped is not None:
                     raise self._stopped  # noqa: TRY301 - as if the step itself had raised it
@@ -221,11 +201,29 @@ class Drive:
     def _drained(self) -> bool:
         return self._draining and not self._duties.calling and not self._facts
 
+    def _wake(self) -> None:
+        self._news = True
+        if self._sleeping is not None and not self._sleeping.done():
+            self._sleeping.set_result(None)
+
+    async def _woken(self) -> None:
+        """Returns once there was news since it last did. A future is all that one who waits alone needs."""
+        if not self._news:
+            self._sleeping = asyncio.get_running_loop().create_future()
+            await self._sleeping
+            self._sleeping = None
+        self._news = False
+
     async def _step(self) -> None:
-        """Decide on all facts that have come, make them durable, act."""
-        facts, self._facts = self._facts, []
+        """Decide on all facts that have come, make durable what was expected of them, act."""
+        told, facts = Told(), self._facts
         try:
-            commands = await self._make_durable(facts)
+            self._take_all(told)
+            if told.records:
+                row = restate(self.row, self._run, self._course.ledger)
+                relisted = None if row.status == self.row.status else row
+                await self._journal.append(row.id, told.records, relisted, self.hold.number)
+                self._recorded(row, told)
         except StrataError as error:
             _tell(facts, error)
             raise
@@ -235,58 +233,19 @@ class Drive:
             )
             raise
         _tell(facts, None)
-        await self._act(commands)
+        await self._act(told.commands)
 
-    async def _make_durable(self, facts: Sequence[Fact]) -> list[Command]:
-        """Journal those facts that are expected, with what follows from them; what is to be done now."""
-        records: list[Record] = []
-        events: list[Event] = []
-        commands = self._take_all(facts, records, events)
-        if records:
-            await self._record(records, events)
-        return commands
-
-    def _take_all(self, facts: Sequence[Fact], records: list[Record], events: list[Event]) -> list[Command]:
-        """Take in those facts that are expected, each with what follows from it; what that demands."""
-        commands: list[Command] = []
+    def _take_all(self, told: Told) -> None:
+        """Take in those facts that have come and are expected, each with what follows from it."""
+        facts, self._facts = self._facts, []
         for event, durable in facts:
-            reason = unexpected(self._run, event)
-            if reason is None:
-                commands += self._take(event, records, events)
-            elif durable is not None and not durable.done():
+            reason = self._course.take(event, self._shell.clock.now(), told)
+            if reason is not None and durable is not None and not durable.done():
                 durable.set_exception(InvalidState(reason))
-        return commands
 
-    def _take(self, event: Event, records: list[Record], events: list[Event]) -> list[Command]:
-        records.append(self._ledger.write(event, self._shell.clock.now()))
-        events.append(event)
-        self._owed.settle(event)
-        accept(self._run, event, self._ledger.at)
-        commands = decide(self._run)
-        for command in commands:
-            self._owed.note(command)
-            if isinstance(command, Write):
-                records.append(self._ledger.write(command.event, self._ledger.at))
-                events.append(command.event)
-        return commands
-
-    @property
-    def _restated(self) -> Execution:
-        """The row as it is once all facts so far are durable."""
-        return replace(
-            restate(self.row, self._run),
-            updated=max(self.row.updated, self._ledger.at),
-            records=self._ledger.seq,
-        )
-
-    async def _record(self, records: list[Record], events: list[Event]) -> None:
-        row = self._restated
-        changed = row.status != self.row.status
-        await self._journal.append(
-            ExecutionId(self._run.started.id), records, row if changed else None, self.hold.number
-        )
+    def _recorded(self, row: Execution, told: Told) -> None:
         self.row = row
-        self._observer.recorded(row, records, events)
+        self._observer.recorded(row, told.records, told.events)
         self._snapshots.durable()
 
     async def _act(self, commands: Sequence[Command]) -> None:
@@ -314,11 +273,11 @@ def _tell(facts: Sequence[Fact], error: StrataError | None) -> None:
             durable.set_exception(error)
 
 
-def restate(row: Execution, run: Run) -> Execution:
-    """The listed row of an execution as its run stands now; its `updated` never goes back."""
-    finished, updated = run.finished, max(row.updated, run.now)
+def restate(row: Execution, run: Run, ledger: Ledger) -> Execution:
+    """The row of an execution once all facts so far are durable; its `updated` never goes back."""
+    finished, records, updated = run.finished, ledger.seq, max(row.updated, ledger.at)
     if finished is not None:
         end = {"output": finished.output, "failure": finished.failure, "usage": finished.usage}
-        return replace(row, status=finished.status, updated=updated, **end)
+        return replace(row, status=finished.status, updated=updated, records=records, **end)
     status: Status = "waiting" if run.waiting else "running"
-    return row if status == row.status else replace(row, status=status, updated=updated)
+    return replace(row, status=status, updated=updated, records=records)

@@ -14,16 +14,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.errors import Conflict, InvalidState, LeaseLost, StoreError
-from stratarouter_runtime.executor.drive import Beginning, Drive
-from stratarouter_runtime.executor.preparing import afresh, answered, begun, first_record, listed
+from stratarouter_runtime.executor.drive import Drive
+from stratarouter_runtime.executor.preparing import afresh, answered, listed
 from stratarouter_runtime.executor.presence import Hold, Presence
 from stratarouter_runtime.ids import ExecutionId, FlowId, StepPath
 from stratarouter_runtime.ports import Execution, Status
-from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.commands import CallAgent, Write
-from stratarouter_runtime.state.decide import decide
+from stratarouter_runtime.state.commands import CallAgent
+from stratarouter_runtime.state.course import Course, Told
 from stratarouter_runtime.state.events import CancelRequested, Interrupted
-from stratarouter_runtime.state.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.state.events import Event, Record, Started
     from stratarouter_runtime.state.fork import Forked
     from stratarouter_runtime.state.replay import Replayed
-    from stratarouter_runtime.state.run import Run
     from stratarouter_runtime.tcfp.plan import Plan
 
 
@@ -119,28 +116,22 @@ class Driver:
         """Make the start of an execution durable, and set it to work.
 
         `ahead`: nothing but a failing store would refuse it, so that calls which may be made for nothing
-        need not wait. A caller who gives up does not stop what may be durable already. Raises `InvalidInput` where the input does not fit, `Conflict` where the id is taken,
-        `InvalidState` while draining, `StoreError`.
+        need not wait. A caller who gives up does not stop what may be durable already. Raises
+        `InvalidInput` where the input does not fit, `Conflict` where the id is taken, `InvalidState`
+        while draining, `StoreError`.
         """
-        hold = await self.hold()
-        ledger, at = Ledger(), self._shell.clock.now()
-        run = begun(plan, started, at)
-        records = [first_record(ledger, started, at)]
-        commands = decide(run)
-        derived: list[Event] = [command.event for command in commands if isinstance(command, Write)]
-        records += [ledger.write(event, at) for event in derived]
-        drive = self._drive_of(run, ledger, listed(plan, flow, started, at), hold)
-        await self._begin(drive, Beginning(records, [started, *derived], commands), ahead=ahead)
+        hold, at = await self.hold(), self._shell.clock.now()
+        course, first = Course.begin(plan, started, at)
+        drive = self._drive_of(course, listed(plan, flow, started, at), hold)
+        await self._begin(drive, first, ahead=ahead)
 
     async def adopt(self, flow: FlowId, forked: Forked) -> None:
         """Make a fork durable, with the facts it took over, and set it to work. Raises as `start`."""
-        hold, run = await self.hold(), forked.run
-        events = [decode(record.body) for record in forked.records]
-        row = listed(run.plan, flow, run.started, forked.records[0].at)
-        drive = self._drive_of(run, forked.ledger, row, hold)
-        await self._begin(drive, Beginning(forked.records, events, forked.owed))
+        hold, run, first = await self.hold(), forked.course.run, forked.first
+        row = listed(run.plan, flow, run.started, first.records[0].at)
+        await self._begin(self._drive_of(forked.course, row, hold), first)
 
-    async def _begin(self, drive: Drive, first: Beginning, *, ahead: bool = False) -> None:
+    async def _begin(self, drive: Drive, first: Told, *, ahead: bool = False) -> None:
         """Have a task begin it that drives it from there; returns once it has begun."""
         loop = asyncio.get_running_loop()
         begun: asyncio.Future[None] = loop.create_future()
@@ -150,7 +141,7 @@ class Driver:
         await begun
 
     async def _begin_and_drive(
-        self, drive: Drive, first: Beginning, begun: asyncio.Future[None], *, ahead: bool
+        self, drive: Drive, first: Told, begun: asyncio.Future[None], *, ahead: bool
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -185,8 +176,8 @@ class Driver:
         if not created:
             raise Conflict(f"execution {row.id} exists already")
 
-    def _drive_of(self, run: Run, ledger: Ledger, row: Execution, hold: Hold) -> Drive:
-        return Drive(run, ledger, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
+    def _drive_of(self, course: Course, row: Execution, hold: Hold) -> Drive:
+        return Drive(course, row, hold, self._shell, self._journal, self._observer, self.snapshotter)
 
     def recorded(self, row: Execution, records: Sequence[Record], events: Sequence[Event]) -> None:
         """Tell observers of facts that became durable while nothing was at work, or of another status."""
@@ -205,14 +196,14 @@ class Driver:
 
         The caller is `alone` with it since before it read the journal, and took it before.
         """
-        drive = self._drive_of(replayed.run, replayed.ledger, row, hold)
-        owed = []
+        course = Course(replayed.run, replayed.ledger)
+        drive, owed = self._drive_of(course, row, hold), []
         for command in replayed.owed:
             if isinstance(command, CallAgent) and self._unknown(command):
                 drive.report(Interrupted(command.step, command.attempt))
             else:
                 owed.append(afresh(replayed.run, command, self._shell.clock.now()))
-        drive.owe(owed)
+        course.owe(owed)
         self._set_to_work(drive, owed)
 
     def _unknown(self, command: CallAgent) -> bool:

@@ -58,7 +58,7 @@ async def _told_on(
     plan, records = await plans.get(row.plan), await store.read(row.id)
     moved = migrate(target, plan, records, await plans.named(records), clock.now(), by)
     await plans.keep(target)
-    row = restate(replace(row, plan=target.digest), moved.run)
+    row = restate(replace(row, plan=target.digest), moved.run, moved.ledger)
     if moved.run.finished is None:
         row = replace(row, status="paused")
     await store.append(row.id, moved.records, row, hold.number)

@@ -13,7 +13,6 @@ from stratarouter_runtime.errors import InvalidInput, InvalidState
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.state.commands import CallAgent, SetTimer
-from stratarouter_runtime.state.decide import begin
 from stratarouter_runtime.state.events import Answered
 from stratarouter_runtime.state.interruption import answer_of
 from stratarouter_runtime.state.scopes import deadline_of
@@ -23,27 +22,9 @@ from stratarouter_runtime.tcfp.values import Misfit
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import FlowId
     from stratarouter_runtime.state.commands import Command
-    from stratarouter_runtime.state.events import Record, Started
-    from stratarouter_runtime.state.ledger import Ledger
+    from stratarouter_runtime.state.events import Started
     from stratarouter_runtime.state.run import Frame, Run
     from stratarouter_runtime.tcfp.plan import Plan
-
-
-def begun(plan: Plan, started: Started, at: int) -> Run:
-    """The run of an execution that starts. Raises `InvalidInput` where the input does not fit."""
-    try:
-        return begin(plan, started, at)
-    except Misfit as misfit:
-        message = f"the input does not fit {plan.name}: {misfit}"
-        raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
-
-
-def first_record(ledger: Ledger, started: Started, at: int) -> Record:
-    """The record of a start. Raises `InvalidInput` for what JSON cannot hold."""
-    try:
-        return ledger.write(started, at)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidInput(f"the input holds what is no JSON: {error}") from error
 
 
 def listed(plan: Plan, flow: FlowId, started: Started, at: int) -> Execution:

@@ -126,7 +126,7 @@ async def _set_to_work(row: Execution, hold: Hold, store: Store, plans: Plans, d
     try:
         replayed = await driver.snapshotter.bring_back(row, plans, store)
         if row.status == "paused":
-            row = driver.relisted(row, restate(row, replayed.run).status)
+            row = driver.relisted(row, restate(row, replayed.run, replayed.ledger).status)
             await store.append(row.id, [], row, hold.number)
             driver.recorded(row, [], [])
     except StoreError:

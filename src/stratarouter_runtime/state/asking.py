@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.commands import ScoreRoutes
 from stratarouter_runtime.state.decide import accept, begin, decide
@@ -54,7 +55,9 @@ def routed(plan: Plan, records: Sequence[Record]) -> list[Routed]:
             continue
         if isinstance(event, Scored):
             compared.add(event.step)
-        accept(run, event, record.at)
+        reason = accept(run, event, record.at)
+        if reason is not None:
+            raise JournalMismatch(f"record {record.seq} does not follow from the plan: {reason}")
         _note(queries, decide(run))
     return found
 

@@ -2,7 +2,7 @@
 
     run = begin(plan, started, at)     the first fact
     commands = decide(run)             what the shell must do now
-    accept(run, fact, at)              a fact; refused where the run does not expect it
+    accept(run, fact, at)              a fact; or why the run does not expect it
     commands = decide(run)             ... until run.finished
 
 `decide` works off the agenda, so it costs what the fact changed. Every command is a
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state import interruption, leaves, routes
 from stratarouter_runtime.state.events import (
     BRIEF,
@@ -199,26 +198,27 @@ def _at_work(frame: Frame) -> bool:
     return frame.phase is Phase.RUNNING and (not isinstance(frame.memory, Flight) or frame.memory.flying)
 
 
-def accept(run: Run, event: Event, at: int) -> None:
-    """Take in a fact from outside, which happened `at`.
+def accept(run: Run, event: Event, at: int) -> str | None:
+    """Take in a fact from outside, which happened `at`; or why the run does not expect it (see `unexpected`).
 
-    Raises `JournalMismatch` where the run does not expect it: then nothing has changed.
+    Then nothing has changed.
     """
     reason = unexpected(run, event)
     if reason is not None:
-        raise JournalMismatch(reason)
+        return reason
     run.now = max(run.now, at)
     if isinstance(event, CancelRequested):
         assert run.root is not None
         message = event.reason or f"cancelled by {event.by or 'request'}"
         run.agenda.append(Fail(run.root, Failure("cancelled", message)))
-        return
+        return None
     assert isinstance(event, OfStep)
     frame = run.live[event.step]
     try:
         _reach(run, frame, event)
     except (ExpressionFailed, Misfit) as error:
         stumble(run, frame, error)
+    return None
 
 
 def _reach(run: Run, frame: Frame, event: OfStep) -> None:  # noqa: C901 - one case a kind of fact

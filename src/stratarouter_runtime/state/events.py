@@ -57,6 +57,17 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     cpu_ms: float = 0.0
     memory_kib: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        """What both took, one after the other."""
+        return Usage(
+            self.usd + other.usd,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.ms + other.ms,
+            self.cpu_ms + other.cpu_ms,
+            max(self.memory_kib, other.memory_kib),
+        )
+
     def plain(self) -> Usage:
         """The same, where each zero is the default itself: only that is left out when it is written."""
         ms, cpu_ms = self.ms or NO_USAGE.ms, self.cpu_ms or NO_USAGE.cpu_ms
@@ -175,7 +186,8 @@ class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults
     """An agent answered, or would have: `reused` says where else the answer comes from.
 
     `input` is the `brief` digest of what it was given. `isolation` is the level that was in force, with what
-    it had to do without; empty says `inline`.
+    it had to do without; empty says `inline`. `since` is when the oldest answer was made that this one
+    rests on, 0 where it was made for this call; one that is not `whole` is given to nobody else.
     """
 
     step: StepPath
@@ -185,6 +197,8 @@ class Returned(Struct, frozen=True, tag_field="t", tag="returned", omit_defaults
     usage: Usage = NO_USAGE
     reused: Reused | None = None
     isolation: str = ""
+    whole: bool = True
+    since: int = 0
 
 
 class Failed(Struct, frozen=True, tag_field="t", tag="failed", omit_defaults=True):

@@ -13,11 +13,10 @@ from typing import Any, Final, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import InvalidInput, InvalidState
+from stratarouter_runtime.errors import InvalidState
 from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.commands import Command, Write
-from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
+from stratarouter_runtime.state.course import Course, Told
 from stratarouter_runtime.state.events import (
     Answered,
     Budget,
@@ -32,11 +31,7 @@ from stratarouter_runtime.state.events import (
     brief,
 )
 from stratarouter_runtime.state.leaves import Flight
-from stratarouter_runtime.state.ledger import Ledger
-from stratarouter_runtime.state.outstanding import Outstanding
-from stratarouter_runtime.state.run import Run
 from stratarouter_runtime.tcfp.plan import Plan
-from stratarouter_runtime.tcfp.values import Misfit
 
 Fact: TypeAlias = Returned | Failed | Interrupted | Scored | Answered | TimerFired
 """What can be taken over: a fact that came from outside, for a step."""
@@ -61,14 +56,14 @@ class Change(Struct, frozen=True):
 
 
 class Forked(Struct, frozen=True):
-    """A run that has taken over the facts it could, their journal, and what the shell owes it."""
+    """A run that has taken over the facts it could: `kept` from outside, and what follows from them.
 
-    run: Run
-    ledger: Ledger
-    records: tuple[Record, ...]
-    owed: tuple[Command, ...]
+    The commands of `first` are those that are owed.
+    """
+
+    course: Course
+    first: Told
     kept: int
-    """Facts from outside that were taken over."""
 
 
 def fork(
@@ -163,21 +158,12 @@ def _changed(event: Returned | Failed | Answered, output: Any, *, doubted: bool)
 
 class _Fork:
     def __init__(self, plan: Plan, started: Started, at: int) -> None:
-        self._ledger = Ledger()
-        self._owed = Outstanding()
-        self._records = [self._ledger.write(started, at)]
+        self._course, self._told = Course.begin(plan, started, at)
         self._kept = 0
-        try:
-            self._run = begin(plan, started, at)
-        except Misfit as misfit:
-            raise InvalidInput(
-                f"the input does not fit {plan.name}: {misfit}", pointer=misfit.pointer
-            ) from misfit
-        self._decide()
 
     def take(self, event: Fact) -> None:
         """Take a fact over, if the run expects it: without the failures before it, an attempt is the first."""
-        frame = self._run.live.get(event.step)
+        frame = self._course.run.live.get(event.step)
         match event:
             case _ if frame is None:
                 return
@@ -189,20 +175,10 @@ class _Fork:
                 pass
             case _:
                 event = replace(event, attempt=frame.attempt)
-        if unexpected(self._run, event) is not None:
-            return
-        self._records.append(self._ledger.write(event, self._ledger.at))
-        self._owed.settle(event)
-        self._kept += 1
-        accept(self._run, event, self._ledger.at)
-        self._decide()
-
-    def _decide(self) -> None:
-        for command in decide(self._run):
-            self._owed.note(command)
-            if isinstance(command, Write):
-                self._records.append(self._ledger.write(command.event, self._ledger.at))
+        if self._course.take(event, self._course.ledger.at, self._told) is None:
+            self._kept += 1
 
     def done(self) -> Forked:
         """What has come of it."""
-        return Forked(self._run, self._ledger, tuple(self._records), tuple(self._owed.commands()), self._kept)
+        self._told.commands = self._course.owed.commands()
+        return Forked(self._course, self._told, self._kept)

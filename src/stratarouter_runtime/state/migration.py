@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.events import Event, Record
+    from stratarouter_runtime.state.ledger import Ledger
     from stratarouter_runtime.state.run import Run
     from stratarouter_runtime.tcfp.plan import Plan
 
 
 class Migration(Struct, frozen=True):
-    """What is to be journaled, and the run on the new plan from there on."""
+    """What is to be journaled; the run on the new plan from there on, and where its journal then stands."""
 
     records: tuple[Record, ...]
     events: tuple[Event, ...]
     run: Run
+    ledger: Ledger
 
 
 def migrate(
@@ -55,4 +57,4 @@ def migrate(
     events = (Migrated(target.digest, by), *there.due)
     written = tuple(replayed.ledger.write(event, at) for event in events)
     assert not any(isinstance(event, Finished) for event in events[:-1])
-    return Migration(written, events, there.run)
+    return Migration(written, events, there.run, replayed.ledger)

@@ -16,18 +16,19 @@ from msgspec import Struct
 from stratarouter_runtime.errors import JournalMismatch
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.commands import Write
-from stratarouter_runtime.state.decide import accept, begin, decide, unexpected
+from stratarouter_runtime.state.course import Course
+from stratarouter_runtime.state.decide import begin
 from stratarouter_runtime.state.events import Migrated, Started
 from stratarouter_runtime.state.ledger import Ledger
-from stratarouter_runtime.state.outstanding import Outstanding
 from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.state.commands import Command
     from stratarouter_runtime.state.events import Event, Record
+    from stratarouter_runtime.state.outstanding import Outstanding
     from stratarouter_runtime.state.run import Run
     from stratarouter_runtime.state.snapshot import Restored
     from stratarouter_runtime.tcfp.plan import Plan
@@ -74,7 +75,7 @@ def replay(plan: Plan, records: Sequence[Record], others: Mapping[Digest, Plan] 
         raise JournalMismatch("the journal is empty", hint="the execution was never accepted")
     ledger, plans = Ledger(), {**others, plan.digest: plan}
     ledger.check(records[0])
-    walk = _Walk(_first(plan, plans, records[0]), ledger, Outstanding())
+    walk = _Walk(Course(_first(plan, plans, records[0]), ledger))
     walk.decide()
     for record in records[1:]:
         event = walk.read(record)
@@ -92,13 +93,13 @@ def retold(plan: Plan, records: Sequence[Record]) -> Retold:
     """
     started = decode(records[0].body)
     assert isinstance(started, Started)
-    walk = _Walk(_begun(plan, started, records[0]), Ledger(), Outstanding())
+    walk = _Walk(Course(_begun(plan, started, records[0]), Ledger()))
     walk.decide()
     for record in records[1:]:
         event = decode(record.body)
         if not isinstance(event, Migrated):
             walk.take(record, event)
-    return Retold(walk.run, walk.owed, tuple(walk.due))
+    return Retold(walk.course.run, walk.course.owed, tuple(walk.due))
 
 
 def plans_of(records: Sequence[Record]) -> tuple[Digest, ...]:
@@ -110,7 +111,7 @@ def plans_of(records: Sequence[Record]) -> tuple[Digest, ...]:
 
 def replay_on(restored: Restored, records: Sequence[Record]) -> Replayed:
     """Derive a run from where a snapshot left it, and the records behind that. Raises as `replay`."""
-    walk = _Walk(restored.run, restored.ledger, restored.owed)
+    walk = _Walk(Course(restored.run, restored.ledger, restored.owed))
     for record in records:
         walk.take(record, walk.read(record))
     return walk.end()
@@ -119,46 +120,37 @@ def replay_on(restored: Restored, records: Sequence[Record]) -> Replayed:
 class _Walk:
     """Along a journal, record by record. `due` are facts that follow, and have to come next."""
 
-    def __init__(self, run: Run, ledger: Ledger, owed: Outstanding) -> None:
-        self.run = run
-        self.owed = owed
-        self.due: deque[Event] = deque()
-        self._ledger = ledger
+    def __init__(self, course: Course, due: Iterable[Event] = ()) -> None:
+        self.course = course
+        self.due = deque(due)
 
     def read(self, record: Record) -> Event:
-        self._ledger.check(record)
+        self.course.ledger.check(record)
         return decode(record.body)
 
     def take(self, record: Record, event: Event) -> None:
         if self.due:
             _compare(record, event, self.due.popleft())
             return
-        reason = unexpected(self.run, event)
+        reason = self.course.accept(event, record.at)
         if reason is not None:
             raise _mismatch(record, event, reason)
-        self.owed.settle(event)
-        accept(self.run, event, record.at)
         self.decide()
 
     def decide(self) -> None:
-        """What follows is due, and what the shell must do is owed."""
-        for command in decide(self.run):
-            self.owed.note(command)
-            if isinstance(command, Write):
-                self.due.append(command.event)
+        """What follows is due."""
+        self.due.extend(each.event for each in self.course.decide() if isinstance(each, Write))
 
     def on(self, plan: Retold) -> _Walk:
         """The walk on another plan, from the same record on."""
-        walk = _Walk(plan.run, self._ledger, plan.owed)
-        walk.due = deque(plan.due)
-        return walk
+        return _Walk(Course(plan.run, self.course.ledger, plan.owed), plan.due)
 
     def end(self) -> Replayed:
         if self.due:
             raise JournalMismatch(
                 f"the journal ends before {_name(self.due[0])}, which follows from it", hint=_OTHER_PLAN
             )
-        return Replayed(self.run, self._ledger, self.owed)
+        return Replayed(self.course.run, self.course.ledger, self.course.owed)
 
 
 def _moved(

@@ -122,7 +122,8 @@ def _read(row: Execution, records: list[Record], plans: Mapping[Digest, Plan]) -
             run, skip = there.run, len(there.due)
             continue
         if seq:
-            accept(run, event, records[seq].at)
+            reason = accept(run, event, records[seq].at)
+            _require(reason is None, f"{row.flow} {row.id} does not follow from its plan: {reason}")
         commands = decide(run)
         skip = sum(isinstance(command, Write) for command in commands)
         for command in commands:

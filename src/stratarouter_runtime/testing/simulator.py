@@ -173,7 +173,8 @@ class Simulator:
             due = heapq.heappop(self._due)
             self._now = max(self._now, due.at)
             self._records.append(self._ledger.write(due.event, self._now))
-            accept(run, due.event, self._now)
+            refused = accept(run, due.event, self._now)
+            assert refused is None, refused
             self._carry_out(decide(run))
             facts = None if facts is None else facts - 1
         return Simulated(run.finished, self._records, self._calls, self._now - START, run)

@@ -54,7 +54,7 @@ def ran(source: str, script: Any = add) -> tuple[Plan, list[Record]]:
 
 
 def owed(forked: Forked) -> list[Any]:
-    return [command.input for command in forked.owed if isinstance(command, CallAgent)]
+    return [command.input for command in forked.first.commands if isinstance(command, CallAgent)]
 
 
 def events(records: list[Record]) -> list[Event]:
@@ -63,7 +63,7 @@ def events(records: list[Record]) -> list[Event]:
 
 def ended(plan: Plan, forked: Forked) -> list[Event]:
     """The facts of the fork, driven to its end."""
-    return Simulator(plan, {"add": add}).resume(forked.records).events
+    return Simulator(plan, {"add": add}).resume(forked.first.records).events
 
 
 def test_another_input_keeps_what_does_not_depend_on_it() -> None:
@@ -107,8 +107,8 @@ def test_a_result_that_took_several_attempts_is_kept_as_the_first() -> None:
         second,
     )
     forked = fork(plan, records, "exec_2", LATER, Change())
-    assert forked.run.finished is not None
-    assert [event.attempt for event in events(list(forked.records)) if isinstance(event, Returned)] == [
+    assert forked.course.run.finished is not None
+    assert [event.attempt for event in events(list(forked.first.records)) if isinstance(event, Returned)] == [
         1,
         1,
         1,
@@ -118,12 +118,12 @@ def test_a_result_that_took_several_attempts_is_kept_as_the_first() -> None:
 def test_a_fork_has_a_journal_of_its_own_that_replays() -> None:
     plan, records = ran(CHAIN)
     forked = fork(plan, records, "exec_2", LATER, Change(step="2"))
-    replayed = replay(plan, forked.records)
-    assert replayed.owed == forked.owed
-    started = decode(forked.records[0].body)
+    replayed = replay(plan, forked.first.records)
+    assert [*replayed.owed] == forked.first.commands
+    started = decode(forked.first.records[0].body)
     assert isinstance(started, Started)
     assert (started.id, started.forked) == ("exec_2", "exec_test")
-    assert {record.at for record in forked.records} == {LATER}
+    assert {record.at for record in forked.first.records} == {LATER}
 
 
 def test_what_cannot_be_forked_is_refused() -> None:
@@ -190,7 +190,7 @@ def test_what_was_undone_is_done_again(undo: str) -> None:
     failed = Simulator(plan, agents(30)).run({"n": 1})
     assert failed.called.count("drop") >= 2
     forked = fork(plan, failed.records, "exec_2", LATER, Change())
-    again = Simulator(plan, agents(None)).resume(forked.records)
+    again = Simulator(plan, agents(None)).resume(forked.first.records)
     assert again.called.count("book") == 4  # none of the bookings that were dropped is taken for one
     assert again.called.count("add") <= 4  # the step before is kept
     assert again.finished is not None

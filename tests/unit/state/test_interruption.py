@@ -75,7 +75,7 @@ def go_on(plan: Plan, verdict: Any = None) -> Simulated:
 def in_question(plan: Plan) -> tuple[Replayed, list[Command]]:
     """A run that has just been told of the interruption, and what it wants."""
     replayed = replay(plan, crashed(plan))
-    accept(replayed.run, Interrupted(replayed.owed[0].step), START)  # type: ignore[union-attr]  # calls and timers have one
+    assert accept(replayed.run, Interrupted(replayed.owed[0].step), START) is None  # type: ignore[union-attr]  # calls and timers have one
     return replayed, decide(replayed.run)
 
 
@@ -159,7 +159,7 @@ def test_a_person_is_waited_for_and_the_time_of_the_attempt_does_not_run() -> No
     assert run.waiting
     assert run.asking == {"1"}
     assert unexpected(run, TimerFired(run.live["1"].path, "attempt")) == "y has no attempt timer running"  # type: ignore[index]
-    accept(run, Answered(run.live["1"].path, NOT_SENT), START + 60_000_000)  # type: ignore[index]
+    assert accept(run, Answered(run.live["1"].path, NOT_SENT), START + 60_000_000) is None  # type: ignore[index]
     (timer, _, call) = decide(run)
     assert timer.at == START + 65_000_000  # type: ignore[union-attr]
     assert isinstance(call, CallAgent)
@@ -172,7 +172,7 @@ def test_the_limits_of_time_around_the_step_go_on() -> None:
     run = replayed.run
     frame = run.live["1"]  # type: ignore[index]
     assert unexpected(run, TimerFired(frame.path, "limit")) is None
-    accept(run, TimerFired(frame.path, "limit"), START + 30_000_000)
+    assert accept(run, TimerFired(frame.path, "limit"), START + 30_000_000) is None
     decide(run)
     assert run.finished is not None
     assert run.finished.status == "timed_out"
@@ -187,7 +187,7 @@ def test_the_question_ends_with_the_nearest_limit_of_time() -> None:
 
 def test_cancelling_ends_it_while_a_person_is_asked() -> None:
     replayed, _ = in_question(flow())
-    accept(replayed.run, CancelRequested("enough"), START)
+    assert accept(replayed.run, CancelRequested("enough"), START) is None
     decide(replayed.run)
     assert replayed.run.finished is not None
     assert replayed.run.finished.status == "cancelled"
@@ -249,7 +249,7 @@ def test_a_journal_of_an_earlier_version_replays() -> None:
     assert isinstance(call, CallAgent)
     old = Failed(call.step, call.input_digest, Failure("agent.unavailable", "unknown"), 1, Usage(0.4, 10))
     record = replayed.ledger.write(old, START)
-    accept(replayed.run, old, START)
+    assert accept(replayed.run, old, START) is None
     (written,) = [command.event for command in decide(replayed.run) if hasattr(command, "event")]
     records = [*crashed(plan), record, replayed.ledger.write(written, START)]
     assert replay(plan, records).run.finished == written
@@ -267,17 +267,17 @@ def test_what_is_labelled_is_shown_to_nobody() -> None:
 def test_a_fork_takes_over_what_a_person_said_it_came_to() -> None:
     plan = flow()
     forked = fork(plan, go_on(plan, SENT).records, "exec_2", START, Change())
-    assert forked.run.finished is not None
-    assert forked.run.finished.output == 7
-    assert Returned in [type(decode(record.body)) for record in forked.records]
-    assert replay(plan, forked.records).owed == ()
+    assert forked.course.run.finished is not None
+    assert forked.course.run.finished.output == 7
+    assert Returned in [type(decode(record.body)) for record in forked.first.records]
+    assert replay(plan, forked.first.records).owed == ()
 
 
 def test_a_fork_makes_a_call_that_did_not_happen_or_whose_question_is_open() -> None:
     plan = flow()
     for records in (go_on(plan, NOT_SENT).records[:7], go_on(plan, SENT).records[:5]):
         forked = fork(plan, records, "exec_2", START, Change())
-        assert [type(command) for command in forked.owed] == [CallAgent]
+        assert [type(command) for command in forked.first.commands] == [CallAgent]
 
 
 def test_a_fork_can_give_the_step_another_output() -> None:
@@ -285,8 +285,8 @@ def test_a_fork_can_give_the_step_another_output() -> None:
     for verdict in (SENT, NOT_SENT):
         change = Change(step="1", output={"n": 50, "who": MAIL})
         forked = fork(plan, go_on(plan, verdict).records, "exec_2", START, change)
-        assert forked.run.finished is not None
-        assert forked.run.finished.output == 50
+        assert forked.course.run.finished is not None
+        assert forked.course.run.finished.output == 50
 
 
 def test_the_difference_is_what_the_call_came_to() -> None:

@@ -200,9 +200,8 @@ def test_an_answer_that_comes_in_the_wait_for_another_attempt_is_too_late() -> N
     plan = plan_of(RETRIED_ASK)
     run = Simulator(plan, {}).run({"n": 1}, facts=1).run
     assert unexpected(run, Answered(StepPath("0"), value=True)) == "q has not asked for anything"
-    with pytest.raises(JournalMismatch, match="has not asked"):
-        accept(run, Answered(StepPath("0"), value=True), 0)
-    accept(run, TimerFired(StepPath("0"), "retry"), 0)
+    assert accept(run, Answered(StepPath("0"), value=True), 0) == "q has not asked for anything"
+    assert accept(run, TimerFired(StepPath("0"), "retry"), 0) is None
     decide(run)
     assert unexpected(run, Answered(StepPath("0"), value=True)) is None
 
@@ -235,5 +234,4 @@ def test_nothing_is_expected_once_it_has_finished() -> None:
     plan, records = journal()
     ended = replay(plan, records).run
     assert unexpected(ended, CancelRequested()) == "the execution has finished"
-    with pytest.raises(JournalMismatch, match="has finished"):
-        accept(ended, CancelRequested(), 0)
+    assert accept(ended, CancelRequested(), 0) == "the execution has finished"

@@ -59,7 +59,7 @@ class Walk:
         self.ledger.check(record)
         event = decode(record.body)
         self.owed.settle(event)
-        accept(self.run, event, record.at)
+        assert accept(self.run, event, record.at) is None
         self.decide()
 
     @property
