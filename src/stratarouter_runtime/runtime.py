@@ -39,6 +39,7 @@ from stratarouter_runtime.services.controls import Controls
 from stratarouter_runtime.services.deployments import Deployments
 from stratarouter_runtime.services.feedback import Feedback
 from stratarouter_runtime.services.history import History
+from stratarouter_runtime.services.origins import Origins
 from stratarouter_runtime.services.subflows import Subflows
 from stratarouter_runtime.services.upkeep import Upkeep
 from stratarouter_runtime.state.codec import decode
@@ -119,7 +120,8 @@ class Runtime(Flows):
         allowed = gate.time if gate else None
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
         self._subflows = Subflows(self.start, self._ended, self.controls.cancel, clock)
-        self._answering = Answering[StartExecution](self, self.history, reuse, self._ends)
+        self._origins = Origins(self._ends, self.history)
+        self._answering = Answering[StartExecution](self, self.history, reuse, self._origins)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
         self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
 
@@ -133,7 +135,7 @@ class Runtime(Flows):
         except NotFound:
             return None if self.roster is None else await self.roster.version(tenant, name, digest)
         return FlowAgent(
-            name, plan.signature, digest, partial(self._subflows.run, plan), plan.limits, self._ends.flawless
+            name, plan.signature, digest, partial(self._subflows.run, plan), plan.limits, self._origins.of
         )
 
     # Executions.

@@ -16,9 +16,10 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED, TIMEOUT, UNAVAILABLE, failed, too_large
 from stratarouter_runtime.errors import Conflict, StoreError, StrataError
-from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, derived_execution_id
+from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution, Operation
 from stratarouter_runtime.state.events import Budget, Usage
+from stratarouter_runtime.state.provenance import MADE, Provenance
 from stratarouter_runtime.tcfp.ir import Limits, Signature
 
 _SPENT: Final = frozenset({"limit.usd", "limit.tokens"})
@@ -36,14 +37,14 @@ def child_id(call: AgentCall) -> ExecutionId:
     return derived_execution_id(call.tenant, f"{call.execution}\0{call.key}\0{call.attempt}")
 
 
-def _unheard(_execution: ExecutionId) -> bool | None:
-    return None
+async def _made(_execution: ExecutionId, _tenant: Tenant) -> Provenance:
+    return MADE
 
 
 class FlowAgent(Agent):
     """`digest` is that of the flow's plan: another plan is another agent. `limits` are its own.
 
-    `flawless` says of an execution whether nothing failed on its way: else its answer is not whole.
+    `origin` says of an execution that has ended what its answer rests on.
     """
 
     kind = "flow"
@@ -57,14 +58,14 @@ class FlowAgent(Agent):
         digest: Digest,
         run: RunChild,
         limits: Limits = Limits(),  # noqa: B008 - frozen
-        flawless: Callable[[ExecutionId], bool | None] = _unheard,
+        origin: Callable[[ExecutionId, Tenant], Awaitable[Provenance]] = _made,
     ) -> None:
         self.name = name
         self.signature = signature
         self.digest = digest
         self._run = run
         self._limits = limits
-        self._flawless = flawless
+        self._origin = origin
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
@@ -74,7 +75,8 @@ class FlowAgent(Agent):
             raise
         except StrataError as error:
             return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
-        reply = replace(_reply(child), whole=self._flawless(child.id) is not False)
+        origin = await self._origin(child.id, call.tenant)
+        reply = replace(_reply(child), whole=origin.whole, since=origin.since)
         if reply.failure is not None and reply.failure.kind in _SPENT and not self._inherited(call, reply):
             own = f"{reply.failure.kind} of its own: {reply.failure.message}"
             return failed(REFUSED, f"flow '{self.name}' reached {own}", usage=reply.usage)

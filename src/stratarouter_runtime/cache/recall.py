@@ -262,10 +262,10 @@ class Cache:
 
     # Keeping.
 
-    async def keep(self, asked: Asked, answer: Answer, source: ExecutionId) -> bool:
-        """Keep a finished, valid, whole answer; False where it comes too late or is too large.
+    async def keep(self, asked: Asked, answer: Answer, source: ExecutionId, since: int = 0) -> bool:
+        """Keep a finished, valid, whole answer; False where it comes too late, is too old or too large.
 
-        It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
+        It is as old as the oldest that it rests on, made at `since`; 0 says that it was made now. It is found at once, and becomes durable soon: a crash may lose it, which costs a miss.
         """
         question = asked.question
         if len(answer.output) > LARGEST:
@@ -277,21 +277,23 @@ class Cache:
                 self._fault(question, "encoder")
                 vector = b""
             answer = Answer(answer.output, question.texts, vector, answer.usd, answer.tokens, answer.ms)
-        if not self._tiers.put(self._held(asked, answer, source), asked.revision):
+        held = self._held(asked, answer, source, since)
+        if held.expires <= self._clock.now() or not self._tiers.put(held, asked.revision):
             return False
         self.ledger.count(question.tenant, question.space, "kept")
         return True
 
-    def _held(self, asked: Asked, answer: Answer, source: ExecutionId) -> Held:
+    def _held(self, asked: Asked, answer: Answer, source: ExecutionId, since: int) -> Held:
         question, now = asked.question, self._clock.now()
+        created = min(now, since or now)
         return Held(
             tenant=question.tenant,
             key=asked.key,
             space=question.space,
             group=asked.group if answer.vector else "",
             source=source,
-            created=now,
-            expires=now + question.policy.ttl,
+            created=created,
+            expires=created + question.policy.ttl,
             tags=question.policy.marks,
             answer=answer,
         )

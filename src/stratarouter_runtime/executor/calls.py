@@ -169,7 +169,16 @@ def _fact(agent: Agent, command: CallAgent, reply: AgentReply) -> Returned | Fai
     if wrong:
         failure = Failure(kind, wrong, None, command.step)
         return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
-    return Returned(command.step, command.brief, output, command.attempt, usage, isolation=reply.isolation)
+    return Returned(
+        command.step,
+        command.brief,
+        output,
+        command.attempt,
+        usage,
+        isolation=reply.isolation,
+        whole=reply.whole,
+        since=reply.since,
+    )
 
 
 def _failed(command: CallAgent, failure: Failure) -> Failed:

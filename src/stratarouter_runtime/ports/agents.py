@@ -67,7 +67,8 @@ class AgentReply(Struct, frozen=True):
     """What came of it: an output not yet checked against the signature, or a failure.
 
     `isolation` is the level that was in force, with what was missing of it; empty says `inline`.
-    An output that was cut short, or put in place of a refusal, is not `whole`: it is never reused.
+    An output that was cut short, or put in place of a refusal, is not `whole`: it is never reused, and
+    neither is what rests on it. `since` is when the oldest answer was made that it rests on, 0 for now.
     """
 
     output: Any = None
@@ -75,6 +76,7 @@ class AgentReply(Struct, frozen=True):
     usage: Usage | None = None
     isolation: str = ""
     whole: bool = True
+    since: int = 0
 
 
 WITHDRAWN: Final = "withdrawn"

@@ -13,8 +13,6 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.batch.coalescer import ELECTIONS
 from stratarouter_runtime.cache.policy import NO_WISHES
-from stratarouter_runtime.errors import StrataError
-from stratarouter_runtime.observability.ends import flaw
 from stratarouter_runtime.services.reuse import UNKEPT, Request, Verdict, encode_output
 from stratarouter_runtime.state.events import Returned
 
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.cache.recall import Asked, Looked
     from stratarouter_runtime.ids import ExecutionId, Tenant
-    from stratarouter_runtime.observability.ends import Ends
     from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.services.history import History
+    from stratarouter_runtime.services.origins import Origins
     from stratarouter_runtime.services.reuse import Reuse
     from stratarouter_runtime.state.events import Wished
 
@@ -77,11 +75,13 @@ class Executing(Protocol[C_contra]):
 class Answering(Generic[R]):
     """Answers requests. Without `reuse` each is executed."""
 
-    def __init__(self, executing: Executing[R], history: History, reuse: Reuse | None, ends: Ends) -> None:
+    def __init__(
+        self, executing: Executing[R], history: History, reuse: Reuse | None, origins: Origins
+    ) -> None:
         self._executing = executing
         self._history = history
         self._reuse = reuse
-        self._ends = ends
+        self._origins = origins
 
     async def answer(self, request: R, wishes: Wishes, patience: float | None) -> tuple[Execution, Verdict]:
         """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
@@ -144,18 +144,10 @@ class Answering(Generic[R]):
 
     async def _keep(self, reuse: Reuse, asked: Asked, row: Execution) -> None:
         """Keep the answer of an execution, unless something failed on the way: its fall-back is not for others."""
-        if row.status == "completed" and asked.question.policy.keep and await self._flawless(row):
-            await reuse.keep_row(asked, row)
-
-    async def _flawless(self, row: Execution) -> bool:
-        known = self._ends.flawless(row.id)
-        if known is None:  # another process has driven it
-            try:
-                events = (await self._history.journal(row.id, row.tenant)).events
-            except StrataError:  # the answer is there all the same; it is only not kept
-                return False
-            known = not any(map(flaw, events))
-        return known
+        if row.status == "completed" and asked.question.policy.keep:
+            origin = await self._origins.of(row.id, row.tenant)
+            if origin.whole:
+                await reuse.keep_row(asked, row, origin.since)
 
     async def _anew(self, request: R) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""

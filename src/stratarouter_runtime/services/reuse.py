@@ -6,7 +6,6 @@ Composes the cache and the coalescer. Must never know: HTTP, SQL, or how an exec
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
@@ -17,7 +16,8 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime import ports
-from stratarouter_runtime.cache.answers import Answer
+from stratarouter_runtime.cache.answers import LARGEST, Answer
+from stratarouter_runtime.cache.front import Front, Held
 from stratarouter_runtime.cache.gates import Refusal
 from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
 from stratarouter_runtime.cache.questions import AGENT, FLOW, apart, of_call, space_of, typed
@@ -49,8 +49,8 @@ UNKEPT: Final = Wished(keep=False)
 POLICIES: Final = 1_000
 """Policies remembered, by flow or agent and wishes."""
 
-RUNS: Final = 10_000
-"""Answers remembered for the executions they were given in."""
+RUNS: Final = 16 << 20
+"""Bytes of answers remembered for the executions they were given in."""
 
 
 class Request(Protocol):
@@ -124,7 +124,7 @@ class Reuse(ports.Reuse):
         self._clock = clock
         self.terms = terms
         self._policies: dict[tuple[Digest, Wishes, Terms], Policy | str] = {}
-        self._runs: OrderedDict[str, bytes] = OrderedDict()
+        self._runs = Front(RUNS)
         self.samples = Samples(cache)
 
     # Whole flows.
@@ -201,11 +201,10 @@ class Reuse(ports.Reuse):
         reused = Reused("coalesced", attended, asked.key)
         return Verdict("miss", "", reused, asked.key, looked.refused, coalesced=True)
 
-    async def keep_row(self, asked: Asked, row: Execution) -> None:
-        """Keep the answer of an execution that has completed; of no other."""
-        if row.status == "completed" and asked.question.policy.keep:
-            answer = _answer(encode_output(row.output), row.usage or NO_USAGE)
-            await self.cache.keep(asked, answer, row.id)
+    async def keep_row(self, asked: Asked, row: Execution, since: int) -> None:
+        """Keep the answer of an execution that has completed; it is as old as the oldest it took over (`since`)."""
+        answer = _answer(encode_output(row.output), row.usage or NO_USAGE)
+        await self.cache.keep(asked, answer, row.id, since)
 
     def until(self, timeout: int | None) -> float | None:
         """The moment of the loop at which so many microseconds are over."""
@@ -269,18 +268,15 @@ class Reuse(ports.Reuse):
         if not agent.signature.stable:
             return await make(call), None
         key = call_key(typed(agent), [call.execution, given])
-        known = self._runs.get(key)
+        known = self._runs.get(call.tenant, key)
         if known is not None:
-            self._runs.move_to_end(key)
-            return AgentReply(msgspec.json.decode(known)), Reused("exact", call.execution, key)
+            return _reply(Found("exact", known)), Reused("exact", call.execution, key)
 
         async def work() -> tuple[AgentReply, ExecutionId]:
             reply = await make(replace(call, deadline=None))
             output = _output(agent, reply)
-            if output is not None:
-                self._runs[key] = output
-                if len(self._runs) > RUNS:
-                    self._runs.popitem(last=False)
+            if output is not None and len(output) <= LARGEST:
+                self._runs.put(_of_run(call, key, Answer(output), reply.since))
             return reply, call.execution
 
         return await self._share(key, key, None, call, work)
@@ -307,7 +303,7 @@ class Reuse(ports.Reuse):
         output = _output(agent, reply)
         if output is not None and asked.question.policy.keep:
             usage = reply.usage or NO_USAGE
-            await self.cache.keep(asked, _answer(output, usage), source)
+            await self.cache.keep(asked, _answer(output, usage), source, reply.since)
 
     # Forgetting.
 
@@ -371,8 +367,14 @@ def _answer(output: bytes, usage: Usage) -> Answer:
     return Answer(output, usd=usage.usd, tokens=usage.tokens_in + usage.tokens_out, ms=usage.ms)
 
 
+def _of_run(call: AgentCall, key: Digest, answer: Answer, since: int) -> Held:
+    """An answer that goes with its execution: nobody asks how old it is, but what rests on it may be kept."""
+    return Held(call.tenant, key, "", "", call.execution, since, 0, (), answer)
+
+
 def _reply(found: Found) -> AgentReply:
-    return AgentReply(msgspec.json.decode(found.held.answer.output), usage=NO_USAGE)
+    held = found.held
+    return AgentReply(msgspec.json.decode(held.answer.output), usage=NO_USAGE, since=held.created)
 
 
 def _reused(found: Found) -> Reused:

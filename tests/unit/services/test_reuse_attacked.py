@@ -11,7 +11,7 @@ from tests.unit.services.test_reuse import AGENT, FLOW, Rig, gates, reused
 from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import FlowId, Tenant
-from stratarouter_runtime.ports import AgentCall, Execution, Selection
+from stratarouter_runtime.ports import AgentCall, AgentReply, Execution, Selection
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.services.reuse import Verdict
 from stratarouter_runtime.state.events import Budget, Failure
@@ -263,3 +263,55 @@ async def test_a_fall_back_in_a_flow_that_is_called_is_for_nobody_later_either()
     rig.plan = rig.runtime.flows.compile(outer.replace("cache: never}", "cache: shared}"))
     outputs = [(await answer(rig, {"q": "hi", "n": 1}))[0].output for _ in range(3)]
     assert outputs == [{"s": "sorry"}, {"s": "real"}, {"s": "real"}]
+
+
+SHARED = FLOW.replace("cache: never}", "cache: shared}")
+
+
+async def test_what_rests_on_a_reused_answer_is_as_old_as_that() -> None:
+    """For those who want a younger one, and for its own time: two times do not add up."""
+    rig = Rig(SHARED)
+    rig.reuse.defaults = type(rig.defaults)(ttl=10_000_000)
+    await rig.ask("hi", seed="1")
+    rig.clock.pass_(6)
+    row, verdict = await rig.ask("hi", seed="2")
+    assert (verdict.outcome, await reused(rig, row)) == ("miss", ["exact"])
+    younger = Wishes(max_age=5_000_000, keep=False)
+    assert (await rig.ask("hi", seed="2", wishes=younger))[1].outcome == "miss"
+    rig.clock.pass_(3)
+    assert (await rig.ask("hi", seed="2"))[1].outcome == "hit"
+    rig.clock.pass_(1)
+    assert (await rig.ask("hi", seed="2", wishes=Wishes(keep=False)))[1].outcome == "miss"
+
+
+async def test_what_rests_on_an_answer_that_was_cut_short_is_for_nobody_later() -> None:
+    """Though the execution completed, and nothing failed."""
+    rig = Rig(say=lambda _: AgentReply({"s": "cut"}, whole=False))
+    for _ in range(2):
+        row, verdict = await rig.ask("hi")
+        assert (row.status, verdict.outcome) == ("completed", "miss")
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_flow_that_is_called_tells_what_its_answer_rests_on(
+    monkeypatch: pytest.MonkeyPatch, *, heard: bool
+) -> None:
+    """Though another process has driven it: its fall-back is kept for nobody, and its age goes along."""
+    said: list[Any] = [Failure("agent.unavailable", "down"), {"s": "real"}]
+    caught = CAUGHT.replace("cache: semantic\nsemantic: [q]\n", "cache: never\n").replace(
+        "cache: never}", "cache: shared}"
+    )
+    rig = Rig(caught, say=lambda _: said.pop(0))
+    rig.reuse.defaults = type(rig.defaults)(ttl=10_000_000)
+    if not heard:
+        monkeypatch.setattr(rig.runtime._ends, "of", lambda _: None)
+    await rig.runtime.flows.offer(rig.plan)
+    outer = SHARED.replace("flow: t", "flow: outer").replace("  a: {", "  t: {").replace("call: a", "call: t")
+    rig.plan = rig.runtime.flows.compile(outer.replace("cache: shared}", "cache: never}"))
+    outputs = [(await rig.ask("hi"))[0].output for _ in range(3)]
+    assert outputs == [{"s": "sorry"}, {"s": "real"}, {"s": "real"}]
+    rig.clock.pass_(6)
+    assert (await rig.ask("hi", seed="2"))[1].outcome == "miss"
+    rig.clock.pass_(4)
+    said.append({"s": "new"})
+    assert (await rig.ask("hi", seed="2"))[0].output == {"s": "new"}
