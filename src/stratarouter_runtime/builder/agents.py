@@ -46,7 +46,8 @@ class AgentDefinition:
     """A function as an agent. `version` is the author's: another behaviour, another version.
 
     `defaults` are values of parameters that a call in a flow may leave out. `isolation` is where the
-    function runs, which is no part of what it is; nor is `batch`, which says that it takes lists.
+    function runs, which is no part of what it is; nor is `batch`, which says that it takes lists: of
+    each of `fields`.
     """
 
     name: AgentName
@@ -57,6 +58,7 @@ class AgentDefinition:
     decoders: tuple[tuple[str, Decode], ...]
     isolation: Isolated = "inline"
     batch: Batch | None = None
+    fields: tuple[tuple[str, Decode | None], ...] = ()
 
     @property
     def is_async(self) -> bool:
@@ -81,18 +83,9 @@ class AgentDefinition:
 
         Gives what it returned, or an awaitable of it, as `call_with`; an `AgentError` in a list stays one.
         """
-        columns = {
-            name: [_decoded(decode, value[name]) for value in values]
-            for name, decode in self._columns.items()
-        }
+        columns = {name: [_decoded(decode, value[name]) for value in values] for name, decode in self.fields}
         result = self.function(**columns)
         return _encoded(result, _encode_each) if inspect.isawaitable(result) else _encode_each(result)
-
-    @property
-    def _columns(self) -> dict[str, Decode | None]:
-        return dict.fromkeys(field for field in inspect.signature(self.function).parameters) | dict(
-            self.decoders
-        )
 
 
 def _decoded(decode: Decode | None, value: Any) -> Any:
@@ -215,7 +208,7 @@ def _check_batch(effect: Effect, isolation: Isolated) -> None:
 def _define(
     function: Callable[..., Any], name: str, version: str, signature: Signature, batch: Batch | None
 ) -> AgentDefinition:
-    decoders = [(field, decoder(of)) for field, of in _fields(function, batch).items()]
+    decoders = tuple((field, decoder(of)) for field, of in _fields(function, batch).items())
     parameters = inspect.signature(function).parameters
     return AgentDefinition(
         name=AgentName(name),
@@ -229,6 +222,7 @@ def _define(
         },
         decoders=tuple((field, decode) for field, decode in decoders if decode is not None),
         batch=batch,
+        fields=decoders,
     )
 
 
