@@ -46,8 +46,11 @@ _NUMBER: Final = re.compile(rb",-?0+(?:\.0,|(?:\.0+)?e|(?<=0{16}))")
 _FAST: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: Any, *, finite: bool = False) -> bytes:
     """The RFC 8785 bytes of a JSON value; `bytes` in it are written as base64 text.
+
+    `finite` promises that no number in it is NaN or infinite, as in all that fits a type of the
+    language: what holds a null is then not read back to find out.
 
     Raises `InvalidInput`, with the pointer of the culprit, for what JSON cannot hold
     or not every reader would keep: NaN and infinities, keys that are no strings,
@@ -57,14 +60,14 @@ def canonical(value: Any) -> bytes:
         encoded = orjson.dumps(value, _base64, _FAST)
     except (TypeError, RecursionError):
         return _exact(value)
-    if _suspicious(encoded) or (b"null" in encoded and _may_hide_nan(encoded, value)):
+    if _suspicious(encoded) or (not finite and b"null" in encoded and _may_hide_nan(encoded, value)):
         return _exact(value)
     return encoded
 
 
-def digest(value: Any) -> Digest:
-    """The blake3 hash of the canonical bytes of `value`. Raises as `canonical` does."""
-    return Digest(blake3(canonical(value)).hexdigest())
+def digest(value: Any, *, finite: bool = False) -> Digest:
+    """The blake3 hash of the canonical bytes of `value`; `finite` and errors as of `canonical`."""
+    return Digest(blake3(canonical(value, finite=finite)).hexdigest())
 
 
 def digest_bytes(data: bytes, context: str | None = None) -> Digest:

@@ -46,6 +46,11 @@ def test_equals_the_exact_writer(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
+@given(VALUES)
+def test_values_that_are_known_to_be_finite_are_written_alike(value: Any) -> None:
+    assert canonical(value, finite=True) == canonical(value)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_are_written_as_ecmascript_does(number: float) -> None:
     assert canonical(number) == rfc8785.dumps(number)

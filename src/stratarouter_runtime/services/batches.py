@@ -397,4 +397,4 @@ def _queue(tenant: Tenant, flow: FlowId) -> str:
 
 
 def _digest(plan: Plan, given: Any) -> Digest:
-    return digest(canonical_value(plan.input.type, plan.input.project(given)))
+    return digest(canonical_value(plan.input.type, plan.input.project(given)), finite=True)

@@ -91,7 +91,7 @@ def prepare(agent: LinkedAgent, value: Value) -> Flight:
     """A call to be made with this input. Raises `Misfit`."""
     given = agent.input.project(value)
     type_ = agent.input.type
-    return Flight(agent, to_json(type_, given), digest(canonical_value(type_, given)))
+    return Flight(agent, to_json(type_, given), digest(canonical_value(type_, given), finite=True))
 
 
 def admit(run: Run, scope: Scope) -> None:
