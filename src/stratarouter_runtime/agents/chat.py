@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.agents.failures import (
     INVALID_OUTPUT,
@@ -21,6 +22,7 @@ from stratarouter_runtime.agents.failures import (
     retry_after,
 )
 from stratarouter_runtime.agents.prices import Tokens
+from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Answer, Line, capped, read_capped
 from stratarouter_runtime.state.events import Failure
 
@@ -52,6 +54,12 @@ class Said(Struct, frozen=True):
     refusal: str = ""
     finish: str = ""
     tokens: Tokens | None = None
+
+    def scrubbed(self, secrets: Secrets) -> Said:
+        """The same without secrets: what goes on to tools and into messages has none."""
+        tools = tuple(ToolCall(tool.id, tool.name, secrets.scrub(tool.arguments)) for tool in self.tools)
+        text, refusal = secrets.scrub(self.text), secrets.scrub(self.refusal)
+        return replace(self, text=text, tools=tools, refusal=refusal)
 
 
 class Endpoint(Struct, frozen=True):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents import chat, prices
+from stratarouter_runtime.agents import chat
 from stratarouter_runtime.agents.addresses import shown
 from stratarouter_runtime.agents.answers import answer_schema, is_strict, is_text, read_answer
 from stratarouter_runtime.agents.chat import NoAnswer, Said
@@ -30,15 +30,15 @@ from stratarouter_runtime.agents.failures import (
 from stratarouter_runtime.agents.headers import filled
 from stratarouter_runtime.agents.models import Spec
 from stratarouter_runtime.agents.murmur import Murmur
-from stratarouter_runtime.agents.prices import Tokens
 from stratarouter_runtime.agents.reach import Barred, host_of
 from stratarouter_runtime.agents.secrets import SecretMissing
-from stratarouter_runtime.agents.toolbox import Toolbox
+from stratarouter_runtime.agents.spending import Spending
+from stratarouter_runtime.agents.toolbox import Toolbox, Used
 from stratarouter_runtime.agents.web import Line, TooLarge
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.canonical import canonical, digest_bytes
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
-from stratarouter_runtime.state.events import Failure, Usage
+from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.digests import agent_digest, some
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.relations import labels_of
@@ -46,6 +46,8 @@ from stratarouter_runtime.tcfp.values import Misfit
 
 _CUT: Final = "length"
 _FILTERED: Final = "content_filter"
+MOST_TOOLS: Final = 32
+"""Calls of tools that are made for one answer of a model; of others it is told that they are too many."""
 _MISFIT: Final = "That does not fit: {misfit}. Answer again, with nothing but what was asked for."
 
 
@@ -74,7 +76,7 @@ class Model(Agent):
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         started = self._clock.now()
-        talk = Conversation(self, self._spec, call)
+        talk = Conversation(self, self._spec, call, started)
         patience = patience_of(call, self.signature, started)
         try:
             async with asyncio.timeout(patience / 1e6):
@@ -90,8 +92,7 @@ class Model(Agent):
         except Exception as error:  # noqa: BLE001 - whatever the network does is a failure of the agent
             told = f"{self._endpoint.shown} cannot be reached: {type(error).__name__}: {error}"
             reply = failed(UNAVAILABLE, told)
-        usage = await self._usage(talk, (self._clock.now() - started) / 1000)
-        return replace(reply, usage=usage)
+        return replace(reply, usage=await talk.spending.usage((self._clock.now() - started) / 1000))
 
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -108,7 +109,8 @@ class Model(Agent):
         murmur = self._murmur(call)
         hearing = None if murmur is None else murmur.hear
         try:
-            return await chat.ask(self._line, self._endpoint, headers, body, self._clock.now, hearing)
+            said = await chat.ask(self._line, self._endpoint, headers, body, self._clock.now, hearing)
+            return said.scrubbed(self._secrets)
         finally:
             if murmur is not None:
                 murmur.end()
@@ -120,22 +122,6 @@ class Model(Agent):
         if self._partials is None or labels_of(self.signature.output):
             return Murmur(self._secrets, _unheard)
         return Murmur(self._secrets, partial(self._partials.heard, call))
-
-    async def _usage(self, talk: Conversation, milliseconds: float) -> Usage:
-        """What was counted and what that costs; for what nobody counts or prices, the bound that is declared."""
-        cost, tokens = self.signature.cost, talk.tokens
-        if tokens is None:
-            usd = cost.usd if talk.asked else 0.0
-            tokens = Tokens(cost.tokens if talk.asked else 0)
-        elif self._spec.price is not None:
-            usd = prices.declared(self._spec.price, tokens)
-        else:
-            priced = await prices.listed(self._spec.model, self._spec.url, tokens, self._clock.now())
-            usd = cost.usd if priced is None else priced
-        spent = talk.spent
-        return Usage(
-            usd + spent.usd, tokens.input + spent.tokens_in, tokens.output + spent.tokens_out, milliseconds
-        )
 
 
 def _needing(signature: Signature, tools: tuple[Agent, ...]) -> Signature:
@@ -150,28 +136,29 @@ def _unheard(_text: str) -> None:
 
 
 class Conversation:
-    """One call. `tokens` is what was counted so far, `spent` what tools took."""
+    """One call, that began at `now`."""
 
-    def __init__(self, model: Model, spec: Spec, call: AgentCall) -> None:
+    def __init__(self, model: Model, spec: Spec, call: AgentCall, now: int) -> None:
         self._model = model
         self._spec = spec
         self._call = call
         self._messages: list[dict[str, Any]] = _opening(spec, call.input)
-        self.asked = False
-        self.tokens: Tokens | None = None
-        self.spent = Usage()
+        self.spending = Spending(spec, call.budget, now)
+        self._carries = call.carries
 
     async def answer(self) -> AgentReply:
         """The output, or why there is none."""
         corrected, rounds = False, 0
         while rounds <= self._spec.rounds:
-            exhausted = self._exhausted()
-            if exhausted is not None:
-                return AgentReply(failure=exhausted)
+            failure = await self.spending.exhausted("it is not asked again")
+            if failure is not None:
+                return AgentReply(failure=failure)
             said = await self._ask()
             if said.tools:
                 rounds += 1
-                await self._use_tools(said)
+                failure = await self._use_tools(said)
+                if failure is not None:
+                    return AgentReply(failure=failure)
                 continue
             failure = _unusable(self._model.name, said)
             if failure is not None:
@@ -189,37 +176,28 @@ class Conversation:
             INVALID_OUTPUT, f"{self._model.name} still asks for tools after {self._spec.rounds} rounds"
         )
 
-    def _exhausted(self) -> Failure | None:
-        """Why the model is not asked once more: what it and its tools took so far is all that there was."""
-        budget = self._call.budget
-        if budget is None or not self.asked:
-            return None
-        took = (self.tokens or Tokens()) + Tokens(self.spent.tokens_in, self.spent.tokens_out)
-        tokens = took.input + took.output
-        if budget.tokens is not None and tokens >= budget.tokens:
-            said = f"{self._model.name} took {tokens} tokens, {budget.tokens} were left"
-            return Failure("limit.tokens", f"{said}: it is not asked again")
-        price = self._spec.price
-        usd = self.spent.usd + (0.0 if price is None else prices.declared(price, self.tokens or Tokens()))
-        if budget.usd is not None and usd >= budget.usd > 0:
-            said = f"{self._model.name} took {usd:g} usd, {budget.usd:g} were left"
-            return Failure("limit.usd", f"{said}: it is not asked again")
-        return None
-
     async def _ask(self) -> Said:
-        self.asked = True
+        self.spending.ask()
         said = await self._model.ask(self._call, self._body())
-        if said.tokens is not None:
-            self.tokens = said.tokens + (self.tokens or Tokens())
+        self.spending.answered(said.tokens)
         return said
 
-    async def _use_tools(self, said: Said) -> None:
-        """Tell the model what each tool says, in the order in which it asked."""
+    async def _use_tools(self, said: Said) -> Failure | None:
+        """Tell the model what each tool says, in the order in which it asked; why it is told no more."""
         self._messages.append(_asked_for(said))
-        for tool in said.tools:
-            told, usage = await self._model.toolbox.use(tool, self._call, len(self._messages))
-            self.spent = _sum(self.spent, usage)
-            self._messages.append({"role": "tool", "tool_call_id": tool.id, "content": told})
+        for index, tool in enumerate(said.tools):
+            failure = await self.spending.exhausted(f"the tool {tool.name} is not called")
+            if failure is not None:
+                return failure
+            within = replace(self._call, budget=await self.spending.left(), carries=self._carries)
+            if index < MOST_TOOLS:
+                used = await self._model.toolbox.use(tool, within, len(self._messages))
+            else:
+                used = Used.error("limit.tools", f"at most {MOST_TOOLS} tools are called at once")
+            self.spending.used(used.usage)
+            self._carries |= used.carries
+            self._messages.append({"role": "tool", "tool_call_id": tool.id, "content": used.told})
+        return None
 
     def _body(self) -> dict[str, Any]:
         spec, signature = self._spec, self._model.signature
@@ -279,10 +257,6 @@ def _format(output: Any) -> dict[str, Any]:
 def _seed(text: str) -> int:
     """The seed in the form that endpoints take: 31 bits."""
     return int(digest_bytes(text.encode())[:8], 16) & 0x7FFFFFFF
-
-
-def _sum(left: Usage, right: Usage) -> Usage:
-    return Usage(left.usd + right.usd, left.tokens_in + right.tokens_in, left.tokens_out + right.tokens_out)
 
 
 def _version(spec: Spec, toolbox: Toolbox) -> str:

@@ -38,7 +38,7 @@ async def each(calls: Sequence[AgentCall], together: Together) -> list[AgentRepl
     replies = await asyncio.gather(*(each([call], together) for call in calls))
     spent = divided(made.usage or NO_USAGE, len(calls))
     return [
-        replace(reply, usage=_sum(already, reply.usage or NO_USAGE))
+        replace(reply, usage=already + (reply.usage or NO_USAGE))
         for already, (reply,) in zip(spent, replies, strict=True)
     ]
 
@@ -73,12 +73,3 @@ def read_batch(node: Node | None, signature: Signature, diagnostics: Diagnostics
 
 def _part(whole: int, parts: int, index: int) -> int:
     return whole // parts + (index < whole % parts)
-
-
-def _sum(left: Usage, right: Usage) -> Usage:
-    return Usage(
-        left.usd + right.usd,
-        left.tokens_in + right.tokens_in,
-        left.tokens_out + right.tokens_out,
-        left.ms + right.ms,
-    )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.assembling import assemble
-from stratarouter_runtime.agents.conversation import Model
+from stratarouter_runtime.agents.conversation import MOST_TOOLS, Model
 from stratarouter_runtime.agents.declared import read_declared
 from stratarouter_runtime.agents.failures import MAX_OUTPUT, failed
 from stratarouter_runtime.agents.fence import Fenced
@@ -366,13 +366,14 @@ class Tool(Agent):
 
     def __init__(
         self,
+        name: str = "look",
         reply: AgentReply | None = None,
         *,
         effect: Effect = "pure",
         output: Type = STRING,
         accepts: frozenset[str] = frozenset(),
     ) -> None:
-        self.name = AgentName("look")
+        self.name = AgentName(name)
         self.signature = Signature(
             record({"id": INT}), output, effect=effect, about="looks up", accepts=accepts
         )
@@ -380,12 +381,30 @@ class Tool(Agent):
         self.reply = reply or AgentReply("paid twice", usage=Usage(0.25, 7, 8, 9.0))
         self.inputs: list[Any] = []
         self.keys: list[str] = []
+        self.carried: list[frozenset[str]] = []
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         self.inputs.append(call.input)
         self.keys.append(call.key)
+        self.carried.append(call.carries)
         return self.reply
+
+
+class Note(Agent):
+    """Writes down what it is told."""
+
+    name = AgentName("note")
+    signature = Signature(record({"text": STRING}), STRING, effect="pure")
+    digest = Digest("n" * 64)
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @override
+    async def call(self, call: AgentCall) -> AgentReply:
+        self.heard.append(call.input["text"])
+        return AgentReply("noted")
 
 
 async def test_a_model_asks_its_tools(tmp_path: Path) -> None:
@@ -428,7 +447,7 @@ async def test_a_tool_that_fails_is_told_to_the_model(
     tmp_path: Path, wanted: tuple[str, Any], reply: AgentReply | None, told: str
 ) -> None:
     stage = Stage(tmp_path, Says(tools=(wanted,)), Says(GOOD), document=TOOLED)
-    stage.tools = [Tool(reply)]
+    stage.tools = [Tool(reply=reply)]
     assert (await stage.call()).output == OUTPUT
     assert told in stage.server.requests[1]["messages"][-1]["content"]
 
@@ -448,10 +467,6 @@ async def test_a_model_that_never_stops_asking_is_stopped(tmp_path: Path) -> Non
         (
             Tool(effect="effect"),
             "cannot have the tool 'look': its effect is effect, at most pure is declared",
-        ),
-        (
-            Tool(output=labelled(STRING, frozenset({"pii"}))),
-            "it tells @pii, and the model's answer does not say so",
         ),
     ],
 )
@@ -623,7 +638,127 @@ async def test_tools_are_called_within_what_their_model_is_allowed(tmp_path: Pat
     allowed = Allowed(hosts=frozenset({"orders.test"}), labels=frozenset())
     await stage.call(replace(CALL, allowed=allowed, budget=Budget(1.0), scope="ann"))
     (call,) = tool.calls
-    assert (call.allowed, call.budget, call.scope) == (allowed, Budget(1.0), "ann")
+    assert (call.allowed, call.budget, call.scope) == (allowed, Budget(1.0 - 0.00006), "ann")
+
+
+async def test_each_tool_gets_what_the_others_left_and_none_is_called_when_nothing_is(tmp_path: Path) -> None:
+    wanted = Says(tools=(("look_up", {}),) * 4, tokens=(5, 5))
+    stage = Stage(tmp_path, wanted, Says(GOOD), document=THRIFTY)
+    tool = asking(stage)
+    reply = await stage.call(replace(CALL, budget=Budget(tokens=100)))
+    assert [call.budget for call in tool.calls] == [Budget(tokens=left) for left in (90, 50, 10)]
+    told = "triage took 130 tokens, 100 were left: the tool look_up is not called"
+    assert reply.failure == Failure("limit.tokens", told)
+    assert took(reply) == (1.500055, 95, 35)
+
+
+async def test_what_public_lists_say_counts_against_what_is_left(tmp_path: Path) -> None:
+    document = THRIFTY.replace("    price: { in: 1, out: 10 }\n", "").replace("small-1", "gpt-4o-mini")
+    stage = Stage(tmp_path, Says(tools=(("look_up", {}),), tokens=(1000, 100)), document=document)
+    tool = asking(stage)
+    failure = await stage.failure(replace(CALL, budget=Budget(usd=0.0002)))
+    told = "triage took 0.00021 usd, 0.0002 were left: the tool look_up is not called"
+    assert (failure, tool.calls) == (Failure("limit.usd", told), [])
+
+
+async def test_a_tool_that_may_cost_more_than_is_left_is_not_called(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Says(tools=(("look_up", {}),)), Says(GOOD), document=THRIFTY)
+    tool = asking(stage)
+    tool.signature = replace(tool.signature, cost=Cost(usd=2.0))
+    assert (await stage.call(replace(CALL, budget=Budget(usd=1.0)))).output == OUTPUT
+    assert tool.calls == []
+    assert '"error":"limit.usd"' in stage.server.requests[1]["messages"][-1]["content"]
+
+
+async def test_no_answer_has_tools_called_without_end(tmp_path: Path) -> None:
+    wanted = Says(tools=(("look_up", {}),) * (MOST_TOOLS + 1))
+    stage = Stage(tmp_path, wanted, Says(GOOD), document=THRIFTY)
+    tool = asking(stage)
+    assert (await stage.call()).output == OUTPUT
+    assert len(tool.calls) == MOST_TOOLS
+    told = stage.server.requests[1]["messages"][-MOST_TOOLS - 1 :]
+    assert ["limit.tools" in message["content"] for message in told] == [False] * MOST_TOOLS + [True]
+
+
+async def test_a_secret_that_a_model_says_again_is_told_to_no_tool(tmp_path: Path) -> None:
+    document = TOOLED.replace("[look]", "[note]")
+    stage = Stage(tmp_path, Says(tools=(("note", {"text": "sk-hush-hush"}),)), Says(GOOD), document=document)
+    note = Note()
+    stage.tools = [note]
+    assert (await stage.call()).output == OUTPUT
+    assert note.heard == ["[secret]"]
+
+
+@pytest.mark.parametrize("said", ['{"team": "sk-hush-hush", "urgent": true}', '{"team": "x", "urgent": 1}'])
+async def test_a_secret_is_in_no_correction_and_no_failure(tmp_path: Path, said: str) -> None:
+    stage = Stage(tmp_path, Says(said), Says('{"team": "sk-hush-hush", "urgent": true}'))
+    failure = await stage.failure()
+    assert "found '[secret]'" in failure.message
+    assert "sk-" not in str(stage.server.requests)
+
+
+# Labels among tools.
+
+PII = frozenset({"pii"})
+TELLING = labelled(STRING, PII)
+LABELLED = TOOLED.replace("    out: Triage\n", "    out: { said: string@pii }\n")
+
+
+@pytest.mark.parametrize(
+    ("document", "tools", "said"),
+    [
+        (LABELLED, [Tool(output=TELLING)], "'look': it tells @pii, which the model does not accept"),
+        (
+            LABELLED + "    accepts: [pii]\n",
+            [Tool(output=TELLING)],
+            "'look': it does not accept @pii, which the model is given",
+        ),
+        (LABELLED + "    accepts: [pii]\n", [Tool(output=TELLING, accepts=PII)], ""),
+        (
+            TOOLED + "    accepts: [pii]\n",
+            [Tool(output=TELLING, accepts=PII)],
+            "'look': it tells @pii, and the model's answer does not say so",
+        ),
+        (
+            TOOLED.replace("subject: string }", "subject: string@pii }"),
+            [Tool()],
+            "'look': it does not accept @pii, which the model is given",
+        ),
+        (TOOLED.replace("subject: string }", "subject: string@pii }"), [Tool(accepts=PII)], ""),
+        (
+            LABELLED.replace("[look]", "[look, other]").replace("subject: string }", "subject: string@pii }"),
+            [Tool(output=TELLING, accepts=PII), Tool("other")],
+            "'other': it does not accept @pii, which the model is given",
+        ),
+    ],
+)
+def test_labels_reach_neither_tool_nor_model_that_does_not_accept_them(
+    tmp_path: Path, document: str, tools: list[Agent], said: str
+) -> None:
+    workshop = Workshop(clock=SystemClock(), secrets=Secrets(SECRETS), web=Web())
+    if not said:
+        assert len(assemble(tools, [declared(tmp_path, document)], workshop)) == 2
+        return
+    with pytest.raises(LinkError, match=f"cannot have the tool {said}"):
+        assemble(tools, [declared(tmp_path, document)], workshop)
+
+
+@pytest.mark.parametrize(
+    ("labels", "carried"),
+    [(None, [frozenset[str](), PII]), (PII, [frozenset[str](), PII]), (frozenset[str](), [])],
+)
+async def test_what_a_tool_tells_is_carried_on_as_far_as_limits_allow(
+    tmp_path: Path, labels: frozenset[str] | None, carried: list[frozenset[str]]
+) -> None:
+    script = [Says(tools=(("look", {"id": n}),)) for n in (1, 2)]
+    document = LABELLED + "    accepts: [pii]\n"
+    stage = Stage(tmp_path, *script, Says('{"said": "fine"}'), document=document)
+    look = Tool(output=TELLING, accepts=PII)
+    stage.tools = [look]
+    assert (await stage.call(replace(CALL, allowed=Allowed(labels=labels)))).output == {"said": "fine"}
+    assert look.carried == carried
+    refused = "it tells @pii, which limits.labels does not allow"
+    assert (refused in stage.server.requests[-1]["messages"][-1]["content"]) is (not carried)
 
 
 async def test_a_model_needs_the_hosts_of_its_tools(tmp_path: Path) -> None:
