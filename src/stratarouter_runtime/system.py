@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
+from typing import Final
 
 from typing_extensions import override
 
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Clock, Entropy
+
+DRAWN: Final = 256
+"""How many times 16 bytes are fetched from the kernel at once."""
+
+_drawn: Final[deque[bytes]] = deque()
+os.register_at_fork(after_in_child=_drawn.clear)  # or two processes would draw the same
 
 
 class SystemClock(Clock):
@@ -23,7 +31,11 @@ class SystemClock(Clock):
 
 
 class SystemEntropy(Entropy):
-    """The kernel's randomness."""
+    """The kernel's randomness, fetched in advance.
+
+    Every call of the kernel for it lets another thread have the interpreter, which takes many times as
+    long as the bytes.
+    """
 
     @override
     def execution_id(self) -> ExecutionId:
@@ -31,9 +43,19 @@ class SystemEntropy(Entropy):
         milliseconds, rest = divmod(time.time_ns(), 1_000_000)
         fraction = rest * 4096 // 1_000_000
         high = milliseconds << 16 | 0x7000 | fraction
-        low = int.from_bytes(os.urandom(8), "big") >> 2 | 1 << 63
+        low = int.from_bytes(_bytes()[:8], "big") >> 2 | 1 << 63
         return ExecutionId(f"exec_{high:016x}{low:016x}")
 
     @override
     def seed(self) -> str:
-        return os.urandom(16).hex()
+        return _bytes().hex()
+
+
+def _bytes() -> bytes:
+    """16 bytes that nobody else gets, in whatever thread."""
+    while True:
+        try:
+            return _drawn.pop()
+        except IndexError:
+            fetched = os.urandom(16 * DRAWN)
+            _drawn.extend(fetched[at : at + 16] for at in range(0, len(fetched), 16))
