@@ -58,7 +58,7 @@ class Drive:
         self._journal = journal
         self._observer = observer
         self._shell = shell
-        self._snapshots = snapshotter.follow(row.id, course.run, course.ledger, course.owed)
+        self._snapshots = snapshotter.follow(row, course.run, course.ledger, course.owed)
         self._duties = Duties(shell, course.run.started, self.report, hold.confirm)
         self._facts: list[Fact] = []
         self._news = False

@@ -66,16 +66,16 @@ class Snapshotter:
         self._clock = clock
         self._policy = policy
         self._reads: OrderedDict[Digest, Reads] = OrderedDict()
-        self._there: set[ExecutionId] = set()
         self._written = self._failed = self._used = self._unusable = 0
 
     def stats(self) -> SnapshotStats:
         """What was counted so far."""
         return SnapshotStats(self._written, self._failed, self._used, self._unusable)
 
-    def follow(self, execution: ExecutionId, run: Run, ledger: Ledger, owed: Outstanding) -> Following:
-        """Take snapshots of this execution from here on."""
-        return Following(self, execution, run, ledger, owed)
+    def follow(self, row: Execution, run: Run, ledger: Ledger, owed: Outstanding) -> Following:
+        """Take snapshots of this execution from here on; `row` is as the store has it, if it has."""
+        there = row.records >= self._policy.least  # whoever wrote these may have taken one
+        return Following(self, row.id, run, ledger, owed, there=there)
 
     async def bring_back(self, row: Execution, plans: Plans, journal: Journal) -> Replayed:
         """The run of an execution, by its snapshot and the records behind, or by all of its records.
@@ -102,7 +102,6 @@ class Snapshotter:
             return None
         if body is None:
             return None
-        self._there.add(row.id)
         try:
             return restore(plan, body)
         except Unusable:
@@ -131,20 +130,14 @@ class Snapshotter:
 
     async def save(self, execution: ExecutionId, seq: int, body: bytes) -> None:
         """Write a snapshot; that it cannot be written is counted, and no more."""
-        self._there.add(execution)
         try:
             await self._kept.save(execution, seq, body)
             self._written += 1
         except StoreError:
             self._failed += 1
 
-    def has(self, execution: ExecutionId) -> bool:
-        """Whether a snapshot of it may be kept."""
-        return execution in self._there
-
     async def drop(self, execution: ExecutionId) -> None:
         """Forget the snapshot of an execution that has ended."""
-        self._there.discard(execution)
         with suppress(StoreError):
             await self._kept.drop(execution)
 
@@ -166,7 +159,14 @@ class Following:
     """One execution at work: told when facts of it are durable."""
 
     def __init__(
-        self, snapshotter: Snapshotter, execution: ExecutionId, run: Run, ledger: Ledger, owed: Outstanding
+        self,
+        snapshotter: Snapshotter,
+        execution: ExecutionId,
+        run: Run,
+        ledger: Ledger,
+        owed: Outstanding,
+        *,
+        there: bool,
     ) -> None:
         self._snapshotter = snapshotter
         self._execution = execution
@@ -175,15 +175,17 @@ class Following:
         self._owed = owed
         self._seq = ledger.seq
         self._since = snapshotter.now()
+        self._there = there  # a snapshot may be kept
         self._writing: asyncio.Task[None] | None = None
 
     def durable(self) -> None:
         """All facts so far are durable, and decided on: act if it is time, and nothing is being written."""
         if self._run.finished is not None:
-            if self._snapshotter.has(self._execution):
+            if self._there:
                 self._begin(self._end(self._writing))
         elif self._writing is None and self._snapshotter.due(self._ledger.seq - self._seq, self._since):
             self._seq, self._since = self._ledger.seq, self._snapshotter.now()
+            self._there = True
             body = self._snapshotter.body(self._run, self._ledger, self._owed)
             self._begin(self._save(body))
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.unit.executor.test_driver import Rig, rig
 
-from stratarouter_runtime.errors import InvalidState
+from stratarouter_runtime.errors import InvalidState, StoreUnavailable
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.state.events import Migrated
@@ -118,6 +118,29 @@ async def test_it_goes_on_by_its_snapshot_or_without_it(body: bytes | None) -> N
         await asyncio.sleep(0.01)
         assert await store.snapshots.load(execution) is None
         assert (await it.runtime.history.replay(execution)).reproducible
+
+
+async def test_a_snapshot_that_could_not_be_read_is_dropped_at_the_end_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(_: ExecutionId) -> bytes | None:
+        raise StoreUnavailable("away")
+
+    store = MemoryStore()
+    async with rig(LONG, store=store) as it:
+        often(it)
+        execution = await asked(it)
+        await asyncio.sleep(0)
+    assert await store.snapshots.load(execution) is not None
+    async with rig(LONG, store=store) as it:
+        taken = often(it)
+        with monkeypatch.context() as patched:
+            patched.setattr(store.snapshots, "load", away)
+            await it.runtime.recover()
+        assert await finish(it, execution) == {"n": 61}
+        assert taken.stats().written == 0
+        await asyncio.sleep(0.01)
+        assert await store.snapshots.load(execution) is None
 
 
 async def test_a_snapshot_of_another_journal_is_not_gone_on_from() -> None:
