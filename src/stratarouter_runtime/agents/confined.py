@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED, too_large
+from stratarouter_runtime.agents.charges import charged
+from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Cell, Cells, Isolation
 from stratarouter_runtime.state.events import Failure, Usage
-from stratarouter_runtime.tcfp.ir import Cost, Signature
+from stratarouter_runtime.tcfp.ir import Signature
 
 SECONDS: Final = 60.0
 """What one call may take where the signature says no `time`."""
@@ -55,17 +55,10 @@ class ConfinedAgent(Agent):
 
     @override
     async def call(self, call: AgentCall) -> AgentReply:
-        reply = self._within_cap(await self._cells.call(self._cell, call))
+        reply = await self._cells.call(self._cell, call)
         failure = None if reply.failure is None else self._declared(reply.failure)
-        return replace(reply, failure=failure, usage=_usage(reply.usage or Usage(), self.signature.cost))
-
-    def _within_cap(self, reply: AgentReply) -> AgentReply:
-        """The reply, or a refusal of one that is larger by less than a worker is read beyond its cap."""
-        size = 0 if reply.output is None else len(msgspec.json.encode(reply.output))
-        if size <= self._cell.output:
-            return reply
-        refused = too_large(f"{size:,} bytes", self._cell.output)
-        return replace(refused, usage=reply.usage, isolation=reply.isolation)
+        usage = charged(reply.usage or Usage(), self.signature.cost, reported=reply.reported)
+        return replace(reply, failure=failure, usage=usage)
 
     def _declared(self, failure: Failure) -> Failure:
         """Only what the signature declares, and what is built in, is what the code says it is."""
@@ -74,10 +67,3 @@ class ConfinedAgent(Agent):
             return failure
         message = f"{kind}, which its signature does not declare: {failure.message}"
         return replace(failure, kind=REFUSED, message=message)
-
-
-def _usage(usage: Usage, cost: Cost) -> Usage:
-    """What was reported; of what reports nothing the bound it declares, so that no limit is passed unseen."""
-    if usage.usd or usage.tokens_in or usage.tokens_out:
-        return usage
-    return replace(usage, usd=cost.usd, tokens_in=cost.tokens)

@@ -17,6 +17,7 @@ import orjson
 from msgspec.structs import replace
 from typing_extensions import override
 
+from stratarouter_runtime.agents.charges import charged
 from stratarouter_runtime.agents.failures import (
     INVALID_OUTPUT,
     MAX_OUTPUT,
@@ -185,10 +186,8 @@ def _cancelled() -> bool:
 
 
 def _usage(meter: Meter, cost: Cost, milliseconds: float) -> Usage:
-    """What was reported; of what reports nothing the bound it declares, so that no limit is passed unseen."""
-    if meter.reported:
-        return Usage(meter.usd, meter.tokens_in, meter.tokens_out, milliseconds)
-    return Usage(cost.usd, cost.tokens, ms=milliseconds)
+    told = Usage(meter.usd, meter.tokens_in, meter.tokens_out, milliseconds)
+    return charged(told, cost, reported=meter.reported)
 
 
 def _size(output: Any) -> int:

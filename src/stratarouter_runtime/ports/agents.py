@@ -69,6 +69,7 @@ class AgentReply(Struct, frozen=True):
     `isolation` is the level that was in force, with what was missing of it; empty says `inline`.
     An output that was cut short, or put in place of a refusal, is not `whole`: it is never reused, and
     neither is what rests on it. `since` is when the oldest answer was made that it rests on, 0 for now.
+    `reported` says that the code behind walls told itself what it cost.
     """
 
     output: Any = None
@@ -77,6 +78,7 @@ class AgentReply(Struct, frozen=True):
     isolation: str = ""
     whole: bool = True
     since: int = 0
+    reported: bool = False
 
 
 WITHDRAWN: Final = "withdrawn"

@@ -8,10 +8,11 @@ code means, or which flow calls it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from itertools import count
 from math import ceil
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -46,6 +47,7 @@ STALE: Final = 300
 """Rounds after which an idle worker is let go."""
 GROWN: Final = 0.75
 """A worker whose memory has reached this share of its limit is not used again."""
+_CPUS: Final = len(os.sched_getaffinity(0))
 
 
 class CellStats(Struct, frozen=True):
@@ -106,7 +108,7 @@ class BoxedCells(Cells):
         if reply.failure is not None:
             kind = reply.failure.kind
             self._failures[kind] = self._failures.get(kind, 0) + 1
-        return AgentReply(reply.output, reply.failure, reply.usage, level)
+        return replace(reply, isolation=level)
 
     @override
     async def close(self) -> None:
@@ -198,9 +200,11 @@ class BoxedCells(Cells):
             seconds = worker.look()
             self._after(housed, told)
         milliseconds = (self._clock.now() - began) / 1000
-        cpu, memory = worker.taken(seconds)
+        cpu, memory = worker.taken(seconds, milliseconds / 1_000 * _CPUS)
         usage = Usage(ms=milliseconds, cpu_ms=round(cpu * 1_000, 3), memory_kib=memory)
-        return AgentReply(failure=told, usage=usage) if isinstance(told, Failure) else _answered(told, usage)
+        if isinstance(told, Failure):
+            return AgentReply(failure=told, usage=usage)
+        return _answered(told, usage, cell.output)
 
     async def _make(self, cell: Cell, tenant: str, missing: tuple[Feature, ...]) -> _Housed | Failure:
         room = Room(0, _held(cell))
@@ -350,14 +354,24 @@ def _refused(error: Refused) -> Failure:
             return Failure("agent.unavailable", error.message)
 
 
-def _answered(told: Tell, usage: Usage) -> AgentReply:
+def _answered(told: Tell, usage: Usage, most: int) -> AgentReply:
+    """What was told as a reply, with at most so many bytes of JSON."""
     usage = replace(usage, usd=told.usd, tokens_in=told.tokens_in, tokens_out=told.tokens_out)
+    output = _output(told, most)
+    if isinstance(output, Failure):
+        return AgentReply(failure=output, usage=usage, reported=told.reported)
+    return AgentReply(output, usage=usage, reported=told.reported)
+
+
+def _output(told: Tell, most: int) -> Any:
     if told.kind:
-        return AgentReply(failure=Failure(told.kind, told.message, told.data), usage=usage)
+        return Failure(told.kind, told.message, told.data)
+    if told.output is UNSET:
+        return None
+    size = len(told.output)
+    if size > most:
+        return Failure("limit.output", f"the output has {size:,} bytes; at most {most:,} are accepted")
     try:
-        output = None if told.output is UNSET else msgspec.json.decode(told.output)
+        return msgspec.json.decode(told.output)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return AgentReply(
-            failure=Failure("agent.invalid_output", "it answered with what is no JSON"), usage=usage
-        )
-    return AgentReply(output, usage=usage)
+        return Failure("agent.invalid_output", "it answered with what is no JSON")

@@ -100,42 +100,40 @@ def serve(program: Program, read_from: int, write_to: int) -> None:
 
 def _started(program: Program, setup: Any) -> tuple[Answer | None, wire.Tell]:
     try:
-        return program.start(setup), wire.Tell(0, rss=_rss())
+        return program.start(setup), wire.Tell(0)
     except BaseException as error:  # noqa: BLE001 - whatever it raises is why it cannot be called
         return None, _failed(0, error)
 
 
 def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
     before = _below()
+    with metered() as meter:
+        told = _told(answer, ask)
+    return replace(
+        told,
+        usd=meter.usd,
+        tokens_in=meter.tokens_in,
+        tokens_out=meter.tokens_out,
+        reported=meter.reported,
+        cpu=_below() - before,
+    )
+
+
+def _told(answer: Answer, ask: wire.Ask) -> wire.Tell:
     try:
-        with metered() as meter:
-            output = Raw(orjson.dumps(answer(ask), default=_plain))
-        return wire.Tell(
-            ask.number,
-            output,
-            usd=meter.usd,
-            tokens_in=meter.tokens_in,
-            tokens_out=meter.tokens_out,
-            reported=meter.reported,
-            rss=_rss(),
-            cpu=_below() - before,
-            spent=getattr(answer, SPENT, False),
-        )
+        output = Raw(orjson.dumps(answer(ask), default=_plain))
+        return wire.Tell(ask.number, output, spent=getattr(answer, SPENT, False))
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
-        return replace(_failed(ask.number, error), cpu=_below() - before)
+        return _failed(ask.number, error)
 
 
 def _failed(number: int, error: BaseException) -> wire.Tell:
     if isinstance(error, AgentError):
-        return wire.Tell(
-            number, kind=error.kind, message=_cut(error.message), data=_data(error.data), rss=_rss()
-        )
+        return wire.Tell(number, kind=error.kind, message=_cut(error.message), data=_data(error.data))
     if isinstance(error, TimeoutError):
-        return wire.Tell(number, kind="timeout", message=_cut(f"gave up waiting: {error}"), rss=_rss())
+        return wire.Tell(number, kind="timeout", message=_cut(f"gave up waiting: {error}"))
     kind = next((found for each in _chain(error) if (found := _kind(each))), "agent.unavailable")
-    return wire.Tell(
-        number, kind=kind, message=_cut(words(error)), rss=_rss(), spent=kind.startswith("limit")
-    )
+    return wire.Tell(number, kind=kind, message=_cut(words(error)), spent=kind.startswith("limit"))
 
 
 def _kind(error: BaseException) -> str | None:
@@ -195,7 +193,3 @@ def _below() -> float:
     """Seconds of CPU that processes took which this one started and waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _rss() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

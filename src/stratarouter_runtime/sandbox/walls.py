@@ -5,7 +5,7 @@ Must never know: how a kernel is told of it.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -16,7 +16,8 @@ MIB: Final = 1024 * 1024
 Feature: TypeAlias = Literal[
     "namespaces", "landlock", "landlock-net", "landlock-scope", "seccomp", "uid-drop", "pidfd"
 ]
-"""What of the kernel the walls are made of, by the names that an operator allows degradation with."""
+"""What of the kernel the walls are made of. `landlock-net` and `landlock-scope` are what later versions of
+Landlock add: no level needs them, since other walls stand there too."""
 
 BOXED: Final[tuple[Feature, ...]] = ("namespaces", "landlock", "seccomp", "uid-drop", "pidfd")
 """Needed by every level that claims isolation."""
@@ -25,12 +26,12 @@ CONTAINED: Final[tuple[Feature, ...]] = ("uid-drop", "pidfd")
 
 
 def waived(names: str) -> frozenset[Feature]:
-    """The features of a list separated by commas. Raises `InvalidSetting` for what is none."""
+    """The features of a list separated by commas. Raises `InvalidSetting` for what no level needs."""
     said = [name.strip() for name in names.split(",") if name.strip()]
-    known: dict[str, Feature] = {name: name for name in get_args(Feature)}
+    known: dict[str, Feature] = {name: name for name in BOXED}
     if strange := [name for name in said if name not in known]:
-        hint = f"features are {', '.join(known)}"
-        raise InvalidSetting(f"sandbox.without names {', '.join(strange)}, which is no feature", hint=hint)
+        hint = f"what a level may have to do without is {', '.join(known)}"
+        raise InvalidSetting(f"sandbox.without names {', '.join(strange)}, which no level needs", hint=hint)
     return frozenset(known[name] for name in said)
 
 

@@ -61,7 +61,8 @@ class Ask(Struct, frozen=True, omit_defaults=True):
 class Tell(Struct, frozen=True, omit_defaults=True):
     """From a worker: what came of a call; `number` 0 says that it is ready, or why it cannot be.
 
-    `rss` is in KiB, `cpu` in seconds spent by processes of its own; both are its word only.
+    `reported` says that its code told what it cost. `cpu` is in seconds spent by processes of its own, and
+    its word only.
     """
 
     number: int
@@ -73,7 +74,6 @@ class Tell(Struct, frozen=True, omit_defaults=True):
     tokens_in: _Count = 0
     tokens_out: _Count = 0
     reported: bool = False
-    rss: _Count = 0
     cpu: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     spent: bool = False
     """Whether this worker is not to be called again."""

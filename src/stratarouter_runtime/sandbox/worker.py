@@ -26,6 +26,8 @@ _AROUND: Final = 8_192
 _CPUCLOCK_SCHED: Final = 2
 _PROCESS: Final = 0
 _GROUP: Final = 4  # PIDFD_SIGNAL_PROCESS_GROUP
+_STATUS: Final = 4_096
+_PEAK: Final = b"VmHWM:"
 _NOTHING: Final = 0.001
 """Seconds that are no use waiting for."""
 
@@ -51,6 +53,7 @@ class Worker:
         self._number = 0
         self._reason: Reason | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._status = _opened(f"/proc/{process.pid}/status")
         self._decode = msgspec.json.Decoder(Tell).decode
         self.calls = 0
         self.rss = 0
@@ -94,21 +97,25 @@ class Worker:
         self.kill("closing")
         self._loop.remove_reader(self._process.read_from)
         self._loop.remove_writer(self._process.write_to)
-        for descriptor in (self._process.read_from, self._process.write_to, self._process.handle):
-            os.close(descriptor)
+        process = self._process
+        for descriptor in (process.read_from, process.write_to, process.handle, self._status):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def look(self) -> float:
         """Seconds of CPU that it has used since it was last looked at, as the kernel counts."""
         before, self.used = self.used, self._cpu()
+        self.rss = self._peak()
         return self.used - before
 
-    def taken(self, seconds: float) -> tuple[float, int]:
+    def taken(self, seconds: float, most: float) -> tuple[float, int]:
         """Seconds of CPU and the most KiB of memory, where `seconds` were counted while it lived.
 
-        Of one that has ended the kernel tells both, with what it started and waited for.
+        Of one that has ended the kernel tells both, with what it started and waited for. Of one that
+        lives the CPU of what it started is its word, as far as that makes no more than `most` in all.
         """
         if not self._process.ended.done():
-            return seconds + self.below, self.rss
+            return max(seconds, min(seconds + self.below, most)), self.rss
         ended = self._process.ended.result()
         return max(seconds, ended.cpu - self.used), ended.rss
 
@@ -123,6 +130,15 @@ class Worker:
             return time.clock_gettime((~self._process.pid << 3) | _CPUCLOCK_SCHED)
         except OSError:
             return self.used
+
+    def _peak(self) -> int:
+        """The most KiB that it ever held; once it is gone, as many as when it was last looked at."""
+        with suppress(OSError):
+            status = os.pread(self._status, _STATUS, 0)
+            place = status.find(_PEAK)
+            if place >= 0:
+                return int(status[place + len(_PEAK) :].split(maxsplit=1)[0])
+        return self.rss
 
     async def _exchange(self, number: int, document: bytes, bounds: Bounds) -> Tell | Failure:
         answer: asyncio.Future[Tell] = self._loop.create_future()
@@ -214,7 +230,7 @@ class Worker:
         if self._answer is None or self._answer.done() or told.number != self._number:
             self.kill("protocol")
             return
-        self.rss, self.below = told.rss, told.cpu
+        self.below = told.cpu
         self._answer.set_result(told)
 
     def _ended(self) -> None:
@@ -225,6 +241,14 @@ class Worker:
             self._end()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(_Over())
+
+
+def _opened(path: str) -> int:
+    """A file to read, of the process that has this number now; -1 where there is none any more."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 class _Over(Exception):

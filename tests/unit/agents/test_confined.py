@@ -168,8 +168,9 @@ async def test_what_reports_nothing_costs_what_it_declares(tmp_path: Path) -> No
     lines = SNIPPET + "\ncost: {usd: 0.5, tokens: 7}"
     silent = await declared(tmp_path, lines, Recorded()).call(call())
     assert silent.usage == Usage(0.5, 7, 0, 2.0)
-    said = Recorded(AgentReply(1, usage=Usage(0.1, 1, 2, 3.0)))
-    assert (await declared(tmp_path, lines, said).call(call())).usage == Usage(0.1, 1, 2, 3.0)
+    for usage in Usage(0.1, 1, 2, 3.0), Usage(ms=3.0):
+        said = Recorded(AgentReply(1, usage=usage, reported=True))
+        assert (await declared(tmp_path, lines, said).call(call())).usage == usage
 
 
 FUNCTIONS = """\

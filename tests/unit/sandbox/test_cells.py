@@ -13,11 +13,11 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.sandbox.walled import MIB, a_call, text_cell
 
-from stratarouter_runtime.errors import LeaseLost, LinkError
+from stratarouter_runtime.errors import InvalidSetting, LeaseLost, LinkError
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.cells import BoxedCells
 from stratarouter_runtime.sandbox.governor.shares import Room
-from stratarouter_runtime.sandbox.walls import Feature
+from stratarouter_runtime.sandbox.walls import Feature, waived
 from stratarouter_runtime.system import SystemClock
 
 pytestmark = pytest.mark.skipif(
@@ -276,6 +276,13 @@ async def test_a_missing_feature_refuses_the_agent_by_name(monkeypatch: pytest.M
         await allowed.close()
 
 
+@pytest.mark.parametrize("name", ["landlock-net", "landlock-scope", "walls"])
+def test_only_what_a_level_needs_can_be_done_without(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{name}, which no level needs"):
+        waived(f"seccomp, {name}")
+    assert waived("seccomp, pidfd") == {"seccomp", "pidfd"}
+
+
 async def test_what_a_call_took_is_told_as_the_kernel_counts(cells: BoxedCells) -> None:
     spinning = "import time\ndef run(seconds, mib):\n    held = bytearray(mib << 20)\n    until = time.process_time() + seconds\n"
     cell = text_cell(spinning + "    while time.process_time() < until: pass\n    return len(held)")
@@ -286,6 +293,49 @@ async def test_what_a_call_took_is_told_as_the_kernel_counts(cells: BoxedCells) 
     assert idle.cpu_ms < 100
     assert 195 < busy.cpu_ms < 1_000
     assert busy.memory_kib - idle.memory_kib > 30 * 1_024
+
+
+async def test_what_a_worker_says_of_itself_is_believed_within_reason(cells: BoxedCells) -> None:
+    """This text is the worker's own code, and tells whatever it likes."""
+    lying = "import sys\ndef run():\n    inside = sys.modules['stratarouter_runtime.sandbox.inside']\n"
+    lying += "    inside._below = lambda: 1e8\n    held = bytearray(40 << 20)\n    return 1"
+    reply = await cells.call(text_cell(lying), a_call())
+    assert (reply.output, reply.failure) == (1, None)
+    assert reply.usage is not None
+    assert reply.usage.cpu_ms <= reply.usage.ms * len(os.sched_getaffinity(0))
+    assert reply.usage.memory_kib > 40 * 1_024
+
+
+REPORTS = "from stratarouter_runtime.builder.usage import report\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "reported", "usd"),
+    [
+        ("def run(): return 1", False, 0.0),
+        (REPORTS + "def run(): report(usd=0.0)", True, 0.0),
+        (REPORTS + "def run(): report(usd=0.25)", True, 0.25),
+        (REPORTS + "def run():\n    report(usd=0.5)\n    raise ValueError", True, 0.5),
+    ],
+)
+async def test_what_was_reported_is_told_with_that_it_was(
+    cells: BoxedCells,
+    code: str,
+    reported: bool,  # noqa: FBT001 - a row
+    usd: float,
+) -> None:
+    reply = await cells.call(text_cell(code), a_call())
+    assert reply.usage is not None
+    assert (reply.reported, reply.usage.usd) == (reported, usd)
+
+
+async def test_an_output_may_have_exactly_so_many_bytes(cells: BoxedCells) -> None:
+    cell = text_cell("def run(size): return 'x' * (size - 2)", output=1_000)
+    assert len((await cells.call(cell, a_call(size=1_000))).output) == 998
+    for size in 1_001, 9_000:
+        reply = await cells.call(cell, a_call(size=size))
+        assert reply.failure is not None
+        assert reply.failure.kind == "limit.output"
 
 
 async def test_what_an_ended_worker_took_is_told_too(cells: BoxedCells) -> None:
