@@ -38,6 +38,13 @@ class Born(Struct, frozen=True, tag="born"):
     pid: int
 
 
+class Unborn(Struct, frozen=True, tag="unborn"):
+    """From the zygote: there will be no such worker, and why."""
+
+    number: int
+    why: str
+
+
 class Ended(Struct, frozen=True, tag="ended"):
     """From the zygote: the worker has ended, and what it used (seconds, KiB). `status` as `wait` has it."""
 

@@ -74,11 +74,21 @@ class Zygote:
 
     def _fork(self, order: wire.Order, pipes: list[int]) -> None:
         program = _program(order.program)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no more processes just now; those that live know nothing of it
+            self._send(wire.Unborn(order.number, str(error)))
+            return
         if pid == 0:
             _become_worker(order, program, pipes)
         self._numbers[pid] = order.number
-        process = os.pidfd_open(pid)
+        try:
+            process = os.pidfd_open(pid)
+        except OSError as error:
+            # Not reaped yet, so that the number is still its own.
+            os.kill(pid, signal.SIGKILL)
+            self._send(wire.Unborn(order.number, str(error)))
+            return
         self._send(wire.Born(order.number, pid), process)
         os.close(process)
 
@@ -93,7 +103,7 @@ class Zygote:
             number = self._numbers.pop(pid)
             self._send(wire.Ended(number, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
 
-    def _send(self, message: wire.Born | wire.Ended, process: int | None = None) -> None:
+    def _send(self, message: wire.Born | wire.Unborn | wire.Ended, process: int | None = None) -> None:
         carried = (
             [] if process is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [process]))]
         )

@@ -17,16 +17,16 @@ import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.sandbox.walls import Walls
-from stratarouter_runtime.sandbox.wire import Born, Ended, Order
+from stratarouter_runtime.sandbox.wire import Born, Ended, Order, Unborn
 
 _LARGEST: Final = 4096
 _PATIENCE: Final = 10.0
 _AT_A_TIME: Final = 4
 _PAUSE: Final = 0.005
 _TRIES: Final = 200
-_MODULE: Final = "stratarouter_runtime.sandbox.zygote"
+_COMMAND: Final = (sys.executable, "-I", "-m", "stratarouter_runtime.sandbox.zygote")
 
-_Message: TypeAlias = Born | Ended
+_Message: TypeAlias = Born | Unborn | Ended
 
 
 class Process(Struct, frozen=True):
@@ -100,7 +100,7 @@ class Zygotes:
         with theirs:
             # A descriptor of its own number; nothing else of ours is inherited, no variable either.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-I", "-m", _MODULE, str(theirs.fileno())],
+                [*_COMMAND, str(theirs.fileno())],
                 env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "HOME": "/"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -143,6 +143,10 @@ class Zygotes:
                     os.close(descriptors[0])
                 else:
                     birth.born.set_result((pid, descriptors[0]))
+            case Unborn(number=number, why=why):
+                birth = self._births.pop(number, None)
+                if birth is not None and not birth.born.done():
+                    birth.born.set_exception(OSError(why))
             case Ended(number=number):
                 birth = self._births.pop(number, None)
                 if birth is not None and not birth.ended.done():

@@ -18,7 +18,7 @@ from tests.unit.sandbox.walled import MIB, a_call, text_cell
 
 from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Cell
-from stratarouter_runtime.sandbox import features
+from stratarouter_runtime.sandbox import features, zygotes
 from stratarouter_runtime.sandbox.cells import BoxedCells
 from stratarouter_runtime.sandbox.governor.shares import Room
 from stratarouter_runtime.system import SystemClock
@@ -180,6 +180,37 @@ async def test_the_zygote_reaps_all_and_holds_nothing(cells: BoxedCells) -> None
     await asyncio.gather(*(cells.call(once, a_call()) for _ in range(20)))
     await until(lambda: len(children(zygote)) == 1)
     assert len(listed(f"/proc/{zygote}/fd")) == held
+
+
+LACKING = """
+import os, sys
+from stratarouter_runtime.sandbox import zygote
+made, really = 0, getattr(os, "{call}")
+def lacking(*given):
+    global made
+    made += 1
+    if made == 2:
+        raise OSError(11, "there are too many")
+    return really(*given)
+os.{call} = lacking
+zygote.main(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("call", ["fork", "pidfd_open"])
+async def test_a_worker_that_cannot_be_made_is_nobody_else_s_trouble(
+    cells: BoxedCells, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    command = (sys.executable, "-I", "-c", LACKING.format(call=call))
+    monkeypatch.setattr(zygotes, "_COMMAND", command)
+    neighbour = await cells.call(text_cell(WHO), a_call("neighbour"))
+    failed = await cells.call(text_cell(WHO), a_call())
+    assert failed.failure is not None
+    assert (failed.failure.kind, "too many" in failed.failure.message) == ("agent.unavailable", True)
+    assert (await cells.call(text_cell(WHO), a_call("neighbour"))).output == neighbour.output
+    assert (await cells.call(text_cell(WHO), a_call())).failure is None
+    stats = cells.stats()
+    assert (stats.workers, stats.governor.memory_used) == (2, 2 * 320 * MIB)
 
 
 SERVER = """
