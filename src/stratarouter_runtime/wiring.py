@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.roster import Roster
@@ -23,9 +23,10 @@ from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.cache.terms import TermsBook
+from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver
-from stratarouter_runtime.ids import LOCAL, Tenant
+from stratarouter_runtime.ids import LOCAL, Digest, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.observatory import Observatory
@@ -40,6 +41,7 @@ from stratarouter_runtime.services.routers import Routers
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
+from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
 from stratarouter_runtime.workshops import guests, workshop
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ async def application(
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
         sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
-        reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenant))
+        reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenants, tenant))
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))
         core = _open_core(closing) if settings.routing_core else None
@@ -157,13 +159,19 @@ async def application(
         )
 
 
-async def _edition(routers: Routers, tenant: Tenant) -> int:
-    """Routing rules decide besides plans: answers given under others are not reused."""
-    return (await routers.rules(tenant)).version
+async def _edition(routers: Routers, tenants: Tenancy, tenant: Tenant) -> str:
+    """What decides besides plans: answers given under other rules, or by agents that may not be, are not reused."""
+    routing, policy = await routers.edition(tenant), await tenants.policies.policy(tenant)
+    return routing if policy == EVERYTHING else f"{routing} {_named(policy)}"
+
+
+@lru_cache(maxsize=1_024)
+def _named(policy: Policy) -> Digest:
+    return digest(to_builtins(policy))
 
 
 def _reuse(
-    settings: Settings, store: Store, embedder: Embedder, edition: Callable[[Tenant], Awaitable[int]]
+    settings: Settings, store: Store, embedder: Embedder, edition: Callable[[Tenant], Awaitable[str]]
 ) -> Reuse:
     """What answers from what is known."""
     clock, age = SystemClock(), settings.cache_max_age_seconds

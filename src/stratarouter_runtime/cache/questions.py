@@ -29,7 +29,7 @@ def space_of(name: str) -> str:
     return name if name.startswith((FLOW, AGENT)) else FLOW + name
 
 
-def of_call(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy, edition: int) -> Question:
+def of_call(agent: LinkedAgent, call: AgentCall, given: Digest, policy: Policy, edition: str) -> Question:
     """The question that a call of an agent is; `given` is the digest of its input."""
     of, space = typed(agent), AGENT + agent.name
     key = call_key(of, [given, edition])

@@ -57,6 +57,7 @@ class TermsBook:
         self._shelf = shelf
         self._clock = clock
         self._known: dict[Tenant, tuple[int, dict[str, Terms]]] = {}
+        self._changes = 0
 
     async def of(self, tenant: Tenant, space: str) -> Terms:
         """What holds now; read anew after a second. Raises `StoreError`."""
@@ -69,28 +70,33 @@ class TermsBook:
         """These hold from now on, in other processes within about a second. Raises `StoreError`, `LimitExceeded`."""
         body = msgspec.json.encode(terms)
         await self._shelf.put(tenant, KIND, space, body, at=self._clock.now(), by=by, quota=MOST)
-        self._known.pop(tenant, None)
+        self._changed(tenant)
 
     async def remove(self, tenant: Tenant, space: str, *, by: str = "") -> bool:
         """Those of the settings hold again; False where they did already. Raises `StoreError`."""
         gone = await self._shelf.remove(tenant, KIND, space, at=self._clock.now(), by=by)
-        self._known.pop(tenant, None)
+        self._changed(tenant)
         return gone
 
     async def all(self, tenant: Tenant) -> dict[str, Terms]:
         """All that a tenant has written, by space. Raises `StoreError`."""
         return (await self._read(tenant))[1]
 
+    def _changed(self, tenant: Tenant) -> None:
+        self._known.pop(tenant, None)
+        self._changes += 1
+
     async def _read(self, tenant: Tenant) -> tuple[int, dict[str, Terms]]:
-        now, after = self._clock.now(), ""
+        now, changes, after = self._clock.now(), self._changes, ""
         found: dict[str, Terms] = {}
         while page := await self._shelf.all(tenant, KIND, after):
             found |= {document.name: _decoded(document) for document in page}
             after = page[-1].name
-        if len(self._known) >= TENANTS:
-            self._known.clear()
-        known = self._known[tenant] = (now, found)
-        return known
+        if changes == self._changes:  # else it may be what was there before
+            if len(self._known) >= TENANTS:
+                self._known.clear()
+            self._known[tenant] = (now, found)
+        return now, found
 
 
 def read_terms(given: object) -> Terms:

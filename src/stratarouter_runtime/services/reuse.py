@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import override
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.recall import Cache
     from stratarouter_runtime.cache.terms import TermsBook
     from stratarouter_runtime.ports import Clock
+    from stratarouter_runtime.state.events import Given
     from stratarouter_runtime.tcfp.ir import Signature
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan
 
@@ -77,7 +78,7 @@ class Request(Protocol):
         ...
 
     @property
-    def routing(self) -> object:
+    def routing(self) -> Given | None:
         """The decision that came along."""
         ...
 
@@ -113,10 +114,13 @@ class Reuse(ports.Reuse):
         coalescer: Coalescer,
         clock: Clock,
         defaults: Defaults,
-        edition: Callable[[Tenant], Awaitable[int]] | None = None,
+        edition: Callable[[Tenant], Awaitable[str]] | None = None,
         terms: TermsBook | None = None,
     ) -> None:
-        """`terms` are what tenants say of the reuse of their flows. `edition` numbers what decides besides plans: a tenant's routing rules. Another one, other keys."""
+        """`terms` are what tenants say of the reuse of their flows. `edition` names what decides besides plans.
+
+        That are a tenant's routing rules, and what its agents may be: another edition, other keys.
+        """
         self._edition = edition
         self.cache = cache
         self.flights = coalescer
@@ -144,8 +148,11 @@ class Reuse(ports.Reuse):
         except Misfit as misfit:
             message = f"the input does not fit {plan.name}: {misfit}"
             raise InvalidInput(message, pointer=misfit.pointer, hint=misfit.hint) from misfit
-        edition = await self._of(request.tenant)
-        drawn = {"seed": request.seed, "routing": to_builtins(request.routing), "edition": edition}
+        drawn = {"edition": await self._of(request.tenant)}
+        if request.seed is not None:
+            drawn["seed"] = request.seed
+        if request.routing is not None:  # how long it took, and how sure it was, decides nothing
+            drawn["routing"] = request.routing.route_id
         space, call = FLOW + request.flow, call_key(plan.digest, [form, drawn])
         if not policy.semantic:
             return Question(request.tenant, space, policy, call, plan.digest)
@@ -164,8 +171,8 @@ class Reuse(ports.Reuse):
             known = self._policies[of, wishes, terms] = settle(signature, self.defaults, wishes, terms)
         return known
 
-    async def _of(self, tenant: Tenant) -> int:
-        return 0 if self._edition is None else await self._edition(tenant)
+    async def _of(self, tenant: Tenant) -> str:
+        return "" if self._edition is None else await self._edition(tenant)
 
     def under_way(self, question: Question) -> Looked | None:
         """The question as looked up in vain, where it is being answered now: that is younger than what is kept."""
@@ -267,7 +274,7 @@ class Reuse(ports.Reuse):
         """From its own execution only. Without `stable` every step has a seed of its own, so nothing is equal."""
         if not agent.signature.stable:
             return await make(call), None
-        key = call_key(typed(agent), [call.execution, given])
+        key = call_key(typed(agent), [call.execution, given, await self._of(call.tenant)])
         known = self._runs.get(call.tenant, key)
         if known is not None:
             return _reply(Found("exact", known)), Reused("exact", call.execution, key)

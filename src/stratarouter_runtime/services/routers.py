@@ -216,6 +216,11 @@ class Routers(Switch):
 
     # Rules.
 
+    async def edition(self, tenant: Tenant) -> str:
+        """What decides beside the tables that plans name: the version of the rules, and whether Core is asked."""
+        version = (await self.rules(tenant)).version
+        return str(version) if self._core is None else f"{version} core"
+
     async def rules(self, tenant: Tenant, *, anew: bool = False) -> Held:
         """The rules in force; `anew`: as the store has them at this moment."""
         held = self._rules.get(tenant)
@@ -230,6 +235,9 @@ class Routers(Switch):
         else:
             written = ruling.read_rules(msgspec.json.decode(kept.body))
             held = Held(written, ruling.compile_rules(written), kept.version, now)
+        newer = self._rules.get(tenant)
+        if newer is not None and newer.version > held.version:
+            return newer  # written while this was read
         self._rules[tenant] = held
         return held
 
