@@ -278,7 +278,7 @@ async def test_a_call_that_is_withdrawn_leaves_nothing_behind(kind: str, tmp_pat
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await all_.call(kind, "answer")).output == "fine"
-        assert all_.agent(kind).circuits.of(Tenant("t")).state == "closed"
+        assert all_.agent(kind).circuits.of(Tenant("acme")).state == "closed"
 
 
 async def test_the_circuit_opens_after_five_failures_and_says_when_to_come_back(

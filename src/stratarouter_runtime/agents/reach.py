@@ -19,6 +19,8 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 """How IPv4 is reached from networks without it (RFC 6052)."""
 _COMPATIBLE: Final = IPv6Network("::/96")
+_UNICAST: Final = IPv6Network("2000::/3")
+"""All that IANA has given out for addresses of the public internet."""
 
 
 class Barred(Exception):
@@ -27,10 +29,13 @@ class Barred(Exception):
 
 def is_public(address: str) -> bool:
     """Whether this is a unicast address of the public internet, also as what it stands for."""
-    return all(
-        meant.is_global and not meant.is_multicast and not meant.is_reserved
-        for meant in _meanings(ip_address(address))
-    )
+    return all(_is_public(meant) for meant in _meanings(ip_address(address)))
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def barred(host: str, port: int, addresses: Sequence[str], allowed: Sequence[str]) -> str:
