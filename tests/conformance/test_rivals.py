@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from tests.conformance.backends import name, record, records, row
@@ -191,4 +194,39 @@ async def test_a_process_whose_sessions_ended_is_missed_before_its_lease_is_over
     await one.close()
     await other.leases.expire()
     assert await other.leases.claim(second, 1) == [name(1)]
+    await other.close()
+
+
+_VICTIM = """
+import asyncio, sys
+from tests.conformance.backends import records, row
+from stratarouter_runtime.storage.postgres import open_store
+
+async def live(url):
+    store = await open_store(url, span=60.0)
+    await store.create(row(1), records(0), await store.leases.enter())
+    print("begun", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(live(sys.argv[1]))
+"""
+
+
+async def test_a_process_of_this_host_that_was_killed_is_missed_at_once() -> None:
+    url = await server().database()
+    other = await open_store(url, span=60.0)
+    second = await other.leases.enter()
+    victim = await asyncio.create_subprocess_exec(sys.executable, "-c", _VICTIM, url, stdout=PIPE)
+    assert victim.stdout is not None
+    assert await victim.stdout.readline() == b"begun\n"
+    await other.leases.expire()
+    assert await other.leases.claim(second, 1) == []
+    victim.kill()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):  # half of what silence takes: the server needs a moment to see it
+            while not await other.leases.claim(second, 1):
+                await other.leases.expire()
+                await asyncio.sleep(0.01)
+    assert await other.leases.held(second) == [name(1)]
+    await victim.wait()
     await other.close()

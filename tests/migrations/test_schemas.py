@@ -22,9 +22,11 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage import postgres, sqlite
 from stratarouter_runtime.storage.postgres.sql import migrations, statement
+from stratarouter_runtime.storage.sqlite.sql import migrations as file_migrations
 
 FIRST: Final = Path(__file__).with_name("schema-1.db.gz")
-NEWEST: Final = len(migrations())
+NEWEST_FILE: Final = len(file_migrations())
+NEWEST_DATABASE: Final = len(migrations())
 TABLES: Final = ("executions", "records", "plans", "deployments")
 
 
@@ -56,7 +58,7 @@ async def test_an_old_file_is_refused_until_it_is_migrated_and_read_then(old: Pa
     assert {name: await store.read(name) for name in before} == before
     assert [row.status for row in await store.search()] == ["completed", "waiting", "completed", "completed"]
     await store.close()
-    assert sqlite.schema_of(old) == NEWEST
+    assert sqlite.schema_of(old) == NEWEST_FILE
 
 
 async def test_an_old_database_is_brought_up_to_date_and_read(old: Path) -> None:
@@ -75,7 +77,7 @@ async def test_an_old_database_is_brought_up_to_date_and_read(old: Path) -> None
     assert {name: await store.read(name) for name in before} == before
     assert len(await store.unfinished()) == 1
     await store.close()
-    assert await postgres.schema_of(url) == NEWEST
+    assert await postgres.schema_of(url) == NEWEST_DATABASE
 
 
 async def _copy(database: sqlite3.Connection, connection: asyncpg.Connection, table: str) -> None:
@@ -94,8 +96,10 @@ async def _copy(database: sqlite3.Connection, connection: asyncpg.Connection, ta
 
 def test_what_waited_then_is_answered_now_and_all_of_it_replays(old: Path) -> None:
     here = old.parent
-    assert strata("db", "migrate", "--store", old, cwd=here).out.endswith(f"schema {NEWEST}, before 1\n")
-    assert strata("db", "migrate", "--store", old, cwd=here).out.endswith(f"schema {NEWEST}, as before\n")
+    assert strata("db", "migrate", "--store", old, cwd=here).out.endswith(f"schema {NEWEST_FILE}, before 1\n")
+    assert strata("db", "migrate", "--store", old, cwd=here).out.endswith(
+        f"schema {NEWEST_FILE}, as before\n"
+    )
     waiting = strata("ps", "--status", "waiting", "--json", "--store", old, cwd=here).json
     answer = ("answer", waiting[0]["id"], "h", '{"verdict": "approve", "note": null}')
     done = strata(*answer, "--agents", EXAMPLES / "approval", "--store", old, cwd=here)

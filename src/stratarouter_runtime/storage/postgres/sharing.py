@@ -5,12 +5,14 @@ Must never know: journals, or who drives what.
 
 from __future__ import annotations
 
+from os import getpid
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.sharing import Lease, Leases, Letter, Mail
+from stratarouter_runtime.storage.postgres import hosts
 from stratarouter_runtime.storage.postgres.sql import statement
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ SPAN: Final = 3.0
 """Seconds that a lease holds, where nothing else is said."""
 
 SILENCE: Final = 1.0
-"""Seconds without a word after which a process has ended whose sessions have."""
+"""Seconds without a word after which a process of another host has ended whose sessions have."""
 
 
 class PostgresLeases(Leases):
@@ -37,7 +39,8 @@ class PostgresLeases(Leases):
 
     @override
     async def enter(self) -> Lease:
-        return Lease((await self._pool.fetch(statement("enter"), self._sessions, self.span))[0][0])
+        rows = await self._pool.fetch(statement("enter"), self._sessions, self.span, hosts.here(), getpid())
+        return Lease(rows[0][0])
 
     @override
     async def keep(self, lease: Lease) -> bool:
@@ -50,7 +53,15 @@ class PostgresLeases(Leases):
     @override
     async def expire(self) -> None:
         # Not asked again when the database comes back: by then leases have run out that are alive.
-        await self._pool.fetch_once(statement("take_expired"), min(SILENCE, self.span))
+        ended = await self._ended()
+        await self._pool.fetch_once(statement("take_expired"), min(SILENCE, self.span), ended)
+
+    async def _ended(self) -> list[int]:
+        """The processes of this host that are seen to have ended."""
+        if not hosts.here():
+            return []
+        beside = await self._pool.fetch_once(statement("beside"), hosts.here(), getpid())
+        return [process for process, pid in beside if hosts.has_ended(pid)]
 
     @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:

@@ -190,9 +190,12 @@ SELECT number, tenant, at, by, what, name, version, digest, link FROM strata.aud
 WHERE number > $1 ORDER BY number LIMIT $2
 
 -- name: enter
-INSERT INTO strata.processes (sessions, kept, ends)
-VALUES ($1::bigint[], clock_timestamp(), clock_timestamp() + make_interval(secs => $2))
+INSERT INTO strata.processes (sessions, kept, ends, host, pid)
+VALUES ($1::bigint[], clock_timestamp(), clock_timestamp() + make_interval(secs => $2), $3, $4)
 RETURNING process
+
+-- name: beside
+SELECT process, pid FROM strata.processes WHERE host = $1 AND pid <> $2
 
 -- name: keep
 UPDATE strata.processes
@@ -205,7 +208,7 @@ DELETE FROM strata.processes WHERE process = $1
 -- name: take_expired
 DELETE FROM strata.processes p
 WHERE ends < clock_timestamp()
-    OR kept < clock_timestamp() - make_interval(secs => $1) AND NOT EXISTS (
+    OR (kept < clock_timestamp() - make_interval(secs => $1) OR process = ANY($2::bigint[])) AND NOT EXISTS (
         SELECT FROM pg_locks l
         WHERE l.locktype = 'advisory' AND l.objsubid = 1
             AND (l.classid::bigint << 32 | l.objid::bigint) = ANY(p.sessions)
