@@ -11,7 +11,7 @@ from tests.unit.executor.test_driver import Rig, hang, rig
 from typing_extensions import override
 
 from stratarouter_runtime.errors import StoreUnavailable
-from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ids import LOCAL, ExecutionId, derived_execution_id
 from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
@@ -70,7 +70,7 @@ class Noting(MemoryStore):
 @asynccontextmanager
 async def noting(source: str, **scripts: Answer) -> AsyncIterator[tuple[Rig, Noting]]:
     store = Noting()
-    async with rig(source, store, **scripts) as it:
+    async with rig(source, store, None, **scripts) as it:
         store.rig = it
         yield it, store
 
@@ -134,9 +134,8 @@ async def test_a_caller_who_gives_up_does_not_stop_what_has_begun() -> None:
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        await asyncio.sleep(0.05)
-        (row,) = await it.store.search()
-        assert row.status == "completed"
+        execution = derived_execution_id(LOCAL, "k")
+        assert (await it.runtime.wait(execution)).status == "completed"
 
 
 async def test_nobody_is_told_of_an_end_that_is_not_durable_yet() -> None:

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from tests.unit.executor.test_driver import Rig, rig
 from typing_extensions import override
 
-from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.ids import AgentName, Tenant
 from stratarouter_runtime.ports import AgentReply, Execution, Isolation, Operation, Policies
 from stratarouter_runtime.state.codec import decode
@@ -102,14 +101,6 @@ class Strict(Policies):
         return self.now
 
 
-def held(it: Rig, policy: Policy) -> Strict:
-    """Hold everybody to a policy, that may be changed."""
-    strict = Strict(policy)
-    shell: Shell = it.driver._shell
-    it.driver._shell = replace(shell, policies=strict)
-    return strict
-
-
 def being(it: Rig, kind: str, isolation: Isolation = "inline", model: str = "", **needs: Any) -> None:
     agent = it.agents[0]
     agent.kind, agent.isolation, agent.operation = kind, isolation, Operation("chat", model=model)
@@ -130,9 +121,8 @@ def being(it: Rig, kind: str, isolation: Isolation = "inline", model: str = "", 
 async def test_a_policy_is_held_against_each_call(
     policy: Policy, kind: str, isolation: Isolation, model: str, told: str
 ) -> None:
-    async with rig(SENDING, send=lambda _: "sent") as it:
+    async with rig(SENDING, policies=Strict(policy), send=lambda _: "sent") as it:
         being(it, kind, isolation, model, hosts=("api.bank",))
-        held(it, policy)
         _, failure = await executed(it)
         said = f"send is not called: the policy of the tenant does not allow send: {told}"
         assert failure == Failure("policy", said, None, "0")
@@ -148,9 +138,8 @@ async def test_a_policy_is_held_against_each_call(
     ],
 )
 async def test_what_a_policy_allows_is_called(policy: Policy, kind: str, isolation: Isolation) -> None:
-    async with rig(SENDING, send=lambda _: "sent") as it:
+    async with rig(SENDING, policies=Strict(policy), send=lambda _: "sent") as it:
         being(it, kind, isolation, hosts=("api.bank",))
-        held(it, policy)
         done, _ = await executed(it)
         assert done.output == "sent"
 
@@ -160,8 +149,8 @@ async def test_a_policy_that_is_tightened_holds_for_what_runs_already() -> None:
         "return: =x", "  - {id: y, call: send, with: {text: =ssn, size: =size}}\nreturn: =y"
     )
 
-    async with rig(twice, send=lambda _: "sent") as it:
-        strict = held(it, Policy())
+    strict = Strict(Policy())
+    async with rig(twice, policies=strict, send=lambda _: "sent") as it:
 
         def tighten(_: Any) -> str:
             strict.now = Policy(kinds=("http",))
@@ -174,8 +163,8 @@ async def test_a_policy_that_is_tightened_holds_for_what_runs_already() -> None:
 
 
 async def test_the_hosts_of_a_policy_narrow_what_a_call_may_reach() -> None:
-    async with rig(SENDING.replace("hosts: [api.bank], ", ""), send=lambda _: "sent") as it:
-        held(it, Policy(hosts=("api.bank",)))
+    flow, strict = SENDING.replace("hosts: [api.bank], ", ""), Strict(Policy(hosts=("api.bank",)))
+    async with rig(flow, policies=strict, send=lambda _: "sent") as it:
         await executed(it)
         assert it.agents[0].calls[0].allowed.hosts == frozenset({"api.bank"})
 
@@ -248,7 +237,8 @@ async def test_a_wrong_output_that_carries_a_label_is_told_by_its_place_alone() 
 
 
 async def test_an_answer_that_is_known_is_not_given_where_a_call_is_not_allowed() -> None:
-    async with rig(SENDING, send=lambda _: "sent") as it:
+    strict = Strict(Policy())
+    async with rig(SENDING, policies=strict, send=lambda _: "sent") as it:
         asked = 0
 
         class Known:
@@ -260,7 +250,7 @@ async def test_an_answer_that_is_known_is_not_given_where_a_call_is_not_allowed(
         it.driver._shell = replace(it.driver._shell, reuse=Known())
         done, _ = await executed(it)
         assert (done.output, asked) == ("known", 1)
-        held(it, Policy(kinds=()))
+        strict.now = Policy(kinds=())
         done, failure = await executed(it)
         assert failure is not None
         assert (failure.kind, asked) == ("policy", 1)

@@ -15,7 +15,7 @@ from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, St
 from stratarouter_runtime.executor import calls
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
-from stratarouter_runtime.ports import Execution, Scorer, Store
+from stratarouter_runtime.ports import Execution, Policies, Scorer, Store
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.events import Answered, Failure, Returned
@@ -65,7 +65,9 @@ class NoScorer(Scorer):
 class Rig:
     """A runtime over a store, with scripted agents."""
 
-    def __init__(self, source: str, store: Store, scripts: Mapping[str, Answer]) -> None:
+    def __init__(
+        self, source: str, store: Store, scripts: Mapping[str, Answer], policies: Policies | None = None
+    ) -> None:
         self.store = store
         self.agents: list[ScriptedAgent] = scripted(declared_agents(source), scripts)
         self.runtime = Runtime(
@@ -75,6 +77,7 @@ class Rig:
             observer=Fanout(),
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            policies=policies,
         )
         self.driver = self.runtime.driver
         self.plan = self.runtime.flows.compile(source)
@@ -88,10 +91,12 @@ def add(amount: int) -> Answer:
 
 
 @asynccontextmanager
-async def rig(source: str = CHAIN, store: Store | None = None, **scripts: Answer) -> AsyncIterator[Rig]:
+async def rig(
+    source: str = CHAIN, store: Store | None = None, policies: Policies | None = None, **scripts: Answer
+) -> AsyncIterator[Rig]:
     names = declared_agents(source)
     usual = {name: add(1) for name in names}
-    made = Rig(source, store or MemoryStore(), usual | scripts)
+    made = Rig(source, store or MemoryStore(), usual | scripts, policies)
     yield made
     await made.driver.drain(0.1)
 
