@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     reason="the kernel lacks what walls need",
 )
 
+ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 CLAIMING = ["sandbox", "sandbox, monty", "wasm", "command"]
 
@@ -70,12 +74,20 @@ RECORDED = {
 }
 """By hand, not from the code: what the journal says of each attempt."""
 
+FROM_BELOW = "agent.unavailable"
+"""A program that is started has only its exit to tell what stopped it."""
+
 
 def attacked(user: int | None) -> list[dict[str, Any]]:
     """Every attempt, made by a command of this user."""
+    return told_by(command("doctor", "--attack", "--json"), user, Path("/"))
+
+
+def told_by(words: list[str], user: int | None, folder: Path) -> list[dict[str, Any]]:
+    """What a command of this user prints."""
     done = subprocess.run(  # noqa: S603 - our own command
-        command("doctor", "--attack", "--json"),
-        cwd="/",
+        words,
+        cwd=folder,
         env=environment(),
         user=user,
         group=user,
@@ -91,12 +103,17 @@ def attacked(user: int | None) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module", params=["as this user", "as an ordinary user"])
-def attempts(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+def user(request: pytest.FixtureRequest) -> int | None:
     if request.param == "as this user":
-        return attacked(None)
+        return None
     if os.geteuid() != 0:
         pytest.skip("this user is an ordinary one")
-    return attacked(NOBODY)
+    return NOBODY
+
+
+@pytest.fixture(scope="module")
+def attempts(user: int | None) -> list[dict[str, Any]]:
+    return attacked(user)
 
 
 def test_every_probe_was_made_at_every_level(attempts: list[dict[str, Any]]) -> None:
@@ -111,8 +128,17 @@ def test_every_attack_is_stopped_and_recorded(attempts: list[dict[str, Any]], le
     ended = {each["probe"]: each["how"] for each in attempts if each["level"] == level}
     for probe, kinds in RECORDED.items():
         kind = ended[probe].partition(": ")[0]
-        # A program that is started has only its exit to tell what stopped it.
-        assert kind in kinds or (level == "command" and kind == "agent.unavailable"), (probe, ended[probe])
+        assert kind in kinds or (level == "command" and kind == FROM_BELOW), (probe, ended[probe])
+
+
+def test_every_attack_that_is_a_step_of_an_execution_is_journaled(user: int | None) -> None:
+    made = told_by([sys.executable, "-m", "tests.acceptance.journaled"], user, ROOT)
+    assert {(each["level"], each["probe"]) for each in made} == set(product(CLAIMING, RECORDED))
+    for each in made:
+        below = each["level"] == "command" and each["kind"] == FROM_BELOW
+        assert each["kind"] in RECORDED[each["probe"]] or below, each
+        assert each["isolation"] == each["level"].partition(",")[0], each
+        assert (each["ended"], each["reproducible"]) == ("failed", True), each
 
 
 @pytest.mark.parametrize("level", CLAIMING)

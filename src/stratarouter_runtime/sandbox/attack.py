@@ -89,8 +89,8 @@ def _started(script: str) -> bytes:
 
 async def attack(cells: Cells) -> AsyncIterator[Attempt]:
     """Every probe at every level that can be had here; one line for a level that cannot."""
-    with _prey() as prey:
-        facts = {**prey, "sibling": await _sibling(cells)}
+    with prey() as found:
+        facts = {**found, "sibling": await sibling(cells)}
         for target in targets():
             try:
                 cells.admit(target.name, target.cell)
@@ -103,7 +103,7 @@ async def attack(cells: Cells) -> AsyncIterator[Attempt]:
                 yield await _sweep(cells, target)
 
 
-async def _sibling(cells: Cells) -> int:
+async def sibling(cells: Cells) -> int:
     """The process of a worker of another tenant, which waits for its next call meanwhile."""
     cell = Cell("sandbox", _TEXT, Digest("sibling"), _SIBLING, memory=96 * MIB, disk=MIB)
     reply = await cells.call(cell, replace(_call({}), tenant=Tenant("sibling")))
@@ -178,7 +178,7 @@ async def _attempt(cells: Cells, target: Target, probe: str, facts: dict[str, An
 
 
 @contextmanager
-def _prey() -> Iterator[dict[str, Any]]:
+def prey() -> Iterator[dict[str, Any]]:
     """What there is to get: a store, a folder, listeners, a variable, and this process."""
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="strata-attack-")))
