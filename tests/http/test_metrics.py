@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from io import BytesIO
@@ -16,6 +17,7 @@ from tests.http.stage import BOOM, ECHO, PRIVATE, ROUTED, Client
 
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.observability.logs import open_log
+from stratarouter_runtime.observability.outlet import LINGER
 from stratarouter_runtime.observability.table import METRICS, Metric
 from stratarouter_runtime.observability.tracing import TraceStats
 from stratarouter_runtime.sandbox.cells import CellStats
@@ -143,6 +145,7 @@ async def test_one_line_tells_of_an_execution_and_nothing_of_its_values(client: 
     trace = "0af7651916cd43dd8448eb211c80319c"
     sent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
     found = (await client.execute("private", "very private", headers=sent)).json()
+    await asyncio.sleep(2 * LINGER)
     lines: list[dict[str, Any]] = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert b"very private" not in stream.getvalue().lower()
     assert [line["event"] for line in lines] == ["call ended", "call ended", "execution ended"]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Protocol, TypeA
 import orjson
 from typing_extensions import override
 
+from stratarouter_runtime.observability.outlet import Outlet
+
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping, Sequence
 
@@ -25,6 +27,9 @@ Processor: TypeAlias = "Callable[[Any, str, Any], Any]"
 """A step of structlog's on the way from fields to bytes."""
 
 LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
+
+URGENT: Final = frozenset({"warning", "error"})
+"""Levels of lines that are written at once."""
 
 HIDDEN: Final = "[redacted]"
 SECRET: Final = ("password", "secret", "authorization", "api_key", "cookie", "credential", "token")
@@ -80,7 +85,7 @@ class Handed(Log):
 
 
 def open_log(stream: BinaryIO, clock: Clock, level: Level, form: Form, *, colours: bool = False) -> Log:
-    """A log that writes to `stream`, one line an event, each at once."""
+    """A log that writes to `stream`, one line an event; to a file of the system it holds nobody up."""
     import structlog  # noqa: PLC0415 - start-up: only who logs loads it
 
     rendering: list[Processor] = (
@@ -88,7 +93,7 @@ def open_log(stream: BinaryIO, clock: Clock, level: Level, form: Form, *, colour
         if form == "json"
         else [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, timestamp_key="at"), _encode]
     )
-    return _Lean(structlog.BytesLogger(stream).msg, [_Stamp(clock), hide, *rendering], level)
+    return _Lean(Outlet(stream), [_Stamp(clock), hide, *rendering], level)
 
 
 def capture(log: Log, level: Level) -> None:
@@ -118,10 +123,10 @@ class _Lean(Log):
     Binding and copying that context takes most of the time of a line, and nobody here binds anything.
     """
 
-    def __init__(self, write: Callable[[bytes], Any], processors: Sequence[Processor], level: Level) -> None:
-        self._write = write
+    def __init__(self, outlet: Outlet, processors: Sequence[Processor], level: Level) -> None:
+        self._outlet = outlet
         self._processors = processors
-        self._least = LEVELS.index(level)
+        self._heard = frozenset(LEVELS[LEVELS.index(level) :])
 
     @override
     def debug(self, event: str, **fields: Any) -> None:
@@ -140,11 +145,14 @@ class _Lean(Log):
         self._line("error", event, fields)
 
     def _line(self, level: Level, event: str, fields: dict[str, Any]) -> None:
-        if LEVELS.index(level) >= self._least:
-            line: Any = {"at": "", "level": level, "event": event, **fields}
-            for process in self._processors:
-                line = process(None, level, line)
-            self._write(line)
+        if level not in self._heard:
+            return
+        if lost := self._outlet.lost():
+            self.warning("log lines lost", count=lost, detail="nobody took them from where the log goes to")
+        line: Any = {"at": "", "level": level, "event": event, **fields}
+        for process in self._processors:
+            line = process(None, level, line)
+        self._outlet.write(line, at_once=level in URGENT)
 
 
 class _Stamp:
