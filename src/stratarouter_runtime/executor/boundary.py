@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.ports import manner_of
 from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.tcfp.allowed import ANYTHING
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tenancy.policies import EVERYTHING, FLOW, Policy, faults
 
@@ -35,6 +36,8 @@ _SLACK: Final = 1 + 1e-9
 
 def refusal(agent: Agent, command: CallAgent, policy: Policy) -> Failure | None:
     """Why this call may not be made; None where it may."""
+    if not command.carries and command.allowed == ANYTHING and policy is EVERYTHING:
+        return None
     for reason in _reasons(agent, command, policy):
         return Failure(POLICY, f"{agent.name} is not called: {reason}", None, command.step)
     return None
@@ -42,16 +45,21 @@ def refusal(agent: Agent, command: CallAgent, policy: Policy) -> Failure | None:
 
 def _reasons(agent: Agent, command: CallAgent, policy: Policy) -> Iterator[str]:
     yield from _beyond(agent, command.allowed)
-    accepted = agent.signature.accepts | labels_of(agent.signature.input)
-    for label in sorted(command.carries - accepted):
-        yield f"its input carries @{label}, and it accepts {_listed(accepted, '@')}"
-    labels = command.allowed.labels
-    if labels is not None:
-        for label in sorted(command.carries - labels):
-            yield f"its input carries @{label}, limits.labels allows {_listed(labels, '@')}"
+    if command.carries:
+        yield from _spilled(agent, command)
     if policy != EVERYTHING:
         for fault in faults(policy, manner_of(agent)):
             yield f"the policy of the tenant does not allow {fault}"
+
+
+def _spilled(agent: Agent, command: CallAgent) -> Iterator[str]:
+    """The labels of its input that it, or a limit around the call, does not let out."""
+    accepted, labels = agent.signature.accepts | labels_of(agent.signature.input), command.allowed.labels
+    for label in sorted(command.carries - accepted):
+        yield f"its input carries @{label}, and it accepts {_listed(accepted, '@')}"
+    if labels is not None:
+        for label in sorted(command.carries - labels):
+            yield f"its input carries @{label}, limits.labels allows {_listed(labels, '@')}"
 
 
 def _beyond(agent: Agent, allowed: Allowed) -> Iterator[str]:

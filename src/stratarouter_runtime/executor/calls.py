@@ -7,7 +7,7 @@ goes wrong becomes a failure. Must never know: journals, or what the fact brings
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from blake3 import blake3
 from msgspec import Struct
@@ -87,7 +87,7 @@ async def call(shell: Shell, started: Started, command: CallAgent, confirm: Conf
         raise
     except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
         fact = _spent(command, _broken(f"agent '{name}'", command.step, error))
-    if not _kept(fact):
+    if (isinstance(fact, Failed) or fact.isolation != "") and not _kept(fact):
         fact = _spent(command, _unkept(command))
     return replace(fact, failure=discreet(fact.failure, command)) if isinstance(fact, Failed) else fact
 
@@ -154,12 +154,14 @@ def idempotency_key(execution: str, step: StepPath) -> Digest:
 
 def _fact(agent: Agent, command: CallAgent, reply: AgentReply) -> Returned | Failed:
     usage = NO_USAGE if reply.usage is None else reply.usage.plain()
+    if not _counted(usage):
+        return _spent(command, _unkept(command))
     if reply.failure is not None:
         # An agent does not know which step called it, and a flow that was called names its own.
         failure = replace(reply.failure, step=command.step)
         return Failed(command.step, command.brief, failure, command.attempt, usage, isolation=reply.isolation)
     checker = command.agent.output
-    kind, wrong = POLICY, overcharged(agent, usage) if _counted(usage) else ""
+    kind, wrong = POLICY, overcharged(agent, usage)
     output = None
     try:
         output = to_json(checker.type, checker.project(reply.output))
@@ -245,21 +247,26 @@ def _broken(who: str, step: StepPath, error: Exception) -> Failure:
 
 
 def _kept(fact: Returned | Failed) -> bool:
-    """Whether the journal gives back what an agent says of its costs, or of its failure."""
+    """Whether the journal gives back what an agent says beside its output and its costs."""
     said = fact if isinstance(fact, Failed) else replace(fact, output=None)
     try:
-        return _counted(fact.usage) and decode(encode(said)) == said
+        return decode(encode(said)) == said
     except (JournalMismatch, TypeError, ValueError):
         return False
 
 
+_REAL: Final = frozenset({int, float})
+
+
 def _counted(usage: Usage) -> bool:
-    """Whether amounts are numbers that can be added up."""
-    amounts = (usage.usd, usage.tokens_in, usage.tokens_out, usage.ms, usage.cpu_ms, usage.memory_kib)
-    try:
-        return all(0 <= amount <= MAX_INTEGER for amount in amounts)
-    except TypeError:
-        return False
+    """Whether amounts are numbers that can be added up, and that the journal gives back."""
+    for amount in (usage.usd, usage.ms, usage.cpu_ms):
+        if type(amount) not in _REAL or not 0 <= amount <= MAX_INTEGER:
+            return False
+    for count in (usage.tokens_in, usage.tokens_out, usage.memory_kib):
+        if type(count) is not int or not 0 <= count <= MAX_INTEGER:
+            return False
+    return True
 
 
 def _unkept(command: CallAgent) -> Failure:

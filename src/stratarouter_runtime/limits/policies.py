@@ -64,7 +64,8 @@ class Policies(ports.Policies):
         kept = await self._shelf.get(OPERATOR, KIND, name)
         if kept is None and name not in (OTHERS, LOCAL):
             kept = await self._shelf.get(OPERATOR, KIND, OTHERS)
-        return EVERYTHING if kept is None else msgspec.json.decode(kept.body, type=Policy)
+        policy = EVERYTHING if kept is None else msgspec.json.decode(kept.body, type=Policy)
+        return EVERYTHING if policy == EVERYTHING else policy  # itself, which is known at a glance
 
 
 def _check(tenant: Tenant) -> None:

@@ -26,6 +26,9 @@ from stratarouter_runtime.state.events import Event, Failed, Failure, Scored, St
         AgentReply({"n": 1}, usage=Usage(tokens_in=2.5)),  # type: ignore[arg-type]  # agents say anything
         AgentReply({"n": 1}, usage=Usage(tokens_out="many")),  # type: ignore[arg-type]
         AgentReply({"n": 1}, usage=Usage(ms=math.nan)),
+        AgentReply({"n": 1}, usage=Usage(usd=True)),
+        AgentReply({"n": 1}, isolation=None),  # type: ignore[arg-type]
+        AgentReply({"n": 1}, isolation="half of a pair: \ud800"),
         AgentReply(failure=Failure("agent.refused", data={"n": math.nan})),
         AgentReply(failure=Failure("agent.refused", data=object())),
         AgentReply(failure=Failure("agent.refused", "half of a pair: \ud800")),

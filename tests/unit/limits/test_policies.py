@@ -30,6 +30,12 @@ async def test_a_tenant_has_its_own_policy_or_that_of_all_others_or_none() -> No
     assert await found.policy(LOCAL) == EVERYTHING
 
 
+async def test_a_policy_that_allows_everything_is_known_at_a_glance() -> None:
+    found = policies()
+    await found.set(ANN, Policy(), by="test")
+    assert await found.policy(ANN) is EVERYTHING
+
+
 async def test_a_policy_that_is_cleared_holds_no_more() -> None:
     found = policies()
     await found.set(ANN, STRICT, by="test")
