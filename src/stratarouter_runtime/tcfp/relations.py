@@ -1,24 +1,29 @@
-"""How types relate: which fits where, what their union is, and why one does not fit.
+"""How types relate: which fits where, which can ever be equal, and why one does not fit; the one door to it.
 
-Assignability has six rules (`docs/tcfp.md`, Types); every other relation is built on the
-same structure. Null carries no labels: that a value is absent tells nothing of what it
+What a type is made of is in `parts`, unions in `joining`. Assignability has six rules
+(`docs/tcfp.md`, Types). Null carries no labels: that a value is absent tells nothing of what it
 would have been. Must never know values, expressions, flows or positions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stratarouter_runtime.tcfp.joining import join, optional, without_labels, without_null
+from stratarouter_runtime.tcfp.parts import (
+    is_json,
+    is_never,
+    is_null,
+    labels_of,
+    nullable,
+    options_of,
+    scalar_fits,
+)
 from stratarouter_runtime.tcfp.types import (
-    JSON,
-    MAX_OPTIONS,
-    NEVER,
     NULL,
-    STRING,
     EnumType,
     Labels,
     ListType,
@@ -29,12 +34,24 @@ from stratarouter_runtime.tcfp.types import (
     Type,
     UnionType,
     UnknownType,
-    labelled,
     show,
 )
 
-_WITH_PARTS: Final = (ListType, MapType, RecordType)
-_NOT_JSON: Final = frozenset({"bytes", "never"})
+__all__ = [
+    "assignable",
+    "comparable",
+    "explain",
+    "is_never",
+    "is_null",
+    "join",
+    "label_problem",
+    "labels_of",
+    "nullable",
+    "optional",
+    "options_of",
+    "without_labels",
+    "without_null",
+]
 
 
 def assignable(a: Type, b: Type) -> bool:
@@ -55,97 +72,6 @@ def label_problem(a: Type, b: Type, root: str = "") -> str | None:
     """What `explain` says, where it is only labels that keep `a` from fitting `b`; else None."""
     misfit = _misfit(a, b)
     return misfit.text(root) if misfit is not None and misfit.labels else None
-
-
-def join(*types: Type) -> Type:
-    """The least type that all of `types` fit: their union, flat and in one fixed order.
-
-    Enums merge, string absorbs enums, float absorbs int, json absorbs every JSON type
-    and a list, map or record absorbs another that adds nothing. What would have more than
-    `MAX_OPTIONS` is json. `join()` is never.
-    """
-    if len(types) == 1 and not isinstance(types[0], UnionType):
-        return types[0]
-    options = [option for type_ in types for option in options_of(type_)]
-    unknown = [option for option in options if isinstance(option, UnknownType)]
-    if unknown:
-        return UnknownType(_union(unknown))
-    present = [option for option in options if not is_never(option)]
-    if not present:
-        return options[0] if options and all(option == options[0] for option in options) else NEVER
-    return _normal(present)
-
-
-def optional(type_: Type) -> Type:
-    """`T?`: the type, or null."""
-    return join(type_, NULL)
-
-
-def nullable(type_: Type) -> bool:
-    """Whether null is a value of the type."""
-    match type_:
-        case UnknownType():
-            return True
-        case UnionType():
-            return any(nullable(option) for option in type_.options)
-        case Primitive():
-            return type_.name in ("null", "json")
-        case _:
-            return False
-
-
-def without_null(type_: Type) -> Type:
-    """The type without null: `T` of `T?`; never of null. Json stays json."""
-    return join(*(option for option in options_of(type_) if not is_null(option)))
-
-
-def without_labels(type_: Type) -> Type:
-    """The type with the labels of all depths removed."""
-    match type_:
-        case ListType():
-            return ListType(without_labels(type_.item))
-        case MapType():
-            return MapType(without_labels(type_.value))
-        case RecordType():
-            return RecordType(tuple((name, without_labels(of)) for name, of in type_.fields))
-        case UnionType():
-            return join(*(without_labels(option) for option in type_.options))
-        case _:
-            return replace(type_, labels=frozenset()) if type_.labels else type_
-
-
-def labels_of(type_: Type) -> Labels:
-    """All labels that a value of the type may carry, at any depth."""
-    match type_:
-        case ListType():
-            return type_.labels | labels_of(type_.item)
-        case MapType():
-            return type_.labels | labels_of(type_.value)
-        case RecordType():
-            return type_.labels.union(*(labels_of(of) for _, of in type_.fields))
-        case UnionType():
-            return type_.labels.union(*(labels_of(option) for option in type_.options))
-        case _:
-            return type_.labels
-
-
-def options_of(type_: Type) -> tuple[Type, ...]:
-    """The members of a union, each with the union's labels; any other type is its own single option."""
-    if isinstance(type_, UnionType):
-        return tuple(
-            option if is_null(option) else labelled(option, type_.labels) for option in type_.options
-        )
-    return (type_,)
-
-
-def is_null(type_: Type) -> bool:
-    """Whether null is the only value of the type."""
-    return isinstance(type_, Primitive) and type_.name == "null"
-
-
-def is_never(type_: Type) -> bool:
-    """Whether the type has no values."""
-    return isinstance(type_, Primitive) and type_.name == "never"
 
 
 def comparable(a: Type, b: Type) -> bool:
@@ -235,7 +161,7 @@ def _misfit_kind(a: Type, b: Type) -> _Misfit | None:
     match a, b:
         case (Primitive(name="null"), Primitive(name="null" | "json")):
             return None
-        case (_, Primitive(name="json")) if _is_json(a):
+        case (_, Primitive(name="json")) if is_json(a):
             return _misfit_labels(labels_of(a), b.labels)
         case (ListType(), ListType()):
             found = _misfit(a.item, b.item)
@@ -246,21 +172,7 @@ def _misfit_kind(a: Type, b: Type) -> _Misfit | None:
         case (RecordType(), RecordType()):
             return _misfit_fields(a, b) or _misfit_labels(a.labels, b.labels)
         case _:
-            return _misfit_labels(a.labels, b.labels) if _scalar_fits(a, b) else _mismatch(a, b)
-
-
-def _scalar_fits(a: Type, b: Type) -> bool:
-    match a, b:
-        case (EnumType(), EnumType()):
-            return set(a.members) <= set(b.members)
-        case (EnumType(), Primitive(name="string")) | (Primitive(name="int"), Primitive(name="float")):
-            return True
-        case (Primitive(), Primitive()):
-            return a.name == b.name
-        case (Ref(), Ref()):
-            return a.name == b.name
-        case _:
-            return False
+            return _misfit_labels(a.labels, b.labels) if scalar_fits(a, b) else _mismatch(a, b)
 
 
 def _misfit_fields(a: RecordType, b: RecordType) -> _Misfit | None:
@@ -295,106 +207,3 @@ def _misfit_labels(a: Labels, b: Labels) -> _Misfit | None:
 
 def _mismatch(a: Type, b: Type) -> _Misfit:
     return _Misfit(f"{show(a)} is not {show(b)}")
-
-
-def _is_json(type_: Type) -> bool:
-    match type_:
-        case Primitive():
-            return type_.name not in _NOT_JSON
-        case ListType():
-            return _is_json(type_.item)
-        case MapType():
-            return _is_json(type_.value)
-        case RecordType():
-            return all(_is_json(of) for _, of in type_.fields)
-        case UnionType():
-            return all(_is_json(option) for option in type_.options)
-        case _:
-            return isinstance(type_, EnumType)
-
-
-# Join.
-
-
-def _normal(options: list[Type]) -> Type:
-    """The normal form of a union of `options`: no union, never or unknown among them."""
-    merged = _absorb_json(_merge_enums(_merge_primitives(options)))
-    if len(merged) > MAX_OPTIONS and all(map(_is_json, merged)):
-        return labelled(JSON, frozenset().union(*map(labels_of, merged)))
-    if len(merged) == 1:
-        return merged[0]
-    merged.sort(key=lambda option: (is_null(option), show(option)))
-    kept = _absorb_parts(merged) if sum(isinstance(option, _WITH_PARTS) for option in merged) > 1 else merged
-    return kept[0] if len(kept) == 1 else UnionType(tuple(kept))
-
-
-def _absorb_parts(options: list[Type]) -> list[Type]:
-    """Without those that another holds; of two that hold each other the first stays."""
-    kept: list[Type] = []
-    for new in options:
-        if not any(_within(new, other) for other in kept):
-            kept = [*(other for other in kept if not _within(other, new)), new]
-    return kept
-
-
-def _merge_primitives(options: list[Type]) -> list[Type]:
-    labels: dict[str, Labels] = {}
-    rest: dict[Type, None] = {}
-    for option in options:
-        if isinstance(option, Primitive):
-            labels[option.name] = labels.get(option.name, frozenset()) | option.labels
-        else:
-            rest[option] = None
-    if "int" in labels and "float" in labels:
-        labels["float"] |= labels.pop("int")
-    if "null" in labels and (rest or len(labels) > 1):
-        labels["null"] = frozenset()
-    return [*(Primitive(name, carried) for name, carried in labels.items()), *rest]  # type: ignore[arg-type]  # names come from primitives
-
-
-def _merge_enums(options: list[Type]) -> list[Type]:
-    enums = [option for option in options if isinstance(option, EnumType)]
-    if not enums:
-        return options
-    labels = _union(enums)
-    text = next(
-        (option for option in options if isinstance(option, Primitive) and option.name == "string"), None
-    )
-    rest = [option for option in options if not isinstance(option, EnumType) and option is not text]
-    if text is not None:
-        return [*rest, labelled(STRING, labels | text.labels)]
-    members = {member for option in enums for member in option.members}
-    return [*rest, EnumType(tuple(sorted(members)), labels)]
-
-
-def _absorb_json(options: list[Type]) -> list[Type]:
-    if not any(isinstance(option, Primitive) and option.name == "json" for option in options):
-        return options
-    labels: Labels = frozenset().union(*(labels_of(option) for option in options if _is_json(option)))
-    return [labelled(JSON, labels), *(option for option in options if not _is_json(option))]
-
-
-def _within(a: Type, b: Type) -> bool:
-    """Whether `b` already holds `a`, so that their join is `b`: labels of `a` stay, ints in floats do too."""
-    return a == b or all(any(_held(mine, other) for other in options_of(b)) for mine in options_of(a))
-
-
-def _held(a: Type, b: Type) -> bool:
-    if is_never(a) or (is_null(a) and is_null(b)):
-        return True
-    if not a.labels <= b.labels:
-        return False
-    match a, b:
-        case (ListType(item=part), ListType(item=of)) | (MapType(value=part), MapType(value=of)):
-            return _within(part, of)
-        case (RecordType(), RecordType()):
-            mine, theirs = dict(a.fields), dict(b.fields)
-            return [*mine] == [*theirs] and all(map(_within, mine.values(), theirs.values()))
-        case (_, Primitive(name="json")) if _is_json(a):
-            return labels_of(a) <= b.labels
-        case _:
-            return a == b or isinstance(b, UnknownType) or _scalar_fits(a, b)
-
-
-def _union(types: Iterable[Type]) -> Labels:
-    return frozenset().union(*(type_.labels for type_ in types))
