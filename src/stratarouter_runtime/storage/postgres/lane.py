@@ -17,6 +17,7 @@ from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import Head, Staged, leases_of, stage
 from stratarouter_runtime.storage.postgres.connection import LOCKS, connect
 from stratarouter_runtime.storage.postgres.faults import FAILED, RACES, lost, translated
+from stratarouter_runtime.storage.postgres.numbers import HALF
 from stratarouter_runtime.storage.postgres.pauses import Pauses
 from stratarouter_runtime.storage.postgres.pool import release
 from stratarouter_runtime.storage.postgres.sql import statement
@@ -41,7 +42,7 @@ class Lane:
 
     def __init__(self, address: Address, number: int, patience: float) -> None:
         self._address = address
-        self.lock = LOCKS | (number & 0x7FFF_FFFF)
+        self.lock = LOCKS | (number & HALF)
         """The advisory lock that its session holds."""
         self._patience = patience
         self._connection: asyncpg.Connection | None = None

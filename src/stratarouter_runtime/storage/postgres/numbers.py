@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 BLOCK: Final = 1_000
 """By how much the sequence `strata.numbers` grows."""
 
+HALF: Final = 0x7FFF_FFFF
+"""Masks the part of a number that names a commit in its records, or a lane among those at work."""
+
 
 class Numbers:
     """Numbers in growing order within one process, in the order in which they were asked for."""

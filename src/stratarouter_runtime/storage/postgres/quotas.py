@@ -20,6 +20,7 @@ from stratarouter_runtime.state.events import VERSION
 from stratarouter_runtime.storage.blobs import parted
 from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import check_range
+from stratarouter_runtime.storage.postgres.numbers import HALF
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
 from stratarouter_runtime.storage.rules import check_records, check_size
@@ -117,7 +118,7 @@ async def _create(
     bodies, large = parted(records)
     await blobs.keep(connection, large)
     rows = [
-        (place, place, record.at, record.seq, body, record.link)
+        (place, place & HALF, record.at, record.seq, body, record.link)
         for record, body in zip(records, bodies, strict=True)
     ]
     await connection.executemany(statement("record"), rows)

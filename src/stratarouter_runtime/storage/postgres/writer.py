@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stratarouter_runtime.errors import LeaseLost, StoreError, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.postgres.batch import Create
 from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
+from stratarouter_runtime.storage.postgres.numbers import HALF
 from stratarouter_runtime.storage.statistics import Commits
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class _Queue:
         writes = [request.write for request in batch]
         try:
             number = await self._numbers.take()
-            return await self.lane.commit(writes, number, batch[0].until)
+            return await self.lane.commit(writes, number & HALF, batch[0].until)
         except LeaseLost as error:
             # Of a process that came back under a new lease, only what belongs to the old one is refused.
             if len({write.lease for write in writes}) == 1:
