@@ -8,20 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.settings import place_of
 from stratarouter_runtime.storage import sqlite
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stratarouter_runtime.ports import Store
     from stratarouter_runtime.settings import Settings
-
-DATABASES = ("postgresql:", "postgres:")
-"""How a store begins that is a database and no file."""
 
 
 class Migration(Struct, frozen=True):
@@ -35,8 +34,10 @@ class Migration(Struct, frozen=True):
 @asynccontextmanager
 async def owned(settings: Settings, store: Path | str | None) -> AsyncIterator[Store]:
     """The store, to be written. Raises `StoreLocked` while another process owns its file, and `StoreError`."""
-    url, path = _named(settings, store)
-    opened: Store = sqlite.open_store(path) if url is None else await _open_database(settings, url)
+    place = place_of(settings, store)
+    opened: Store = (
+        await _open_database(settings, place) if isinstance(place, str) else sqlite.open_store(place)
+    )
     try:
         yield opened
     finally:
@@ -45,17 +46,17 @@ async def owned(settings: Settings, store: Path | str | None) -> AsyncIterator[S
 
 async def migrate(settings: Settings, store: Path | str | None) -> Migration:
     """Bring the schema of a store up to date. Raises `StoreError`."""
-    url, path = _named(settings, store)
-    if url is None:
-        before = await asyncio.to_thread(sqlite.schema_of, path)
-        await sqlite.open_store(path).close()
-        return Migration(str(path), before, sqlite.schema_of(path))
+    place = place_of(settings, store)
+    if not isinstance(place, str):
+        before = await asyncio.to_thread(sqlite.schema_of, place)
+        await sqlite.open_store(place).close()
+        return Migration(str(place), before, sqlite.schema_of(place))
     from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
 
-    before = await postgres.schema_of(url)
-    opened = await _open_database(settings, url)
+    before = await postgres.schema_of(place)
+    opened = await _open_database(settings, place)
     await opened.close()
-    return Migration(getattr(opened, "place", ""), before, await postgres.schema_of(url))
+    return Migration(getattr(opened, "place", ""), before, await postgres.schema_of(place))
 
 
 async def backup(settings: Settings, store: Path | str | None, target: Path) -> int:
@@ -63,20 +64,13 @@ async def backup(settings: Settings, store: Path | str | None, target: Path) -> 
 
     Raises `InvalidInput` where it is a database or the target exists, and `StoreError`.
     """
-    url, path = _named(settings, store)
-    if url is not None:
+    place = place_of(settings, store)
+    if isinstance(place, str):
         raise InvalidInput(
             "the store is a PostgreSQL database, which copies itself best",
             hint="pg_dump --format=custom --schema=strata --file=FILE URL; bring it back with pg_restore",
         )
-    return await asyncio.to_thread(sqlite.backup, path, target)
-
-
-def _named(settings: Settings, store: Path | str | None) -> tuple[str | None, Path]:
-    """The URL of the store, or its file."""
-    if store is None:
-        return settings.database_url, settings.store
-    return (store, Path()) if isinstance(store, str) and store.startswith(DATABASES) else (None, Path(store))
+    return await asyncio.to_thread(sqlite.backup, place, target)
 
 
 async def _open_database(settings: Settings, url: str) -> Store:

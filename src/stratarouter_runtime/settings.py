@@ -26,6 +26,9 @@ FILE: Final = Path("config/local.toml")
 TIERS: Final = "limits.tiers"
 """The table of the file in which each table is a tier: `[limits.tiers.pro]`."""
 
+DATABASES: Final = ("postgresql:", "postgres:")
+"""How a store begins that is a database and no file."""
+
 BUILT_IN: Final = frozenset({"free", "unlimited"})
 """Tiers that are always there, and the same everywhere."""
 
@@ -111,6 +114,22 @@ class Settings(Struct, frozen=True):
     """A reference to the key for it, `secret://env/NAME` or `secret://file/PATH`."""
     routing_core: bool = False
     """Whether StrataRouter-Core decides where a routing table knows all candidates."""
+
+
+def place_of(settings: Settings, store: Path | str | None = None) -> Path | str:
+    """Where executions are kept: a file, or text that is the URL of a database.
+
+    `store` is what somebody named instead of what the settings say. Raises `InvalidSetting` for the
+    URL of anything else, which is no name of a file; it may hold a password and is not shown.
+    """
+    if store is None:
+        return settings.database_url or settings.store
+    if isinstance(store, str) and store.startswith(DATABASES):
+        return store
+    if isinstance(store, str) and "://" in store:
+        hint = "name a file, or a database as postgresql://USER@HOST/DATABASE"
+        raise InvalidSetting("a store is a file or a PostgreSQL database, and no other URL", hint=hint)
+    return Path(store)
 
 
 class _Tier(Tier, frozen=True, forbid_unknown_fields=True):

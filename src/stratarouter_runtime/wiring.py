@@ -38,6 +38,7 @@ from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
 from stratarouter_runtime.services.reuse import Reuse
 from stratarouter_runtime.services.routers import Routers
+from stratarouter_runtime.settings import place_of
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.storage.sqlite import open_beside, open_readonly, open_store
 from stratarouter_runtime.system import SystemClock, SystemEntropy
@@ -51,9 +52,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import AgentName
     from stratarouter_runtime.ports import Cells, Embedder, Observer, Policies, Scorer, Store
     from stratarouter_runtime.settings import Settings
-
-DATABASES = ("postgresql:", "postgres:")
-"""How a store begins that is a database and no file."""
 
 PATIENCE = 10.0
 """Seconds that calls under way get to answer when the application stops."""
@@ -245,10 +243,10 @@ async def _open_store(settings: Settings, store: Path | str | None, *, readonly:
     """The store, and where it is."""
     if store == ":memory:":
         return MemoryStore(), ":memory:"
-    named = settings.database_url if store is None else store
-    if isinstance(named, str) and (store is None or named.startswith(DATABASES)):
-        return await _open_database(settings, named, readonly=readonly)
-    return _open_file(store or settings.store, readonly=readonly)
+    place = place_of(settings, store)
+    if isinstance(place, str):
+        return await _open_database(settings, place, readonly=readonly)
+    return (open_readonly(place) if readonly else open_store(place)), str(place)
 
 
 @asynccontextmanager
@@ -257,19 +255,22 @@ async def administration(settings: Settings, *, store: Path | str | None = None)
     try:
         opened, _ = await _open_store(settings, store, readonly=False)
     except StoreLocked:
-        opened = open_beside(Path(settings.store if store is None else store))
+        place = place_of(settings, store)
+        if isinstance(place, str):
+            raise
+        opened = open_beside(place)
     try:
         yield Office(opened, tenancy(settings, opened, SystemClock(), SystemEntropy()))
     finally:
         await opened.close()
 
 
-async def reach(settings: Settings) -> tuple[str, float]:
-    """Where the store of the settings is, and the seconds that a small answer from it takes.
+async def reach(settings: Settings, store: Path | str | None = None) -> tuple[str, float]:
+    """Where a store is, and the seconds that a small answer from it takes.
 
     Changes nothing there. Raises `StoreError`.
     """
-    opened, place = await _open_store(settings, None, readonly=True)
+    opened, place = await _open_store(settings, store, readonly=True)
     try:
         await opened.flows(LOCAL)
         began = perf_counter()
@@ -277,11 +278,6 @@ async def reach(settings: Settings) -> tuple[str, float]:
         return place, perf_counter() - began
     finally:
         await opened.close()
-
-
-def _open_file(name: Path | str, *, readonly: bool) -> tuple[Store, str]:
-    path = Path(name)
-    return (open_readonly(path) if readonly else open_store(path)), str(path)
 
 
 async def _open_database(settings: Settings, url: str, *, readonly: bool) -> tuple[Store, str]:

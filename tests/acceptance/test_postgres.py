@@ -181,6 +181,15 @@ def test_what_runs_is_listed_from_the_database_and_no_file_is_made(project: Path
     assert not (project / ".strata").exists()
 
 
+def test_a_database_named_on_the_command_line_is_no_file(real: Server, project: Path, url: str) -> None:
+    ran = strata(project, "", "run", "flow.yaml", "--input", "name=ann", "--store", url)
+    assert (ran.returncode, json.loads(ran.stdout)) == (0, {"text": "hello ann"})
+    assert "greet" in strata(project, "", "ps", "--store", url).stdout
+    assert "an answer takes" in strata(project, "", "doctor", "--store", url).stdout
+    assert strata(project, "", "cache", "stats", "--store", url).returncode == 0
+    assert sorted(path.name for path in project.iterdir()) == ["agents.py", "flow.yaml"]
+
+
 @pytest.mark.parametrize(
     ("word", "database", "said"),
     [("sesame", "postgres", "refused the user postgres"), (ENCODED, "nowhere", "no database nowhere")],

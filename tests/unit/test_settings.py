@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.settings import SOURCES, Settings, explain, load
+from stratarouter_runtime.settings import SOURCES, Settings, explain, load, place_of
 
 
 @pytest.fixture
@@ -116,3 +116,22 @@ def test_each_setting_says_where_it_came_from(file: Path) -> None:
     assert shown["log.level"] == ("info", "default")
     assert shown["limits.tiers.pro.daily"] == ("2", str(file))
     assert explain({"DATABASE_URL": "postgresql://a:b@c/d"}, file)[1].value == "(hidden)"
+
+
+@pytest.mark.parametrize(
+    ("named", "place"),
+    [
+        (None, "postgresql://a:b@c/d"),
+        ("postgres://h/db", "postgres://h/db"),
+        ("some/file.db", Path("some/file.db")),
+        (Path("postgresql:"), Path("postgresql:")),
+    ],
+)
+def test_a_store_is_a_file_or_a_database(named: Path | str | None, place: Path | str) -> None:
+    assert place_of(Settings(database_url="postgresql://a:b@c/d"), named) == place
+
+
+def test_the_url_of_anything_else_is_no_file() -> None:
+    with pytest.raises(InvalidSetting, match="no other URL") as caught:
+        place_of(Settings(), "mysql://user:word@host/db")
+    assert "word" not in str(caught.value)

@@ -5,7 +5,6 @@ Must never know: what a command does with them.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -20,7 +19,7 @@ STDIN: Final = "<standard input>"
 
 Json: TypeAlias = Annotated[bool, Parameter(help="Print one JSON document.")]
 Store: TypeAlias = Annotated[
-    Path | None, Parameter(help="Where executions are kept; by default what the settings say.")
+    str | None, Parameter(help="A file or the URL of a database; by default what the settings say.")
 ]
 Agents: TypeAlias = Annotated[
     str | None, Parameter(help="The folder with agents.py or agents.yaml, or the name of a module.")

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from stratarouter_runtime import custody, settings
 from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.cli.arguments import Json
+from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import duration, table
@@ -28,15 +28,11 @@ from stratarouter_runtime.wiring import Application, application
 
 T = TypeVar("T")
 
-Place: TypeAlias = Annotated[
-    str | None, Parameter(name="--store", help="A file or the URL of a database; else what the settings say.")
-]
-
 db = App(name="db")
 
 
 @db.command(name="size")
-def size_(*, store: Place = None, json: Json = False) -> int:
+def size_(*, store: Store = None, json: Json = False) -> int:
     """Say what the store holds, and what that takes on the disk."""
 
     async def look(app: Application) -> Size:
@@ -49,7 +45,7 @@ def size_(*, store: Place = None, json: Json = False) -> int:
 
 
 @db.command(name="verify")
-def verify_(*, replay: bool = False, store: Place = None, json: Json = False) -> int:
+def verify_(*, replay: bool = False, store: Store = None, json: Json = False) -> int:
     """Follow every chain, digest and reference; exit code 1 where something is wrong.
 
     Parameters
@@ -74,7 +70,7 @@ def prune_(
     keep: int | None = None,
     bytes: int | None = None,  # noqa: A002 - the name of the flag
     dry_run: bool = False,
-    store: Place = None,
+    store: Store = None,
     json: Json = False,
 ) -> int:
     """Forget executions that have ended, the oldest first; never what an unfinished one needs.
@@ -112,7 +108,7 @@ def prune_(
 
 
 @db.command
-def backup(file: Path, /, *, store: Place = None) -> int:
+def backup(file: Path, /, *, store: Store = None) -> int:
     """Copy a store that is a file to a new one, also while a server works with it.
 
     Parameters
@@ -126,7 +122,7 @@ def backup(file: Path, /, *, store: Place = None) -> int:
 
 
 @db.command
-def migrate(*, store: Place = None, json: Json = False) -> int:
+def migrate(*, store: Store = None, json: Json = False) -> int:
     """Bring the schema of a store up to date."""
     done = asyncio.run(custody.migrate(settings.load(), store))
     same = done.before == done.after

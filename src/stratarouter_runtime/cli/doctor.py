@@ -45,16 +45,14 @@ def doctor(*, store: Store = None, attack: bool = False, json: Json = False) -> 
     return Exit.UNAVAILABLE if any(each.needed and not each.ok for each in found) else Exit.OK
 
 
-def examine(configured: settings.Settings, store: Path | None = None) -> tuple[Finding, ...]:
+def examine(configured: settings.Settings, store: str | None = None) -> tuple[Finding, ...]:
     """Every finding, in the order of the report."""
     return (
         Finding("runtime", version("stratarouter-runtime")),
         Finding("python", host.describe()),
         Finding("machine", f"{host.cores()} cores, {host.memory() / 2**30:.1f} GiB of memory"),
         sqlite(),
-        database(configured)
-        if store is None and configured.database_url
-        else disk(store or configured.store),
+        where(configured, store),
         encoder(configured),
         sandbox(),
         Finding("server", f"http://{configured.host}:{configured.port}, log level {configured.log_level}"),
@@ -84,6 +82,12 @@ def sqlite() -> Finding:
     return Finding("sqlite", f"{apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}")
 
 
+def where(configured: settings.Settings, store: str | None) -> Finding:
+    """What the store is like that is named, or that of the settings."""
+    place = settings.place_of(configured, store)
+    return disk(place) if isinstance(place, Path) else database(configured, place)
+
+
 def disk(store: Path) -> Finding:
     """Whether the store's folder can be written, its free room, and what a durable write costs there."""
     folder = next(parent for parent in store.absolute().parents if parent.exists())
@@ -98,12 +102,12 @@ def disk(store: Path) -> Finding:
     return Finding("store", f"{store} ({state}), {free:.1f} GiB free, {cost}")
 
 
-def database(configured: settings.Settings) -> Finding:
-    """Whether the database that is configured can be reached, and what an answer from it takes."""
+def database(configured: settings.Settings, url: str) -> Finding:
+    """Whether a database can be reached, and what an answer from it takes."""
     from stratarouter_runtime.wiring import reach  # noqa: PLC0415 - start-up: only this command asks
 
     try:
-        place, seconds = asyncio.run(reach(configured))
+        place, seconds = asyncio.run(reach(configured, url))
     except StoreVersion as error:
         return Finding("store", f"{error.message}", hint=error.hint or "")
     except StoreError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -199,7 +198,7 @@ def table(found: list[Execution]) -> Iterator[str]:
         yield _COLUMNS.format(row.id, row.status, started, row.records, row.flow)
 
 
-def look(store: Path | None, ask: Callable[[Application], Awaitable[T]]) -> T:
+def look(store: str | None, ask: Callable[[Application], Awaitable[T]]) -> T:
     """What `ask` answers about an application that may not write."""
 
     async def asked() -> T:

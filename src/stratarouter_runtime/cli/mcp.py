@@ -56,7 +56,7 @@ def mcp(project: Path = Path(), /, *, store: Store = None) -> int:
     return Exit.OK
 
 
-async def _session(project: Path, store: Path | None) -> None:
+async def _session(project: Path, store: str | None) -> None:
     from mcp.server.stdio import stdio_server  # noqa: PLC0415 - start-up cost, and an extra
 
     async with stdio_server() as (reading, writing):

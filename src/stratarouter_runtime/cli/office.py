@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from stratarouter_runtime import settings
@@ -21,7 +20,7 @@ BY = "command line"
 """How the audit names whoever uses it."""
 
 
-def attend(store: Path | None, work: Callable[[Office], Awaitable[T]]) -> T:
+def attend(store: str | None, work: Callable[[Office], Awaitable[T]]) -> T:
     """Do `work` with the store of the settings, or another."""
 
     async def attending() -> T:

@@ -108,13 +108,10 @@ def routing(
     return Exit.OK
 
 
-def _kept(store: Path | None) -> Path | str | None:
+def _kept(store: str | None) -> str | None:
     """The store to read; where there is no file yet, an empty one: asking makes none."""
-    loaded = settings.load()
-    if store is None and loaded.database_url is not None:
-        return None
-    file = Path(store or loaded.store)
-    return file if file.exists() else MEMORY
+    place = settings.place_of(settings.load(), store)
+    return MEMORY if isinstance(place, Path) and not place.exists() else store
 
 
 async def _ask_file(app: Application, text: str, table: Table) -> Decision:
@@ -160,9 +157,7 @@ def _routers(app: Application) -> Routers:
     return routers
 
 
-def _with(
-    store: Path | str | None, work: Callable[[Application], Awaitable[T]], *, readonly: bool = False
-) -> T:
+def _with(store: str | None, work: Callable[[Application], Awaitable[T]], *, readonly: bool = False) -> T:
     async def worked() -> T:
         async with application(settings.load(), Registry([]), store=store, readonly=readonly) as app:
             return await work(app)

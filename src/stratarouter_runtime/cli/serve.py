@@ -88,7 +88,7 @@ async def _session(
     chosen: settings.Settings,
     project: Path,
     listener: socket.socket,
-    store: Path | None,
+    store: str | None,
     log: Log,
     tenant: Tenant,
     *,

@@ -48,12 +48,14 @@ class Session(Struct):
     `agents` is a folder or the name of a module; `home` is the folder that stands for neither.
     """
 
-    store: Path | None
+    store: str | None
     agents: str | None
     home: Path = Path()
     json: bool = False
     driven: ExecutionId | None = None
     """The execution that is being driven, as soon as it has an id."""
+    place: str = ""
+    """The store as people may see it, as soon as it is open: without the password of a database."""
 
     def run(self, work: Work) -> int:
         """Do `work` with an application around it; the exit code of the process.
@@ -68,6 +70,7 @@ class Session(Struct):
 
     async def _work(self, work: Work) -> Ended:
         async with application(settings.load(), self.registry(), store=self.store) as app:
+            self.place = app.place
             try:
                 return await heeding(work(app))
             except Stopped as stopped:
@@ -137,7 +140,7 @@ class Session(Struct):
         if agents and name != "show":
             words += ["--agents", shlex.quote(agents)]
         if self.store is not None:
-            words += ["--store", shlex.quote(str(self.store))]
+            words += ["--store", shlex.quote(self.place)]
         return " ".join(words)
 
 
