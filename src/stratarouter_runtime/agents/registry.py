@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.agents.circuits import Circuits
-from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ports import Agent, manner_of
 from stratarouter_runtime.tcfp.registry import LinkableAgent
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.agents.workshop import Workshop
 
 INLINE: Final = "inline"
 """Of an agent without walls: in this process, or elsewhere altogether."""
