@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
@@ -143,6 +145,13 @@ class Runtime(Flows):
     async def start(self, request: StartExecution) -> ExecutionId:
         """Accept an execution: when this returns its start is durable, and it is at work.
 
+        Raises as `begin`.
+        """
+        return (await self.begin(request))[0]
+
+    async def begin(self, request: StartExecution) -> tuple[ExecutionId, bool]:
+        """Like `start`, and whether it has begun now: this very request may have begun it before.
+
         A caller who gives up does not stop what may be durable already from being set to work.
         Raises `InvalidInput`, `Conflict` where the key was used with another body, `StoreError`.
         """
@@ -152,7 +161,8 @@ class Runtime(Flows):
             await self._admitted(execution, request)
         except Conflict:
             await asyncio.shield(asyncio.create_task(self._attach(execution, request)))
-        return execution
+            return execution, False
+        return execution, True
 
     async def _admitted(self, execution: ExecutionId, request: StartExecution) -> None:
         """Begin the execution as soon as the tier of its tenant lets it."""
@@ -270,8 +280,8 @@ class Runtime(Flows):
     ) -> tuple[Execution, Verdict]:
         """Like `execute`, but from what is known where the flow and the request allow it.
 
-        Then nothing is started, and the execution told is the one that the answer comes from. Raises
-        `InvalidInput` and as `start`.
+        Then nothing is started, the execution told is the one that the answer comes from, and its output
+        is `msgspec.Raw`, JSON that nobody has to decode who only sends it on. Raises `InvalidInput` and as `start`.
         """
         return await self._answering.answer(request, wishes, patience)
 
@@ -287,6 +297,8 @@ class Runtime(Flows):
             queue=None,
         )
         row, verdict = await self.answer(request, job.wishes)
+        if isinstance(row.output, msgspec.Raw):
+            row = replace(row, output=msgspec.json.decode(row.output))
         return row, verdict.reused is not None
 
     async def recover(self) -> Recovery:

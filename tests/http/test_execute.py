@@ -6,7 +6,7 @@ import re
 import pytest
 from tests.http.stage import ASKING, BOOM, ECHO, HOLD, ROUTED, Client, check_problem
 
-from stratarouter_runtime.ids import LOCAL, derived_execution_id
+from stratarouter_runtime.ids import LOCAL, ExecutionId, derived_execution_id
 
 
 async def test_the_example_of_the_documentation_is_answered(client: Client) -> None:
@@ -184,6 +184,42 @@ async def test_a_key_keeps_its_plan_when_the_workflow_is_deployed_anew(client: C
     again = await client.execute("echo", headers={"idempotency-key": "k"})
     assert again.status_code == 200
     assert again.json()["output"] == first["output"]
+
+
+@pytest.mark.parametrize("meanwhile", ["retired", "takes something else"])
+async def test_a_key_stands_for_what_it_began_whatever_is_deployed_now(
+    client: Client, meanwhile: str
+) -> None:
+    await client.deploy("echo", ECHO)
+    first = (await client.execute("echo", headers={"idempotency-key": "k"})).json()
+    if meanwhile == "takes something else":
+        await client.deploy(
+            "echo", ECHO.replace("{query: string}", "{n: int}").replace("=query", "=string(n)")
+        )
+    else:
+        await client.http.delete("/api/v1/workflows/echo")
+    again = await client.execute("echo", headers={"idempotency-key": "k"})
+    assert (again.status_code, again.json()["execution_id"]) == (200, first["execution_id"])
+    other = await client.execute("echo", "other", headers={"idempotency-key": "k"})
+    check_problem(other, 422, "idempotency-key-reused")
+    fresh = await client.execute("echo", headers={"idempotency-key": "other"})
+    assert fresh.status_code in {404, 422}
+
+
+async def test_a_key_is_not_looked_up_before_it_is_used(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.deploy("echo", ECHO)
+    looked: list[str] = []
+    find = client.app.store.find
+
+    async def counted(execution: ExecutionId) -> object:
+        looked.append(execution)
+        return await find(execution)
+
+    monkeypatch.setattr(client.app.store, "find", counted)
+    answer = await client.execute("echo", headers={"idempotency-key": "k"})
+    assert (answer.status_code, looked) == (200, [])
 
 
 @pytest.mark.parametrize(("workflow", "query"), [("echo", "other"), ("twin", "hi"), ("boom", "hi")])

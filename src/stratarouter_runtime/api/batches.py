@@ -21,13 +21,14 @@ from stratarouter_runtime.api.batch_models import (
 )
 from stratarouter_runtime.api.bodies import read_json
 from stratarouter_runtime.api.contract import operation
-from stratarouter_runtime.api.errors import Refused as Reused
+from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.executions import PATIENCE, SECOND, key_of, manner_of, wishes
 from stratarouter_runtime.api.models import Error, Options
 from stratarouter_runtime.errors import Conflict, NotFound
 from stratarouter_runtime.ids import FlowId, derived_execution_id
-from stratarouter_runtime.services.batches import Refused, Wanted
+from stratarouter_runtime.services.batches import Refused as RefusedItem
+from stratarouter_runtime.services.batches import Wanted
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def submit(service: Service, request: Request) -> Reply:
             by=request.caller.by,
         )
     except Conflict as error:
-        raise Reused("idempotency-key-reused", error.message, hint=error.hint or "") from error
+        raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
     place = (b"location", f"/api/v1/batch/{progress.id}".encode())
     return Reply(_answer(progress), 202, (place,))
 
@@ -77,8 +78,7 @@ async def read(service: Service, request: Request) -> Reply:
         with suppress(TimeoutError):
             async with asyncio.timeout(manner.patience):
                 await batches.wait(request.tenant, name)
-    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
-    return Reply(_answer(await batches.progress(request.tenant, name)), 200, applied)
+    return Reply(_answer(await batches.progress(request.tenant, name)), 200, manner.headers)
 
 
 @operation({202: BatchAnswer}, refuses=("not-found", "invalid-state"))
@@ -89,12 +89,12 @@ async def cancel(service: Service, request: Request) -> Reply:
     return Reply(_answer(progress), 202)
 
 
-async def _wanted(service: Service, request: Request, item: BatchItem) -> Wanted | Refused:
+async def _wanted(service: Service, request: Request, item: BatchItem) -> Wanted | RefusedItem:
     flow = FlowId(item.workflow_id)
     try:
         deployed, _ = await service.runtime.flows.deployed(request.tenant, flow)
     except NotFound as error:
-        return Refused(error.code, error.message)
+        return RefusedItem(error.code, error.message)
     return Wanted(flow, deployed.plan, item.input)
 
 

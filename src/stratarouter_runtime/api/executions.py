@@ -28,7 +28,7 @@ from stratarouter_runtime.api.models import (
     ProofAnswer,
 )
 from stratarouter_runtime.cache.policy import Wishes
-from stratarouter_runtime.errors import Conflict, NotFound
+from stratarouter_runtime.errors import Conflict, NotFound, StrataError
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.requests import StartExecution
@@ -62,6 +62,11 @@ class Manner(Struct, frozen=True):
     patience: float
     applied: str = ""
 
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What confirms the preference."""
+        return ((b"preference-applied", self.applied.encode()),) if self.applied else ()
+
 
 @operation(
     {200: ExecutionAnswer, 202: ExecutionAnswer},
@@ -84,19 +89,13 @@ async def execute(service: Service, request: Request) -> Reply:
     body = await read_json(request, ExecuteRequest)
     manner = manner_of(body.options, request.header(b"prefer"))
     key = key_of(request)
-    known = None if key is None else await _known(service, request.tenant, key)
-    if known is not None and known.flow != body.workflow_id:
-        message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
-        raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
-    plan = await _plan(service, request.tenant, body, known)
     if key is None:
+        plan = await _plan(service, request.tenant, body)
         wished = wishes(body.options.cache, enabled=body.options.enable_cache and body.options.budget is None)
         wanted = _wanted(request, body, plan, None, wished)
         row, verdict = await service.runtime.answer(wanted, wished, manner.patience)
         return await _outcome(service, request, row, plan, manner, verdict)
-    execution = await _start(service, request, body, plan, key)
-    if known is not None and known.status not in ENDED:
-        raise _in_flight(known)
+    execution, plan = await _keyed(service, request, body, key)
     row = await service.runtime.wait(execution, manner.patience)
     return await _outcome(service, request, row, plan, manner)
 
@@ -110,9 +109,8 @@ async def read(service: Service, request: Request) -> Reply:
         await service.runtime.wait(row.id, manner.patience)
     found = await service.runtime.history.journal(row.id, request.tenant)
     plan = await service.runtime.flows.plan(found.execution.plan)
-    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     answer = views.journaled(found, plan, request.trace_id)
-    return Reply(views.queued(answer, _waited(service, row.id)), 200, applied)
+    return Reply(views.queued(answer, _waited(service, row.id)), 200, manner.headers)
 
 
 @operation({202: ExecutionAnswer}, takes=CancelRequest, optional=True, refuses=("invalid-state",))
@@ -201,20 +199,62 @@ async def _accepted(service: Service, request: Request, execution: ExecutionId) 
 # The parts of executing.
 
 
-async def _known(service: Service, tenant: Tenant, key: str) -> Execution | None:
-    """The execution that this key stands for already."""
+async def _keyed(
+    service: Service, request: Request, body: ExecuteRequest, key: str
+) -> tuple[ExecutionId, Plan]:
+    """The execution that a key stands for, and its plan: begun now, or ended before. Raises `Refused`.
+
+    Whether the key is a new one says the store as it refuses to begin the execution again.
+    """
     try:
-        return await service.runtime.history.find(derived_execution_id(tenant, key))
+        try:
+            plan = await _plan(service, request.tenant, body)
+            execution, begun = await _begin(service, request, body, plan, key)
+        except StrataError as error:
+            # Whatever is deployed meanwhile: the key stands for what it has begun.
+            plan = await _first_plan(service, request.tenant, body, key, error)
+            execution, begun = await _begin(service, request, body, plan, key)
+    except Conflict as error:
+        raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
+    if not begun:
+        known = await service.runtime.history.find(execution)
+        _check_workflow(known, body, key)
+        if known.status not in ENDED:
+            raise _in_flight(known)
+    return execution, plan
+
+
+async def _first_plan(
+    service: Service, tenant: Tenant, body: ExecuteRequest, key: str, error: StrataError
+) -> Plan:
+    """The plan of the execution that this key stands for. Raises `error` where it stands for none yet."""
+    try:
+        known = await service.runtime.history.find(derived_execution_id(tenant, key))
     except NotFound:
-        return None
+        raise error from None
+    _check_workflow(known, body, key)
+    if body.options.plan is not None:
+        raise error
+    return await service.runtime.flows.plan(known.plan)
 
 
-async def _plan(service: Service, tenant: Tenant, body: ExecuteRequest, known: Execution | None) -> Plan:
-    """The plan to run: the pinned one, that of the first request with this key, or what is deployed."""
+def _check_workflow(known: Execution, body: ExecuteRequest, key: str) -> None:
+    if known.flow != body.workflow_id:
+        message = f"the key '{key}' was used for workflow '{known.flow}': {known.id}"
+        raise Refused("idempotency-key-reused", message, hint="use a new key for another workflow")
+
+
+async def _begin(
+    service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str
+) -> tuple[ExecutionId, bool]:
+    wished = wishes(body.options.cache, enabled=body.options.enable_cache)
+    return await service.runtime.begin(_wanted(request, body, plan, key, wished))
+
+
+async def _plan(service: Service, tenant: Tenant, body: ExecuteRequest) -> Plan:
+    """The plan to run: the pinned one, or what is deployed."""
     if body.options.plan is not None:
         return await _pinned(service, tenant, Digest(body.options.plan), body.workflow_id)
-    if known is not None:
-        return await service.runtime.flows.plan(known.plan)
     _, plan = await service.runtime.flows.deployed(tenant, FlowId(body.workflow_id))
     return plan
 
@@ -232,16 +272,6 @@ async def _pinned(service: Service, tenant: Tenant, digest: Digest, flow: str) -
             f"no plan {digest[:12]}… is kept here",
             f"the plan of '{flow}' that runs now is {deployed.plan}",
         ) from None
-
-
-async def _start(
-    service: Service, request: Request, body: ExecuteRequest, plan: Plan, key: str
-) -> ExecutionId:
-    try:
-        wished = wishes(body.options.cache, enabled=body.options.enable_cache)
-        return await service.runtime.start(_wanted(request, body, plan, key, wished))
-    except Conflict as error:
-        raise Refused("idempotency-key-reused", error.message, hint=error.hint or "") from error
 
 
 def _wanted(
@@ -303,10 +333,9 @@ async def _outcome(
     answer = views.execution(row, request.trace_id, routing, reuse=cache, coalesced=verdict.coalesced)
     if verdict.outcome != "hit" and not verdict.coalesced:
         answer = views.queued(answer, _waited(service, row.id))
-    applied = ((b"preference-applied", manner.applied.encode()),) if manner.applied else ()
     if row.status in ENDED:
-        return Reply(answer, 200, applied)
-    return Reply(answer, 202, (_location(row.id), *applied))
+        return Reply(answer, 200, manner.headers)
+    return Reply(answer, 202, (_location(row.id), *manner.headers))
 
 
 def _waited(service: Service, execution: ExecutionId) -> float:
