@@ -31,7 +31,7 @@ from stratarouter_runtime.agents.threads import NotBegun, Threads
 from stratarouter_runtime.agents.together import divided, each
 from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
 from stratarouter_runtime.builder.conversion import encode
-from stratarouter_runtime.builder.usage import Meter, metered
+from stratarouter_runtime.builder.usage import Meter
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
 from stratarouter_runtime.tcfp.digests import agent_digest
@@ -63,7 +63,7 @@ class PythonAgent(Agent):
     @override
     async def call(self, call: AgentCall) -> AgentReply:
         started = self._clock.now()
-        with metered() as meter:
+        with Meter() as meter:
             reply = await self._reply(partial(self._definition.call_with, call.input), call.confirm)
         milliseconds = (self._clock.now() - started) / 1000
         usage = _usage(meter, self.signature.cost, milliseconds)
@@ -73,7 +73,7 @@ class PythonAgent(Agent):
         self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None = None
     ) -> AgentReply:
         try:
-            output = await self._run(function, confirm)
+            output = await (function() if self._waits else self._in_thread(function, confirm))
         except NotBegun as held:
             raise held.why from None
         except AgentError as error:
@@ -97,9 +97,9 @@ class PythonAgent(Agent):
             too_large(f"{size:,} bytes", self._max_output) if size > self._max_output else AgentReply(output)
         )
 
-    async def _run(self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None) -> Any:
-        if self._waits:
-            return await function()
+    async def _in_thread(
+        self, function: Callable[[], Any], confirm: Callable[[], Awaitable[None]] | None
+    ) -> Any:
         output = await self._threads.run(function, confirm)
         return await output if isawaitable(output) else output
 
@@ -140,7 +140,7 @@ class PythonGroup(PythonAgent):
 
     async def _together(self, calls: Sequence[AgentCall]) -> list[AgentReply] | AgentReply:
         started = self._clock.now()
-        with metered() as meter:
+        with Meter() as meter:
             whole = await self._reply(
                 partial(self._definition.call_together, [call.input for call in calls]), calls[0].confirm
             )

@@ -33,6 +33,7 @@ Decode: TypeAlias = Callable[[Any], Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = 86_400
+_AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, bytes, str})
 
 
 def decoder(annotation: Annotation) -> Decode | None:
@@ -130,12 +131,12 @@ def encode(value: Any) -> Any:
 
     Raises `ValueError` for a time without a zone.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value
     match value:
-        case None | bool() | int() | float() | bytes():
-            return value
         case Enum():
             return encode(value.value)
-        case str():
+        case int() | float() | bytes() | str():
             return value
         case datetime():
             return _instant(value)

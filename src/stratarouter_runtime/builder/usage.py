@@ -6,22 +6,32 @@ that a function can be called on its own. Must never know who reads the meter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
+
+from typing_extensions import Self
 
 
 class Meter:
-    """What one call has reported so far: US dollars, tokens in and out; and whether it has at all."""
+    """What one call has reported so far: US dollars, tokens in and out; and whether it has at all.
 
-    __slots__ = ("reported", "tokens_in", "tokens_out", "usd")
+    It collects what is reported within it; the context may be copied into another thread.
+    """
+
+    __slots__ = ("_outer", "reported", "tokens_in", "tokens_out", "usd")
 
     def __init__(self) -> None:
         self.reported = False
         self.usd = 0.0
         self.tokens_in = 0
         self.tokens_out = 0
+
+    def __enter__(self) -> Self:
+        self._outer: Token[Meter | None] = _METER.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _METER.reset(self._outer)
 
 
 _METER: Final[ContextVar[Meter | None]] = ContextVar("meter", default=None)
@@ -38,14 +48,3 @@ def report(*, usd: float = 0.0, tokens_in: int = 0, tokens_out: int = 0) -> None
         meter.usd += usd
         meter.tokens_in += tokens_in
         meter.tokens_out += tokens_out
-
-
-@contextmanager
-def metered() -> Iterator[Meter]:
-    """Collect what is reported inside; the context may be copied into another thread."""
-    meter = Meter()
-    token = _METER.set(meter)
-    try:
-        yield meter
-    finally:
-        _METER.reset(token)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.builder.agents import AgentError
 from stratarouter_runtime.builder.conversion import encode
-from stratarouter_runtime.builder.usage import metered
+from stratarouter_runtime.builder.usage import Meter
 from stratarouter_runtime.sandbox import wire
 from stratarouter_runtime.sandbox.filter import ENONET
 
@@ -107,7 +107,7 @@ def _started(program: Program, setup: Any) -> tuple[Answer | None, wire.Tell]:
 
 def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
     before = _below()
-    with metered() as meter:
+    with Meter() as meter:
         told = _told(answer, ask)
     return replace(
         told,

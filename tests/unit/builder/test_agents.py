@@ -10,7 +10,7 @@ import pytest
 from stratarouter_runtime import usage
 from stratarouter_runtime.builder import PII, AgentError, Cost, Needs, agent, definition_of
 from stratarouter_runtime.builder.agents import AgentDefinition
-from stratarouter_runtime.builder.usage import metered
+from stratarouter_runtime.builder.usage import Meter
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.relations import optional
@@ -104,7 +104,7 @@ def test_the_function_stays_what_it_was() -> None:
 
 
 async def test_a_call_converts_both_ways() -> None:
-    with metered() as meter:
+    with Meter() as meter:
         output = await defined(charge).call_with(INPUT)
     assert output == {"order": INPUT["order"], "total": 30.0}
     assert (round(meter.usd, 9), meter.tokens_in, meter.tokens_out) == (0.3, 3, 4)
@@ -121,7 +121,7 @@ async def test_an_agent_fails_with_a_declared_kind() -> None:
 
 def test_a_report_without_a_call_around_it_does_nothing() -> None:
     usage.report(usd=1.0)
-    with metered() as meter:
+    with Meter() as meter:
         pass
     assert meter.usd == 0
 
