@@ -7,9 +7,7 @@ that a function can be called on its own. Must never know who reads the meter.
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Final
-
-from typing_extensions import Self
+from typing import Final, Self
 
 
 class Meter:
