@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Literal
 
 from mcp.server.mcpserver import MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 
 server = MCPServer("tools")
 
@@ -38,6 +41,35 @@ def fail() -> str:
 def leave() -> str:
     """End the process."""
     os._exit(3)
+
+
+@server.tool()
+async def wait(seconds: float) -> str:
+    """Answer in a while; below zero there is none, which the protocol has an error for."""
+    import asyncio  # noqa: PLC0415 - of this tool alone
+
+    if seconds < 0:
+        raise MCPError(INVALID_PARAMS, "no such time")
+    await asyncio.sleep(seconds)
+    return "done"
+
+
+@server.tool()
+def words(text: str) -> list[str]:
+    """Take it apart."""
+    return text.split()
+
+
+@server.tool()
+def side(number: int) -> Literal["even", "odd"]:
+    """Of which kind it is."""
+    return "odd" if number % 2 else "even"
+
+
+@server.tool()
+def counts(text: str) -> dict[str, int]:
+    """How often each word is in it, and one that is called as what servers wrap values into."""
+    return {"result": len(text.split())}
 
 
 @server.tool(structured_output=False)

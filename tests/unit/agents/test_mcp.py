@@ -15,12 +15,14 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_declared
+from stratarouter_runtime.agents.failures import MAX_OUTPUT
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.system import SystemClock
 
 SERVER = Path(__file__).with_name("mcp_server.py")
@@ -34,6 +36,12 @@ agents:
   leave: {{ kind: mcp, {server}, out: string }}
   hang: {{ kind: mcp, {server}, out: string, time: 1500ms }}
   nothing: {{ kind: mcp, {server}, out: string }}
+  wait: {{ kind: mcp, {server}, in: {{ seconds: float }}, out: string }}
+  words: {{ kind: mcp, {server}, in: {{ text: string }}, out: list<string> }}
+  side: {{ kind: mcp, {server}, in: {{ number: int }}, out: "[even, odd]" }}
+  maybe: {{ kind: mcp, {server}, tool: words, in: {{ text: string }}, out: "list<string> | null" }}
+  counts: {{ kind: mcp, {server}, in: {{ text: string }}, out: map<int> }}
+  named: {{ kind: mcp, {server}, tool: counts, in: {{ text: string }}, out: {{ result: int }} }}
   say: {{ kind: mcp, {server}, in: {{ text: string }}, out: {{ n: int }} }}
 """
 CALL = AgentCall(ExecutionId("exec_1"), LOCAL, Digest("k" * 64), "seed", 1, {})
@@ -64,7 +72,16 @@ async def answer(folder: Path, name: str, value: dict[str, Any]) -> AgentReply:
 
 @pytest.mark.parametrize(
     ("name", "value", "output"),
-    [("add", {"a": 2, "b": 3}, 5), ("echo", {"text": "hi"}, "hi!"), ("secret", {}, "[secret]")],
+    [
+        ("add", {"a": 2, "b": 3}, 5),
+        ("echo", {"text": "hi"}, "hi!"),
+        ("secret", {}, "[secret]"),
+        ("words", {"text": "a b"}, ["a", "b"]),
+        ("maybe", {"text": "a b"}, ["a", "b"]),
+        ("side", {"number": 3}, "odd"),
+        ("counts", {"text": "a b"}, {"result": 2}),
+        ("named", {"text": "a b"}, {"result": 2}),
+    ],
 )
 async def test_a_tool_answers(tmp_path: Path, name: str, value: dict[str, Any], output: Any) -> None:
     reply = await answer(tmp_path, name, value)
@@ -102,6 +119,42 @@ async def test_calls_at_once_share_the_connection(tmp_path: Path) -> None:
     async with tool(tmp_path, "add") as agent:
         calls = [agent.call(replace(CALL, input={"a": n, "b": n})) for n in range(8)]
         assert [reply.output for reply in await asyncio.gather(*calls)] == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
+async def test_what_one_call_asks_for_breaks_no_other(tmp_path: Path) -> None:
+    async with tool(tmp_path, "wait") as agent:
+        await agent.call(replace(CALL, input={"seconds": 0.0}))
+        long = asyncio.create_task(agent.call(replace(CALL, input={"seconds": 1.0})))
+        await asyncio.sleep(0.2)
+        refused = (await agent.call(replace(CALL, input={"seconds": -1.0}))).failure
+        assert refused is not None
+        assert (refused.kind, long.done()) == ("agent.refused", False)
+        assert (await long).output == "done"
+
+
+FLOODING = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1], str(os.getpid())).touch()
+while True:
+    os.write(1, b"x" * 65_536)
+"""
+
+
+def lives(folder: Path) -> list[bool]:
+    """Whether each of the processes that have left their number here is still there."""
+    return [Path("/proc", path.name).exists() for path in folder.iterdir()]
+
+
+async def test_a_line_without_an_end_is_not_read_and_its_server_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "flooding.py").write_text(FLOODING)
+    server = f"command: ['{sys.executable}', '{tmp_path}/flooding.py', '{tmp_path}/begun']"
+    (agent,) = agents(tmp_path, f"agents:\n  a: {{ kind: mcp, {server}, out: string }}\n").values()
+    found = [(await agent.call(CALL)).failure for _ in range(2)]
+    await agent.close()  # type: ignore[attr-defined]
+    told = f"the output has a line without an end; at most {MAX_OUTPUT:,} are accepted"
+    assert found == [Failure("limit.output", told)] * 2
+    assert lives(tmp_path / "begun") == [False, False]
 
 
 async def test_a_program_that_is_none_is_unavailability(tmp_path: Path) -> None:
