@@ -73,6 +73,13 @@ def images() -> list[str]:
     return [name for name in [*named, container()["image"]] if name not in built]
 
 
+def test_the_image_has_what_every_kind_of_agent_needs() -> None:
+    project = tomllib.loads((source.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [extras] = re.findall(r"whl\)\[([a-z,]+)\]", DOCKERFILE)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert {"llm", "mcp", "sandbox", "wasm"} <= set(extras.split(","))
+
+
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
 def test_every_file_can_be_read(path: Path) -> None:
     assert all(isinstance(each, dict) for each in documents(path))

@@ -121,11 +121,9 @@ async def _sweep(cells: Cells, target: Target) -> Attempt:
         found, survived = await _swept(cells, replace(cell, program=_CALLS), refused, ended)
     answers = dict(zip(refused, found, strict=False))
     passed = [*(number for number in refused if answers.get(number) not in sweep.REFUSED), *survived]
-    how = (
-        f"got through: {passed[:8]}"
-        if passed
-        else f"sandbox: {len(refused)} calls refused, {len(ended)} deadly"
-    )
+    how = f"sandbox: {len(refused)} calls refused, {len(ended)} deadly"
+    if passed:
+        how = f"got through: {passed[:8]}" if found else "it could not be made"
     return Attempt(target.name, "sweep", held=not passed, promised=True, how=how)
 
 
