@@ -26,6 +26,7 @@ from stratarouter_runtime.cache.terms import TermsBook
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.host import resident
 from stratarouter_runtime.ids import LOCAL, Digest, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
 from stratarouter_runtime.observability.fanout import Fanout
@@ -132,7 +133,7 @@ async def application(
             store=opened,
             registry=registry,
             scorer=scorer,
-            observer=observers,
+            observers=observers,
             clock=SystemClock(),
             entropy=SystemEntropy(),
             sampler=sampler,
@@ -209,7 +210,7 @@ def _observe(
     metrics.add("snapshots", runtime.driver.snapshotter.stats)
     if isinstance(cells, LazyCells):
         metrics.add("cells", cells.stats)
-    metrics.add("process", Process(installed_version, SystemClock().now()).stats)
+    metrics.add("process", Process(installed_version, SystemClock().now(), resident).stats)
     observatory.health.add("store", partial(_writable, store))
     return observatory
 

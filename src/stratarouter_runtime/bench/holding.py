@@ -6,11 +6,11 @@ Must never know: which table it is.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
 
 from stratarouter_runtime.bench.deciding import ENCODER, made_up
+from stratarouter_runtime.host import resident
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.decisions import Router
 
@@ -34,7 +34,7 @@ def _ask(router: Router, dimension: int) -> None:
 
 def _resident() -> int:
     gc.collect()
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resident()
 
 
 if __name__ == "__main__":

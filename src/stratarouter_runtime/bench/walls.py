@@ -23,6 +23,7 @@ from stratarouter_runtime.bench.measure import Measure, quantile
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import AgentCall, Cell
 from stratarouter_runtime.sandbox.cells import BoxedCells
+from stratarouter_runtime.sandbox.walls import MIB
 from stratarouter_runtime.workshops import open_cells
 
 _INSIDE: Final = "stratarouter_runtime.agents.inside"
@@ -33,10 +34,9 @@ _MODULE: Final = (
     "IwAhASMAIABqJAAgAQsMACAArUIghiABrYQLABMEbmFtZQIGAQABAQFwBwQBAAFu"
 )
 """A module of 136 bytes whose output is its input."""
-_MIB: Final = 1024 * 1024
 _MOMENT: Final = 0.001
 _AT_ONCE: Final = 100
-_SMALL: Final = 96 * _MIB
+_SMALL: Final = 96 * MIB
 """Address space of an interpreter in a box, with some room."""
 
 
@@ -79,10 +79,10 @@ def _kinds() -> list[tuple[str, Cell, float]]:
     """Name, cell and target in ms of each kind."""
     path = [str(Path(each).resolve()) for each in sys.path]
     function = {"file": "", "module": "stratarouter_runtime.bench.agents", "name": "increment", "path": path}
-    module = {"module": _MODULE, "fuel": 10_000_000, "memory": 64 * _MIB}
+    module = {"module": _MODULE, "fuel": 10_000_000, "memory": 64 * MIB}
     binary = find_monty("bench")
-    text = {"code": _CODE, "binary": binary, "cpu_seconds": 5, "memory": 64 * _MIB}
-    monty = _cell("sandbox", "monty", text, memory=512 * _MIB)
+    text = {"code": _CODE, "binary": binary, "cpu_seconds": 5, "memory": 64 * MIB}
+    monty = _cell("sandbox", "monty", text, memory=512 * MIB)
     return [
         ("a function in its own process", _cell("process", "function", function), 0.25),
         ("text on CPython", _cell("sandbox", "text", {"code": _CODE}), 0.25),
@@ -91,7 +91,7 @@ def _kinds() -> list[tuple[str, Cell, float]]:
     ]
 
 
-def _cell(level: Any, program: str, setup: Any, memory: int = 256 * _MIB) -> Cell:
+def _cell(level: Any, program: str, setup: Any, memory: int = 256 * MIB) -> Cell:
     return Cell(level, f"{_INSIDE}.{program}", Digest(program), orjson.dumps(setup), memory=memory)
 
 
@@ -173,7 +173,7 @@ async def _rate(cells: BoxedCells, calls: int) -> Measure:
 async def _many(cells: BoxedCells) -> list[Measure]:
     """A hundred that are alive at once: what they take of memory, and how long the loop was held up."""
     cell = replace(
-        _cell("sandbox", "text", {"code": _NAP}, memory=_SMALL), cpu=0.01, disk=_MIB, digest=Digest("many")
+        _cell("sandbox", "text", {"code": _NAP}, memory=_SMALL), cpu=0.01, disk=MIB, digest=Digest("many")
     )
     stalls: list[float] = []
     turns: list[float] = []
@@ -191,8 +191,8 @@ async def _many(cells: BoxedCells) -> list[Measure]:
     quiet = float((await asyncio.to_thread(beside.communicate, "\n"))[0])
     failed = [failure for call in calls if (failure := call.result().failure) is not None]
     assert not failed, failed[0]
-    reserved = _AT_ONCE * (_SMALL + _MIB) / _MIB
-    taken = (before - least) / _MIB
+    reserved = _AT_ONCE * (_SMALL + MIB) / MIB
+    taken = (before - least) / MIB
     return [
         Measure("sandboxes at once", most, "", _AT_ONCE, "more", _AT_ONCE, "what was asked for"),
         Measure("memory that they take", taken, "MiB", reserved, "less", reserved, "what they reserved"),

@@ -22,7 +22,6 @@ from stratarouter_runtime.tally import Distribution, Histogram
 TICK: Final = 0.5
 """Seconds between two looks at the loop."""
 
-_STATUS: Final = Path("/proc/self/statm")
 _FILES: Final = Path("/proc/self/fd")
 
 
@@ -41,11 +40,12 @@ class ProcessStats(Struct, frozen=True):
 class Process:
     """This process. `started` is when it began, in microseconds since the epoch.
 
-    Its version is asked for once, with the first look.
+    Its `version` is asked for once, with the first look, and the bytes of `memory` it takes with each.
     """
 
-    def __init__(self, version: Callable[[], str], started: int) -> None:
+    def __init__(self, version: Callable[[], str], started: int, memory: Callable[[], int]) -> None:
         self._version = cache(version)
+        self._memory = memory
         self._started = started / 1_000_000
 
     def stats(self) -> ProcessStats:
@@ -55,7 +55,7 @@ class Process:
             build={self._version(): 1},
             started=self._started,
             cpu_seconds=used.ru_utime + used.ru_stime,
-            memory=_memory(),
+            memory=self._memory(),
             files=_open_files(),
             max_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             threads=threading.active_count(),
@@ -88,12 +88,6 @@ class Loop:
             await asyncio.sleep(TICK)
             self.last = max(0.0, loop.time() - due)
             self._delay.observe(self.last)
-
-
-def _memory() -> int:
-    with suppress(OSError, ValueError, IndexError):
-        return int(_STATUS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
 
 
 def _open_files() -> int:
