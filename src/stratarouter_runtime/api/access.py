@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.api.errors import Refused
-from stratarouter_runtime.api.exchange import CALLER, FIELDS, LOCALLY
+from stratarouter_runtime.api.exchange import CALLER, FIELDS, LOCALLY, header
 from stratarouter_runtime.limits.policy import described, told
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ OPEN: Final = frozenset(
 """Paths that nobody needs a key for: they tell of no tenant."""
 
 EXEMPT: Final = frozenset({"/metrics"})
-"""Paths that need a key, but do not count as requests of its tenant."""
+"""Paths that need a key, but do not count as requests of its tenant: who watches a server may look often.
+
+Whoever asks for a path that is open is nobody's caller, and is not counted either.
+"""
 
 _OPEN_BELOW: Final = ("/problems/", "/reference/")
 _BEARER: Final = "bearer "
@@ -123,11 +126,10 @@ def is_open(path: str) -> bool:
 
 def _shown(scope: Exchange) -> str | None:
     """What stands behind `Authorization: Bearer`."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            text: str = value.decode("latin-1")
-            return text[len(_BEARER) :].strip() if text[: len(_BEARER)].lower() == _BEARER else ""
-    return None
+    text = header(scope, b"authorization")
+    if text is None:
+        return None
+    return text[len(_BEARER) :].strip() if text[: len(_BEARER)].lower() == _BEARER else ""
 
 
 class Paced:
@@ -141,7 +143,7 @@ class Paced:
         """Pass on what is within the limit."""
         caller: Caller = scope[CALLER]
         counted = None
-        if self._gate is not None and caller is not LOCALLY and not is_exempt(scope["path"]):
+        if self._gate is not None and caller is not LOCALLY and scope["path"] not in EXEMPT:
             counted = await self._gate.request(caller.tenant)
         if self._gate is None or counted is None:
             await self._app(scope, receive, send)
@@ -151,8 +153,3 @@ class Paced:
         scope[FIELDS] += left
         self._gate.refuse(caller.tenant, spent, limit)
         await self._app(scope, receive, send)
-
-
-def is_exempt(path: str) -> bool:
-    """Whether requests for this path are not counted: whoever watches the server may look often."""
-    return path in EXEMPT or is_open(path)

@@ -36,9 +36,10 @@ from stratarouter_runtime.api.exchange import (
     Scope,
     Send,
     Service,
+    check_stated_length,
     respond,
 )
-from stratarouter_runtime.api.middleware import Answers, BodyLimit, Draining, LocalHosts, Problems, Tracing
+from stratarouter_runtime.api.middleware import Answers, LocalHosts, Problems, Tracing, draining
 from stratarouter_runtime.api.openapi import document as openapi
 from stratarouter_runtime.api.traffic import ROUTE
 
@@ -93,8 +94,11 @@ ROUTES: Final[tuple[tuple[str, Mapping[str, Handler]], ...]] = (
 )
 """Path -> handler by method. The first that matches answers; the busiest stand first."""
 
-MIDDLEWARE: Final = (Answers, Tracing, Problems, LocalHosts, Callers, Paced, Draining, BodyLimit)
+MIDDLEWARE: Final = (Answers, Tracing, Problems, LocalHosts, Callers, Paced)
 """From the outermost to the innermost."""
+
+_ASKING: Final = frozenset({"GET", "HEAD"})
+"""Methods that a server still answers while it shuts down."""
 
 
 class Resource:
@@ -109,7 +113,11 @@ class Resource:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request to its handler. Raises `Refused` for another method, or a missing scope."""
+        """Hand the request to its handler.
+
+        Raises `Refused` for another method, a missing scope, work while the server shuts down, and what
+        says of itself that it is too large; what arrives is measured as it is read.
+        """
         scope[ROUTE] = self._path
         handler = self._handlers.get(scope["method"])
         if handler is None:
@@ -121,6 +129,9 @@ class Resource:
                 headers=((b"allow", allowed.encode()),),
             )
         check_scope(scope[CALLER], self._scopes[scope["method"]])
+        if self._service.draining and scope["method"] not in _ASKING:
+            raise draining()
+        check_stated_length(scope)
         await respond(await handler(self._service, Request(scope, receive)), receive, send)
 
 

@@ -36,13 +36,17 @@ class ShadowSample(Struct, frozen=True):
 
 
 class CacheSpace(Struct, frozen=True):
-    """One workflow (`flow:NAME`) or agent (`agent:NAME`): what is kept, and counted since this process began."""
+    """One workflow (`flow:NAME`) or agent (`agent:NAME`): what is kept, and counted since this process began.
+
+    `bypassed` counts by reason what was not looked up, `refused` by gate what was near and not given.
+    """
 
     space: str
     entries: int
     bytes: int
     hits: Hits
     misses: int
+    bypassed: dict[str, int]
     kept: int
     refused: dict[str, int]
     faults: dict[str, int]

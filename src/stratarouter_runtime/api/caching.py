@@ -71,6 +71,7 @@ def _space(kept: Holding, counted: Counts) -> CacheSpace:
         bytes=kept.bytes,
         hits=Hits(counted.exact, counted.normalised, counted.semantic, counted.coalesced),
         misses=counted.misses,
+        bypassed=counted.bypassed,
         kept=counted.kept,
         refused=counted.refused,
         faults=counted.faults,

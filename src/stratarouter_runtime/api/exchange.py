@@ -48,6 +48,9 @@ CALLER: Final = "strata.caller"
 FIELDS: Final = "strata.fields"
 """The key of the scope that holds the header fields which every answer to this request carries."""
 
+HEADERS: Final = "strata.headers"
+"""The key of the scope that holds the headers of a request by name, once one was asked for."""
+
 STATUS: Final = "strata.status"
 """The key of the scope that holds the status of the answer, once it has begun."""
 
@@ -141,8 +144,7 @@ class Request:
 
     def header(self, name: bytes) -> str | None:
         """The value of a header (its name in lower case); several are joined by commas."""
-        found = [value for key, value in self._scope["headers"] if key == name]
-        return b", ".join(found).decode("latin-1") if found else None
+        return header(self._scope, name)
 
     async def body(self) -> bytes:
         """All of the body.
@@ -162,6 +164,17 @@ class Request:
                 raise too_large(limit)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of a header of a request (its name in lower case); several are joined by commas."""
+    found: dict[bytes, bytes] | None = scope.get(HEADERS)
+    if found is None:
+        found = scope[HEADERS] = {}
+        for key, value in scope["headers"]:
+            found[key] = found[key] + b", " + value if key in found else value
+    value = found.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 class Reply(Struct, frozen=True):
@@ -185,6 +198,15 @@ Handler: TypeAlias = Callable[[Service, Request], Awaitable[Reply | Streamed]]
 def body_limit(path: str) -> int:
     """How many bytes a body may have that is sent to this path."""
     return LARGER.get(path, MAX_BODY)
+
+
+def check_stated_length(scope: Scope) -> None:
+    """Refuse a body that says of itself that it is too large. Raises `Refused`."""
+    stated = header(scope, b"content-length")
+    if stated is not None and stated.isascii() and stated.isdigit():
+        limit = body_limit(scope["path"])
+        if len(stated) < 20 and int(stated) > limit:
+            raise too_large(limit)
 
 
 def too_large(limit: int) -> Refused:

@@ -22,8 +22,7 @@ from stratarouter_runtime.api.exchange import (
     Scope,
     Send,
     Service,
-    body_limit,
-    too_large,
+    header,
 )
 from stratarouter_runtime.api.traffic import NOWHERE, ROUTE
 from stratarouter_runtime.errors import InvalidState
@@ -31,14 +30,6 @@ from stratarouter_runtime.traces import parse
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 _LOCAL: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
-
-
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this name, in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return None
 
 
 class Answers:
@@ -84,9 +75,10 @@ class Tracing:
         """Name the request, and the answer after it."""
         drawn = self._entropy.seed()
         sent = header(scope, b"traceparent")
-        place = None if sent is None else parse(sent.decode("latin-1"))
+        place = None if sent is None else parse(sent)
         trace = drawn if place is None else place.id
-        request = _matched(_REQUEST_ID, header(scope, b"x-request-id"), 0) or f"req_{drawn}"
+        given = header(scope, b"x-request-id")
+        request = given if given is not None and _REQUEST_ID.fullmatch(given) else f"req_{drawn}"
         scope[TRACE] = trace
         scope[PLACE] = place
         scope[FIELDS] = (
@@ -141,40 +133,12 @@ class LocalHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what was meant for this machine. A server that asks for keys needs no such care."""
         host = header(scope, b"host") if self._alone else None
-        if host is not None and _matched(_LOCAL, host, 0) is None:
+        if host is not None and _LOCAL.fullmatch(host) is None:
             raise Refused(
                 "misdirected",
                 "this server answers on the loopback address only",
                 hint="use http://127.0.0.1 or http://localhost with the server's port",
             )
-        await self._app(scope, receive, send)
-
-
-class Draining:
-    """While the server shuts down, answers questions but takes no new work."""
-
-    def __init__(self, app: App, service: Service) -> None:
-        self._app = app
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may still be done."""
-        if self._service.draining and scope["method"] not in {"GET", "HEAD"}:
-            raise draining()
-        await self._app(scope, receive, send)
-
-
-class BodyLimit:
-    """Refuses what says of itself that it is too large; what arrives is measured as it is read."""
-
-    def __init__(self, app: App, _service: Service) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on bodies within the limit."""
-        stated = header(scope, b"content-length")
-        if stated is not None and len(stated) < 20 and int(stated) > (limit := body_limit(scope["path"])):
-            raise too_large(limit)
         await self._app(scope, receive, send)
 
 
@@ -185,8 +149,3 @@ def draining() -> Refused:
         "the server is shutting down and takes no new work",
         hint="send the same request again; with an Idempotency-Key it is done once",
     )
-
-
-def _matched(pattern: re.Pattern[str], value: bytes | None, group: int) -> str | None:
-    found = pattern.fullmatch(value.decode("latin-1")) if value is not None else None
-    return found[group] if found else None

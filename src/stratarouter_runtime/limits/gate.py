@@ -18,8 +18,6 @@ from stratarouter_runtime.errors import ExceedsTier, QuotaExceeded
 from stratarouter_runtime.limits.policy import admission, check_requests
 from stratarouter_runtime.limits.usage import Report, report
 from stratarouter_runtime.ports import ENDED, Observer
-from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.tenancy.windows import CONCURRENT, SECOND, SOON
 
 if TYPE_CHECKING:
@@ -97,13 +95,13 @@ class Gate(Observer):
         Raises `QuotaExceeded` where it may not begin now: then nothing is written.
         """
         held_to = admission(await self._tiers.of(execution.tenant))
-        if held_to is None or execution.id in self._free or _is_part(records):
+        if held_to is None or execution.id in self._free:
             return await self._store.create(execution, records, lease)
         return await self._store.quotas.create(execution, records, lease, held_to)
 
     @contextmanager
     def free(self, execution: ExecutionId) -> Iterator[None]:
-        """Within it this execution begins without counting: nobody has asked for it."""
+        """Within it this execution begins without counting: another one called for it, or nobody did."""
         self._free.add(execution)
         try:
             yield
@@ -217,12 +215,6 @@ class Gate(Observer):
 
     def _count(self, policy: str) -> None:
         self._refused[policy] = self._refused.get(policy, 0) + 1
-
-
-def _is_part(records: Sequence[Record]) -> bool:
-    """Whether an execution was called for by another one."""
-    first = decode(records[0].body) if records else None
-    return isinstance(first, Started) and first.parent is not None
 
 
 def _now() -> float:
