@@ -29,7 +29,6 @@ from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.limits.policy import admission
 from stratarouter_runtime.observability.ends import Ends
-from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
@@ -55,7 +54,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.ids import Digest
     from stratarouter_runtime.limits.gate import Gate
-    from stratarouter_runtime.ports import Agent, Clock, Entropy, Observer, Policies, Scorer, Store
+    from stratarouter_runtime.observability.fanout import Fanout
+    from stratarouter_runtime.ports import Agent, Clock, Entropy, Policies, Scorer, Store
     from stratarouter_runtime.services.reuse import Reuse, Verdict
     from stratarouter_runtime.services.routers import Routers
 
@@ -75,7 +75,8 @@ def _never(_trace: str) -> bool:
 class Runtime(Flows):
     """Accepts flows and executions, and answers what became of them.
 
-    `sampler` decides by its id whether a trace is recorded, where nobody has decided it before.
+    It adds what it is made of to `observers`. `sampler` decides by its id whether a trace is recorded,
+    where nobody has decided it before.
     """
 
     def __init__(  # noqa: PLR0913 - every seam once
@@ -84,7 +85,7 @@ class Runtime(Flows):
         store: Store,
         registry: Registry,
         scorer: Scorer,
-        observer: Observer,
+        observers: Fanout,
         clock: Clock,
         entropy: Entropy,
         sampler: Callable[[str], bool] = _never,
@@ -110,11 +111,13 @@ class Runtime(Flows):
         self.feed = Feed()
         self.news = News()
         self._ends = Ends()
+        for observer in (self.feed, self.news, self._ends, *([gate] if gate else [])):
+            observers.add(observer)
         self.driver = Driver(
             Shell(registry, self, scorer, clock, reuse, routers, policies),
             store,
             store.leases,
-            Fanout(observer, self.feed, self.news, self._ends, *([gate] if gate else [])),
+            observers,
             Snapshotter(store.snapshots, clock, snapshotting),
             gate.create if gate else None,
         )

@@ -32,7 +32,7 @@ class Fanout(Observer):
     """Tells each observer in turn. Observers may be added and removed while facts come in."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = list(observers)
+        self._observers = observers
         self._failures = 0
 
     def stats(self) -> FanoutStats:
@@ -41,15 +41,15 @@ class Fanout(Observer):
 
     def add(self, observer: Observer) -> None:
         """Let one more hear of what happens from now on."""
-        self._observers.append(observer)
+        self._observers = (*self._observers, observer)
 
     def remove(self, observer: Observer) -> None:
         """Tell this one nothing more."""
-        self._observers.remove(observer)
+        self._observers = tuple(each for each in self._observers if each is not observer)
 
     @override
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
-        for observer in tuple(self._observers):
+        for observer in self._observers:
             try:
                 observer.recorded(execution, records, events)
             except Exception:  # noqa: BLE001 - an observer cannot fail a run

@@ -19,6 +19,8 @@ from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import Execution, Observer, Status
 from stratarouter_runtime.state.events import Answered, CancelRequested, Record
 
+_FROM_OUTSIDE: Final = frozenset({Answered, CancelRequested})
+
 KEPT: Final = 4_096
 """Changes that are remembered."""
 
@@ -100,6 +102,6 @@ class News(Observer):
 
 def _is_news(execution: Execution, records: Sequence[Record], events: Sequence[object]) -> bool:
     """Whether it has begun, stands still, was resumed, has ended, or was moved on from outside."""
-    begun = not records or records[0].seq == 0
-    told = any(isinstance(event, Answered | CancelRequested) for event in events)
-    return begun or told or execution.status != "running"
+    if not records or records[0].seq == 0 or execution.status != "running":
+        return True
+    return not _FROM_OUTSIDE.isdisjoint(map(type, events))

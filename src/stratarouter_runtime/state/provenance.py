@@ -25,10 +25,10 @@ class Provenance(Struct, frozen=True):
     def after(self, event: object) -> Provenance:
         """With one fact more. An attempt that failed, or ran out of time, is a flaw though a retry mended it."""
         match event:
-            case Failed() | TimerFired(timer="attempt" | "limit"):
-                return Provenance(False, self.since)
             case Returned(whole=True, since=0):
                 return self
+            case Failed() | TimerFired(timer="attempt" | "limit"):
+                return Provenance(False, self.since)
             case Returned():
                 return Provenance(self.whole and event.whole, earlier(self.since, event.since))
             case _:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.executor.snapshots import Snapshotting
 from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.events import Answered, Event, Failed, Record, Returned, Scored, TimerFired
@@ -49,7 +50,7 @@ class Process(Observer):
             store=self.store,
             registry=registry,
             scorer=SimulatedScorer(world),
-            observer=self,
+            observers=Fanout(self),
             clock=self.clock,
             entropy=SimulatedEntropy(world.chance),
             snapshotting=Snapshotting(records=4, seconds=0.02),

@@ -74,7 +74,7 @@ class Rig:
             store=store,
             registry=Registry(self.agents),
             scorer=NoScorer(),
-            observer=Fanout(),
+            observers=Fanout(),
             clock=SystemClock(),
             entropy=SystemEntropy(),
             policies=policies,

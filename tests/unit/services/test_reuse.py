@@ -77,6 +77,7 @@ class Words(Embedder):
     def __init__(self) -> None:
         self.name = "words"
         self.broken = False
+        self.texts = 0
         self._encoder = HashedNgrams()
 
     @property
@@ -88,6 +89,7 @@ class Words(Embedder):
     async def embed(self, texts: Sequence[str]) -> tuple[bytes, ...]:
         if self.broken:
             raise RuntimeError("no encoder today")
+        self.texts += len(texts)
         return tuple(row.tobytes() for row in self._encoder.encode(list(texts)))
 
 
@@ -114,7 +116,7 @@ class Rig:
             store=self.store,
             registry=Registry([self.agent]),
             scorer=None,  # type: ignore[arg-type]  # nothing here routes
-            observer=Fanout(),
+            observers=Fanout(),
             clock=self.clock,
             entropy=SystemEntropy(),
             reuse=self.reuse,
@@ -140,9 +142,14 @@ class Rig:
         self, q: str, n: int = 1, wishes: Wishes = NO_WISHES, **more: Any
     ) -> tuple[Execution, Verdict]:
         """An answer; what is kept of it is kept when this returns."""
-        answered = await self.runtime.answer(self.request(q, n, **more), wishes)
+        row, verdict = await self.runtime.answer(self.request(q, n, **more), wishes)
         await self.settle()
-        return answered
+        return decoded(row), verdict
+
+    async def led(self) -> None:
+        """Returns once somebody works an answer out for whoever comes."""
+        while not len(self.reuse.flights):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
 
     async def settle(self) -> None:
         """Returns once nothing is under way, and what is kept is in the store."""
@@ -152,6 +159,13 @@ class Rig:
             await asyncio.sleep(0)
         await self.reuse.samples.settle()
         await self.reuse.close()
+
+
+def decoded(row: Execution) -> Execution:
+    """With its output as data, where it was sent on as it is kept."""
+    if not isinstance(row.output, msgspec.Raw):
+        return row
+    return msgspec.structs.replace(row, output=msgspec.json.decode(row.output))
 
 
 def gates(verdict: Verdict) -> list[str]:
@@ -453,7 +467,7 @@ async def test_the_first_callers_time_is_not_that_of_the_others() -> None:
 
     rig = Rig(say=say)
     short = asyncio.ensure_future(rig.runtime.answer(rig.request("same", timeout=1_000_000)))
-    await asyncio.sleep(0)
+    await rig.led()
     long = asyncio.ensure_future(rig.runtime.answer(rig.request("same", timeout=60_000_000)))
     await asyncio.sleep(0.05)
     gate.set()
@@ -675,3 +689,91 @@ async def test_an_answer_made_anew_takes_the_place_of_the_one_before_it() -> Non
     await rig.ask("hi", wishes=Wishes(read=False))
     row, _ = await rig.ask("hi")
     assert row.output == {"x": "c", "y": "c"}
+
+
+async def test_an_answer_made_anew_is_found_by_meaning_in_place_of_the_old_one() -> None:
+    """Here, and after a restart; also where nothing was looked up before it was kept."""
+    said = iter("abcdef")
+    rig = Rig(say=lambda _: {"s": next(said)})
+    await rig.ask("where is my parcel")
+    assert (await rig.ask("Where is my parcel?"))[0].output == {"s": "a"}
+    await rig.ask("where is my parcel", wishes=Wishes(read=False))
+    for process in (rig, rig.again()):
+        row, verdict = await process.ask("Where is my parcel, please?", wishes=Wishes(keep=False))
+        assert verdict.reused is not None
+        assert (verdict.reused.kind, row.output) == ("normalised", {"s": "b"})
+
+
+async def test_what_whoever_came_second_leads_is_found_by_meaning_too() -> None:
+    """It looked for nothing, since the first was under way; which was cancelled."""
+    gate = asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        await gate.wait()
+        return {"s": "one"}
+
+    rig = Rig(say=say)
+    first = asyncio.ensure_future(rig.runtime.answer(rig.request("where is it now")))
+    await rig.led()
+    second = asyncio.ensure_future(rig.runtime.answer(rig.request("where is it now")))
+    await asyncio.sleep(0.05)
+    (running,) = rig.runtime.driver.active
+    await rig.runtime.controls.cancel(running, "not wanted")
+    gate.set()
+    await asyncio.gather(first, second)
+    await rig.settle()
+    assert (await rig.again().ask("Where is it now?"))[1].outcome == "hit"
+
+
+async def test_an_encoder_that_fails_while_an_answer_is_made_anew_leaves_no_old_one_behind() -> None:
+    """Not in the group it cannot be put into."""
+    said = iter("abcdef")
+    rig = Rig(say=lambda _: {"s": next(said)})
+    await rig.ask("where is my parcel")
+    assert (await rig.ask("Where is my parcel?"))[0].output == {"s": "a"}
+    rig.embedder.broken = True
+    await rig.ask("where is my parcel", wishes=Wishes(read=False))
+    row, _ = await rig.ask("Where is my parcel, please?")
+    assert row.output == {"s": "b"}
+
+
+async def test_a_text_that_is_too_long_is_told_and_never_embedded() -> None:
+    """It is found by its very input, and is not among those that are compared."""
+    rig = Rig()
+    long = "where is my parcel " * 300
+    _, first = await rig.ask(long)
+    assert (first.outcome, gates(first)) == ("miss", ["length"])
+    assert (await rig.ask(long))[1].outcome == "hit"
+    entry = await rig.store.cache.find(Tenant("local"), first.key)  # type: ignore[arg-type]  # it is a digest
+    assert entry is not None
+    assert entry.group == ""
+    assert rig.embedder.texts == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "wishes", "told"),
+    [
+        (
+            FLOW.replace("cache: semantic\nsemantic: [q]\n", "cache: never\n"),
+            NO_WISHES,
+            {"flow:t": {"never": 1}},
+        ),
+        (FLOW, Wishes(read=False), {"flow:t": {"request": 1}}),
+        (FLOW, NO_WISHES, {"flow:t": {}}),
+        (
+            AGENT.replace("POLICY", "shared"),
+            Wishes(read=False, keep=False),
+            {"flow:t": {"request": 1}, "agent:a": {"request": 2}},
+        ),
+    ],
+)
+async def test_what_was_not_looked_up_is_counted_with_the_reason(
+    source: str, wishes: Wishes, told: dict[str, dict[str, int]]
+) -> None:
+    """By its flow, and by the agent that was called."""
+    rig = Rig(source)
+    await rig.ask("hi", wishes=wishes)
+    assert {each.space: each.bypassed for each in rig.reuse.cache.ledger.counts()} == told
+    assert rig.reuse.cache.ledger.stats().outcomes.get("bypassed", 0) == sum(
+        sum(each.values()) for each in told.values()
+    )

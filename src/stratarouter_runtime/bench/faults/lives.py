@@ -103,7 +103,7 @@ async def _runtime(trial: Trial, trigger: Trigger) -> AsyncIterator[tuple[Runtim
             store=cast("Store", WatchedStore(office.store, trigger)),
             registry=agents(Notes(Path(trial.notes)), trigger.heard),
             scorer=LazyScorer(_no_scorer),
-            observer=Fanout(),
+            observers=Fanout(),
             clock=SystemClock(),
             entropy=SystemEntropy(),
             snapshotting=Snapshotting(records=2, seconds=0.01),
