@@ -18,6 +18,8 @@ import pytest
 from tests.acceptance.commandline import WAIT, start, strata
 from tests.postgres import server
 
+from stratarouter_runtime.cli.values import LARGEST
+
 AGENTS: Final = '''
 """Agents that leave a trace."""
 
@@ -131,7 +133,7 @@ def test_answers_are_told_forgotten_and_put_on_terms_beside_a_server(project: Pa
     [
         (("invalidate", "says", "--older", "soon"), "is no duration"),
         (("policy", "says", '{"threshold": 7}'), "the terms do not fit"),
-        (("policy", "says", "{"), "no JSON"),
+        (("policy", "says", "{"), "the terms:1:2: not JSON"),
     ],
 )
 def test_what_makes_no_sense_is_refused(project: Path, arguments: tuple[str, ...], told: str) -> None:
@@ -149,14 +151,18 @@ def test_a_file_of_inputs_is_run_as_a_batch(project: Path) -> None:
     """In order, a line each; equal ones once; what is none is refused by itself."""
     texts = ["b", "a", "b"]
     lines = [json.dumps({"text": text}) for text in texts]
-    (project / "in.jsonl").write_text("\n".join([*lines, "{", json.dumps({"text": 7}), ""]))
+    (project / "in.jsonl").write_text(
+        "\n".join([*lines, "{", '{"text": 7}', '{"text": "a", "text": "b"}', ""])
+    )
     done = strata("run", "say.yaml", "--batch", "in.jsonl", cwd=project)
     told = [json.loads(line) for line in done.out.splitlines()]
-    assert [each["status"] for each in told] == ["completed"] * 3 + ["refused"] * 2
+    assert [each["status"] for each in told] == ["completed"] * 3 + ["refused"] * 3
     assert [each["output"]["said"] for each in told[:3]] == ["B", "A", "B"]
     assert [each["shared"] for each in told[:3]] == [False, False, True]
-    assert [each["error"]["code"] for each in told[3:]] == ["invalid-input"] * 2
-    assert (done.code, done.err.strip().splitlines()[-1]) == (1, "3 completed, 2 refused")
+    assert [each["error"]["code"] for each in told[3:]] == ["invalid-input"] * 3
+    assert "line 6" in told[5]["error"]["message"]
+    assert "stands twice" in told[5]["error"]["message"]
+    assert (done.code, done.err.strip().splitlines()[-1]) == (1, "3 completed, 3 refused")
     assert sorted((project / "said").read_text().split()) == ["a", "b"]
 
 
@@ -165,6 +171,13 @@ def test_a_file_that_is_no_batch_is_refused(project: Path, lines: int, told: str
     (project / "in.jsonl").write_text('{"text": "a"}\n' * lines)
     done = strata("run", "say.yaml", "--batch", "in.jsonl", cwd=project)
     assert (done.code, told in done.err) == (2, True)
+
+
+def test_a_batch_is_read_as_far_as_any_input(project: Path) -> None:
+    with (project / "in.jsonl").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    done = strata("run", "say.yaml", "--batch", "in.jsonl", cwd=project)
+    assert (done.code, f"more than {LARGEST} bytes" in done.err) == (2, True)
 
 
 def test_a_thousand_equal_requests_at_once_make_one_execution(project: Path) -> None:

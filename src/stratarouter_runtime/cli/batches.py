@@ -18,7 +18,8 @@ import msgspec
 from stratarouter_runtime.cache.policy import NO_WISHES
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.session import Ended
-from stratarouter_runtime.errors import InvalidInput, NotFound
+from stratarouter_runtime.cli.values import read_bounded, strict_json
+from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.services.batches import Progress, Refused, Wanted
 from stratarouter_runtime.system import SystemEntropy
@@ -35,12 +36,9 @@ GLANCE: Final = 0.1
 
 
 def read_items(path: Path, plan: Plan) -> list[Wanted | Refused]:
-    """An input a line; a line that is no JSON is refused by itself. Raises `NotFound`, `InvalidInput`."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror}") from None
-    items = [_item(line, plan) for line in lines if line.strip()]
+    """An input a line; a line that is no JSON is refused by itself. Raises `InvalidInput`."""
+    lines = read_bounded(str(path)).splitlines()
+    items = [_item(number, line, plan) for number, line in enumerate(lines, 1) if line.strip()]
     if not 1 <= len(items) <= ITEMS:
         raise InvalidInput(
             f"{path} has {len(items)} inputs", hint=f"1 to {ITEMS:,} are taken at once: split the file"
@@ -67,11 +65,14 @@ async def drive(app: Application, plan: Plan, items: list[Wanted | Refused]) -> 
     return Ended(code, "\n".join(lines) + "\n")
 
 
-def _item(line: bytes, plan: Plan) -> Wanted | Refused:
+def _item(number: int, line: bytes, plan: Plan) -> Wanted | Refused:
+    where = f"line {number}"
     try:
-        return Wanted(FlowId(plan.name), plan.digest, msgspec.json.decode(line))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Refused("invalid-input", f"the line is no JSON: {error}")
+        return Wanted(FlowId(plan.name), plan.digest, strict_json(line.decode("utf-8-sig"), where))
+    except UnicodeDecodeError:
+        return Refused("invalid-input", f"{where}: not UTF-8")
+    except InvalidInput as error:
+        return Refused("invalid-input", error.message)
 
 
 def _told(index: int, progress: Progress) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import BY, attend, duration, table
-from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.cli.values import strict_json
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.ports import Holding, Selection
 from stratarouter_runtime.system import SystemClock
@@ -117,7 +117,7 @@ def policy(
         Whose.
     """
     space, whose = space_of(workflow), Tenant(tenant)
-    written = None if terms is None else read_terms(_json(terms))
+    written = None if terms is None else read_terms(strict_json(terms, "the terms"))
 
     async def settle(office: Office) -> Terms:
         book = TermsBook(office.store.shelf, SystemClock())
@@ -134,13 +134,6 @@ def policy(
         return _print(f"{workflow} is reused on the terms of the settings")
     rows = [(name, _told(value)) for name, value in msgspec.structs.asdict(found).items()]
     return _print(table(("TERM", "VALUE"), rows))
-
-
-def _json(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"the terms are no JSON: {error}", hint='{"threshold": 0.9}') from None
 
 
 def _told(value: object) -> str:

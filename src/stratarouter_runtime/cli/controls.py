@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from stratarouter_runtime.cli.arguments import Agents, Budgets, Inputs, Json, Store, budget
@@ -18,7 +17,7 @@ from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import read
 from stratarouter_runtime.cli.run import compiled
 from stratarouter_runtime.cli.session import Ended, Session, runnable
-from stratarouter_runtime.cli.values import gather
+from stratarouter_runtime.cli.values import gather, strict_json
 from stratarouter_runtime.cli.words import Names, value_text
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import ExecutionId
@@ -134,7 +133,7 @@ def fork(
     async def begin(app: Application) -> Ended:
         plan = await runnable(app, wanted)
         given = _input(input_, plan, await app.runtime.history.journal(wanted))
-        change = Change(step, given, UNSET if output is None else _json(output), budget(budgets))
+        change = Change(step, given, UNSET if output is None else _output(output), budget(budgets))
         return await session.drive(app, plan, app.runtime.controls.fork(wanted, change))
 
     return session.run(begin)
@@ -176,9 +175,9 @@ def _input(given: Inputs, plan: Plan, journaled: Journaled) -> Any | UnsetType:
     return {**started.input, **gather(given, declared, sys.stdin.buffer.read)}
 
 
-def _json(text: str) -> Any:
+def _output(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"--output is no JSON: {error}"
-        raise InvalidInput(message, hint="text needs quotes of its own: --output '\"text\"'") from None
+        return strict_json(text, "--output")
+    except InvalidInput as error:
+        error.hint = "text needs quotes of its own: --output '\"text\"'"
+        raise

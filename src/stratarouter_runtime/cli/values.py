@@ -58,9 +58,9 @@ def _shape(declared: RecordType, name: str) -> str:
 
 def _one(given: str, declared: RecordType, stdin: Callable[[], bytes]) -> dict[str, Any]:
     if given == STDIN:
-        return _record(stdin(), STDIN, declared)
+        return _record(check_size(stdin(), STDIN), STDIN, declared)
     if given.startswith("@"):
-        return _record(_read(given[1:]), given[1:], declared)
+        return _record(read_bounded(given[1:]), given[1:], declared)
     name, equals, text = given.partition("=")
     if not equals:
         raise InvalidInput(
@@ -85,12 +85,9 @@ def value(text: str, type_: Type, where: str) -> Any:
     Where neither fits, the JSON: what is wrong inside it is said more exactly. Raises
     `InvalidInput` for what has to be JSON and is none, and for what is no text at all.
     """
+    _check_text(text, where)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{where}: the text is no UTF-8", hint="use a terminal set to UTF-8") from None
-    try:
-        parsed = _json(text, where)
+        parsed = strict_json(text, where)
     except InvalidInput:
         if text[:1] in _STRUCTURE and not _fits(type_, text):
             raise
@@ -107,12 +104,10 @@ def _fits(type_: Type, value: object) -> bool:
 
 
 def _record(raw: bytes, where: str, declared: RecordType) -> dict[str, Any]:
-    if len(raw) > LARGEST:
-        raise InvalidInput(f"{where}: more than {LARGEST} bytes, which is all that is read")
     if not raw.strip():
         raise InvalidInput(f"{where} is empty", hint=_OBJECT)
     try:
-        value = _json(raw.decode("utf-8-sig"), where)
+        value = strict_json(raw.decode("utf-8-sig"), where)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InvalidInput(f"{where}:{line}: not UTF-8", hint="save the file as UTF-8") from None
@@ -123,17 +118,31 @@ def _record(raw: bytes, where: str, declared: RecordType) -> dict[str, Any]:
     return value
 
 
-def _json(text: str, where: str) -> Any:
-    """Strict JSON: no name twice in an object, no NaN."""
+def strict_json(text: str, where: str) -> Any:
+    """What JSON stands for, read strictly: no name twice in an object, no NaN, no half characters. Raises `InvalidInput`."""
+    _check_text(text, where)
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}:{error.colno}"
         raise InvalidInput(f"{place}: not JSON: {error.msg}", hint=_CHECK) from None
+    except UnicodeEncodeError:
+        half = "half of a surrogate pair, which is no character"
+        raise InvalidInput(f"{where}: a string holds {half}", hint=_CHECK) from None
     except ValueError as error:
         raise InvalidInput(f"{where}: not JSON: {error}", hint=_CHECK) from None
     except RecursionError:
         raise InvalidInput(f"{where}: nested too deeply", hint="flatten the value") from None
+    return found
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{where}: the text is no UTF-8", hint="use a terminal set to UTF-8") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -149,11 +158,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _read(path: str) -> bytes:
+def read_bounded(path: str) -> bytes:
+    """The bytes of a file. Raises `InvalidInput` where it cannot be read, or is larger than is read."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(LARGEST + 1)
+            return check_size(file.read(LARGEST + 1), path)
     except OSError as error:
-        raise InvalidInput(
-            f"{path}: {error.strerror}", hint="a path after @ is relative to where you are"
-        ) from None
+        raise InvalidInput(f"{path}: {error.strerror}", hint="a path is relative to where you are") from None
+
+
+def check_size(raw: bytes, where: str) -> bytes:
+    """`raw`. Raises `InvalidInput` where that is more than is read."""
+    if len(raw) > LARGEST:
+        raise InvalidInput(f"{where}: more than {LARGEST} bytes, which is all that is read")
+    return raw

@@ -93,7 +93,8 @@ def test_a_fork_with_another_input_keeps_the_rest_of_it(
     ("arguments", "said"),
     [
         (["--step", "9"], "no result of step '9'"),
-        (["--step", "0", "--output", "{"], "--output is no JSON"),
+        (["--step", "0", "--output", "{"], "--output:1:2: not JSON"),
+        (["--step", "0", "--output", '{"n": 1, "n": 2}'], "stands twice"),
         (["--input", "m=1"], "no input 'm'"),
     ],
 )

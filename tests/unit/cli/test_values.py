@@ -105,6 +105,7 @@ def test_an_oversized_input_is_refused_by_its_size() -> None:
         (b'{"n": 1,\n"text": "\xff"}', "<standard input>:2: not UTF-8"),
         (b'{"n": 1,\n "n": 2}', "the name 'n' stands twice"),
         (b'{"ratio": NaN}', "NaN is no number of JSON"),
+        (b'{"text": "\\ud800"}', "half of a surrogate pair"),
         (b'{"nn": 1}', "there is no input 'nn'"),
         (b'{"n": 1,\n}', "<standard input>:2:1: not JSON"),
         (b"[" * 100_000, "nested too deeply"),
