@@ -1,4 +1,4 @@
-"""Flows named on the command line: files or standard input -> what is wrong with them, or a plan.
+"""Flows of a project, or named on the command line -> what is wrong with them, or a plan.
 
 Must never know: how findings are shown, stores, or how an agent does its work.
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -24,6 +25,12 @@ from stratarouter_runtime.tcfp.registry import LinkableAgent, Registry
 from stratarouter_runtime.tcfp.standins import stand_ins
 from stratarouter_runtime.tcfp.text.reading import MAX_BYTES
 from stratarouter_runtime.tcfp.validator import Checked, validate
+
+CALLED: Final = ("flows/*.yaml", "flows/*.yml", "flows/*.json")
+"""Where flows of a project stand that others may call."""
+
+FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", *CALLED)
+"""Where all flows of a project stand; those at its root come first."""
 
 
 class Document(Struct, frozen=True):
@@ -100,6 +107,15 @@ def in_calling_order(documents: Iterable[Document]) -> list[Document]:
             f"flows call each other in a circle: {circle}", hint="let one of them loop instead"
         ) from None
     return [document for document, _ in loaded if document not in order] + order
+
+
+def documents(project: Path, where: Iterable[str] = FLOWS) -> list[Document]:
+    """The flows of a project, those that are called before those that call them.
+
+    Raises `InvalidFlow` for flows that call each other in a circle, and as `read`.
+    """
+    found = (path for pattern in where for path in sorted(project.glob(pattern)))
+    return in_calling_order(read(str(path)) for path in found if path.is_file())
 
 
 def _called(flow: Flow) -> set[str]:

@@ -5,20 +5,16 @@ Must never know: which protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from stratarouter_runtime.api.workflows import ID_HINT, id_fault
-from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
+from stratarouter_runtime.cli.flows import Document, documents, rejected
 from stratarouter_runtime.errors import InvalidFlow, NotFound
 from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
 
 if TYPE_CHECKING:
     from stratarouter_runtime.runtime import Runtime
-
-FLOWS: Final = ("flow.yaml", "flow.yml", "flow.json", "flows/*.yaml", "flows/*.yml", "flows/*.json")
-"""Where the flows of a project stand; those at its root come first."""
 
 
 async def deploy_project(runtime: Runtime, project: Path, tenant: Tenant = LOCAL) -> list[FlowId]:
@@ -27,19 +23,13 @@ async def deploy_project(runtime: Runtime, project: Path, tenant: Tenant = LOCAL
     Raises as `Deployments.deploy`.
     """
     await runtime.flows.offer_deployed(tenant)
-    documents = in_calling_order(read(str(path)) for path in _flows(project))
-    flows = [await _deploy(runtime, document, tenant) for document in documents]
+    flows = [await _deploy(runtime, document, tenant) for document in documents(project)]
     twice = sorted({flow for flow in flows if flows.count(flow) > 1})
     if twice:
         raise InvalidFlow(
             f"several flows of {project} are named {', '.join(twice)}", hint="a name stands for one flow"
         )
     return flows
-
-
-def _flows(project: Path) -> Iterator[Path]:
-    for pattern in FLOWS:
-        yield from sorted(path for path in project.glob(pattern) if path.is_file())
 
 
 async def _deploy(runtime: Runtime, document: Document, tenant: Tenant) -> FlowId:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from stratarouter_runtime.cli import batches
 from stratarouter_runtime.cli.arguments import STDIN, Agents, Budgets, Inputs, Json, Store, budget
-from stratarouter_runtime.cli.flows import Document, in_calling_order, read, rejected
+from stratarouter_runtime.cli.flows import CALLED, Document, documents, read, rejected
 from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import check_complete, gather, value
 from stratarouter_runtime.errors import InvalidFlow, InvalidInput, NotFound
@@ -23,9 +23,6 @@ from stratarouter_runtime.tcfp.types import JSON, RecordType
 from stratarouter_runtime.wiring import Application
 
 T = TypeVar("T")
-
-CALLABLE: Final = "flows/*.yaml"
-"""The flows of a project that others call, below its folder."""
 
 LONGEST_SEED: Final = 64
 
@@ -65,7 +62,7 @@ def run(
     session = Session(store, agents, folder, json)
 
     async def start(app: Application) -> Ended:
-        for other in in_calling_order(read(str(path)) for path in sorted(folder.glob(CALLABLE))):
+        for other in documents(folder, CALLED):
             await app.runtime.flows.offer(compiled(app, other))
         plan = compiled(app, document)
         declared = plan.input.type

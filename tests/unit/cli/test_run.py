@@ -342,3 +342,24 @@ def test_options_that_make_no_sense_are_refused(
 ) -> None:
     assert app.run(arguments) == Exit.BAD_INPUT
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["inner.yaml", "inner.yml", "inner.json"])
+def test_a_flow_of_the_project_is_called_whatever_it_is_written_in(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    inner: dict[str, object] = {
+        "tcfp": "1.0",
+        "flow": "inner",
+        "in": {"n": "int"},
+        "out": "int",
+        "do": [],
+        "return": "=n + 1",
+    }
+    outer = {**inner, "flow": "outer", "agents": ["inner"], "return": "=i"}
+    outer["do"] = [{"id": "i", "call": "inner", "with": {"n": "=n"}}]
+    (project / "flows").mkdir()
+    (project / "flows" / name).write_text(json.dumps(inner))
+    (project / "outer.json").write_text(json.dumps(outer))
+    assert app.run(["run", "outer.json", "--input", "n=1"]) == Exit.OK
+    assert json.loads(capsys.readouterr().out) == 2
