@@ -102,6 +102,22 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+def test_every_decision_has_a_number_of_its_own() -> None:
+    files = [path for path in (DOCS / "decisions").glob("*.md") if path.stem != "README"]
+    numbers = [int(path.stem[:4]) for path in files]
+    assert len(set(numbers)) == len(numbers)
+    headings = [path.read_text(encoding="utf-8").partition(". ")[0] for path in files]
+    assert headings == [f"# {number}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "document", [*source.ROOT.glob("*.md"), *DOCS.rglob("*.md")], ids=lambda path: path.name
+)
+def test_a_decision_is_linked_by_its_number(document: Path) -> None:
+    links = re.findall(r"\[decision (\d+)\]\([^)]*?(\d{4})-", document.read_text(encoding="utf-8"))
+    assert [link for link in links if int(link[0]) != int(link[1])] == []
+
+
 @pytest.mark.parametrize("link", re.findall(r"\]\(#([^)]+)\)", LANGUAGE))
 def test_every_link_inside_the_reference_leads_to_a_heading(link: str) -> None:
     headings = re.findall(r"^#+ (.*)$", LANGUAGE, re.MULTILINE)
