@@ -37,6 +37,7 @@ from stratarouter_runtime.observability.tracing import Sampler
 from stratarouter_runtime.ports import Operation
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.sandbox.lazy import LazyCells
+from stratarouter_runtime.services.linking import linked_agents
 from stratarouter_runtime.services.reuse import Reuse
 from stratarouter_runtime.services.routers import Routers
 from stratarouter_runtime.settings import place_of
@@ -90,7 +91,8 @@ def _open_roster(
     if own is None:  # agents that were not built here
         own = workshop(settings)
         closing.push_async_callback(own.close)
-    roster = Roster(store.shelf, guests(settings, own), registry, policies)
+    linked = partial(linked_agents, store)
+    roster = Roster(store.shelf, guests(settings, own), registry, policies, linked)
     closing.push_async_callback(roster.close)
     return roster, own
 

@@ -17,7 +17,7 @@ from stratarouter_runtime.ids import AgentName
 from stratarouter_runtime.ports import Agent
 
 
-def assemble(functions: Sequence[Agent], blueprints: Sequence[Blueprint], workshop: Workshop) -> list[Agent]:
+def assemble(functions: Sequence[Agent], blueprints: Sequence[Blueprint], workshop: Workshop) -> list[Fenced]:
     """All of them, each fenced; what is at hand already stays at hand.
 
     Raises `LinkError` where agents use each other in a circle, or do not fit.
@@ -35,7 +35,7 @@ def assemble(functions: Sequence[Agent], blueprints: Sequence[Blueprint], worksh
         made += fenced
         known.update((agent.name, agent) for agent in fenced)
         pending = [blueprint for blueprint in pending if blueprint not in ready]
-    return list(made)
+    return made
 
 
 def _uses(blueprint: Blueprint) -> tuple[AgentName, ...]:

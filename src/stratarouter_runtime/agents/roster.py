@@ -1,7 +1,7 @@
 """Agents that are registered while the runtime runs: kept as documents, one set for each tenant.
 
-A version is known by its digest and stays findable, so that an execution goes on with the agents
-it was compiled with, whatever is registered under the name since. Must never know: HTTP, or
+A version is known by its digest and stays findable as long as something may call it, so that an
+execution goes on with the agents it was compiled with, whatever is registered under the name since. Must never know: HTTP, or
 where documents are kept.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -17,8 +19,10 @@ from msgspec.structs import replace
 
 from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_one
+from stratarouter_runtime.agents.documents import KIND, VERSIONS, Document, read_document
 from stratarouter_runtime.agents.kinds import WALLED, Using
-from stratarouter_runtime.agents.registry import Closing
+from stratarouter_runtime.agents.pruning import prune
+from stratarouter_runtime.agents.recent import Recent
 from stratarouter_runtime.errors import (
     AgentQuota,
     Conflict,
@@ -36,34 +40,20 @@ from stratarouter_runtime.tcfp.text import Kind
 from stratarouter_runtime.tenancy.policies import EVERYTHING, Manner, faults
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.agents.fence import Fenced
     from stratarouter_runtime.agents.kinds import Blueprint
     from stratarouter_runtime.agents.registry import Registry
     from stratarouter_runtime.agents.workshop import Workshop
     from stratarouter_runtime.ports import Agent, Kept, Policies, Shelf
 
-KIND: Final = "agent"
-"""Documents in force, by name."""
-VERSIONS: Final = "agent-version"
-"""Every version there was, by name and digest."""
-
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_MOST_KEPT: Final = 1_000
 _VERSIONS_EACH: Final = 100
 """Versions that are kept for each agent a tenant may have, taken together."""
 _ASK: Final = "use another agent, or ask the operator: strata policy"
 _PAGE: Final = 200
 
-_Key: TypeAlias = tuple[Tenant, AgentName, Digest]
-
-
-class Document(Struct, frozen=True):
-    """What is kept: the text as it was written, and the versions of the agents that it uses."""
-
-    source: str
-    notation: Kind
-    kind: str
-    digest: Digest
-    uses: dict[AgentName, Digest] = {}
+Linked: TypeAlias = Callable[[Tenant], Awaitable[AbstractSet[Digest]]]
+"""The versions of agents that flows and executions of a tenant may still call. May raise `StoreError`."""
 
 
 class Registered(Struct, frozen=True):
@@ -84,13 +74,19 @@ class Roster:
     """Belongs to one event loop. `workshop` is for guests: it permits what an operator lets callers use."""
 
     def __init__(
-        self, shelf: Shelf, workshop: Workshop, registry: Registry, policies: Policies | None = None
+        self,
+        shelf: Shelf,
+        workshop: Workshop,
+        registry: Registry,
+        policies: Policies | None = None,
+        linked: Linked | None = None,
     ) -> None:
         self._shelf = shelf
         self._policies = policies
         self._workshop = workshop
         self._registry = registry
-        self._built: dict[_Key, Agent] = {}
+        self._linked = linked
+        self._recent = Recent()
 
     async def register(
         self,
@@ -123,13 +119,23 @@ class Roster:
         body = msgspec.json.encode(document)
         now = self._workshop.clock.now()
         try:  # the version first: what is in force can always be found by its digest
-            most = None if quota is None else quota * _VERSIONS_EACH
-            await self._shelf.put(tenant, VERSIONS, f"{name}@{agent.digest}", body, at=now, by=by, quota=most)
+            await self._keep_version(tenant, f"{name}@{agent.digest}", body, by, quota)
             await self._shelf.put(tenant, KIND, name, body, at=now, by=by, expected=expected, quota=quota)
         except LimitExceeded as full:
             raise AgentQuota(full.message, hint="remove agents that nothing uses") from None
-        self._remember((tenant, name, agent.digest), agent)
+        await self._recent.put(tenant, agent)
         return await self.find(tenant, name)
+
+    async def _keep_version(self, tenant: Tenant, name: str, body: bytes, by: str, quota: int | None) -> None:
+        """Keep a version; where there are too many, in place of some that nothing can call any more."""
+        now, most = self._workshop.clock.now(), None if quota is None else quota * _VERSIONS_EACH
+        try:
+            await self._shelf.put(tenant, VERSIONS, name, body, at=now, by=by, quota=most)
+        except LimitExceeded:
+            if self._linked is None:
+                raise
+            await prune(self._shelf, tenant, await self._linked(tenant), at=now, by=by)
+            await self._shelf.put(tenant, VERSIONS, name, body, at=now, by=by, quota=most)
 
     async def find(self, tenant: Tenant, name: AgentName) -> Registered:
         """The version in force. Raises `NotFound`."""
@@ -166,22 +172,17 @@ class Roster:
         }
 
     async def version(self, tenant: Tenant, name: AgentName, digest: Digest) -> Agent | None:
-        """The agent of this name and digest, whether or not it is still in force."""
-        key = (tenant, name, digest)
-        agent = self._built.get(key)
-        if agent is None:
-            kept = await self._shelf.get(tenant, VERSIONS, f"{name}@{digest}")
-            agent = None if kept is None else await self._rebuilt(tenant, name, _document(kept))
-            if agent is not None:
-                self._remember(key, agent)
-        return agent
+        """The agent of this name and digest, whether or not it is still in force; None where it is not kept."""
+        agent = self._recent.get(tenant, name, digest)
+        if agent is not None:
+            return agent
+        kept = await self._shelf.get(tenant, VERSIONS, f"{name}@{digest}")
+        agent = None if kept is None else await self._rebuilt(tenant, name, read_document(kept))
+        return None if agent is None else await self._recent.put(tenant, agent)
 
     async def close(self) -> None:
         """Let go of what agents hold."""
-        built, self._built = self._built, {}
-        for agent in built.values():
-            if isinstance(agent, Closing):
-                await agent.close()
+        await self._recent.close()
 
     async def _check_policy(self, tenant: Tenant, agent: Agent) -> None:
         """Refuse an agent that no flow of the tenant could be linked to. Raises `PolicyRefused`."""
@@ -202,7 +203,7 @@ class Roster:
 
     async def _registered(self, kept: Kept) -> Registered | None:
         """An agent in force; None where it can no longer be built."""
-        document, name = _document(kept), AgentName(kept.name)
+        document, name = read_document(kept), AgentName(kept.name)
         agent = await self.version(kept.tenant, name, document.digest)
         if agent is None:
             return None
@@ -218,9 +219,9 @@ class Roster:
             manner=manner_of(agent),
         )
 
-    async def _rebuilt(self, tenant: Tenant, name: AgentName, document: Document) -> Agent | None:
+    async def _rebuilt(self, tenant: Tenant, name: AgentName, document: Document) -> Fenced | None:
         """The agent as it was; None where what it uses is no longer what it was."""
-        uses = {}
+        uses: dict[AgentName, Agent] = {}
         for used, digest in document.uses.items():
             agent = self._registry.get(used)
             if agent is None or agent.digest != digest:
@@ -240,20 +241,11 @@ class Roster:
             agent = self._registry.get(name)
             kept = None if agent is not None else await self._shelf.get(tenant, KIND, name)
             if kept is not None:
-                agent = await self.version(tenant, name, _document(kept).digest)
+                agent = await self.version(tenant, name, read_document(kept).digest)
             if agent is not None:
                 found[name] = agent
         return found
 
-    def _assembled(self, blueprint: Blueprint, uses: dict[AgentName, Agent]) -> Agent:
+    def _assembled(self, blueprint: Blueprint, uses: dict[AgentName, Agent]) -> Fenced:
         (agent,) = assemble([], [blueprint], replace(self._workshop, colleagues=uses.get))
         return agent
-
-    def _remember(self, key: _Key, agent: Agent) -> None:
-        if len(self._built) >= _MOST_KEPT:  # built again when needed; its connections end with it
-            self._built.pop(next(iter(self._built)))
-        self._built[key] = agent
-
-
-def _document(kept: Kept) -> Document:
-    return msgspec.json.decode(kept.body, type=Document)

@@ -58,6 +58,14 @@ def read(document: bytes) -> tuple[ir.Flow, Registry, str]:
     return _flow(flow), _registry(agents), str(router)
 
 
+def linked(document: bytes) -> frozenset[Digest]:
+    """The digests of the agents that the plan in a document is linked to; none where it cannot be read."""
+    try:
+        return frozenset(Digest(agent["digest"]) for agent in orjson.loads(document)["agents"].values())
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return frozenset()
+
+
 def _flow(data: Any) -> ir.Flow:
     # Its text was within the limit when it was loaded first; as JSON it may well be longer.
     text = orjson.dumps(data)

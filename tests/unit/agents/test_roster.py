@@ -8,7 +8,7 @@ from stratarouter_runtime.agents.roster import Roster
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
-from stratarouter_runtime.errors import Conflict, InvalidAgent, LinkError, NotFound
+from stratarouter_runtime.errors import AgentQuota, Conflict, InvalidAgent, LinkError, NotFound
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, Tenant
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Shelf
 from stratarouter_runtime.storage.memory import MemoryStore
@@ -130,3 +130,39 @@ async def test_an_expected_version_guards_against_others(shelf: Shelf) -> None:
 async def test_names_of_the_project_are_taken(shelf: Shelf) -> None:
     with pytest.raises(Conflict, match="belongs to the project"):
         await roster(shelf).register(LOCAL, AgentName("own"), DOCUMENT, "yaml")
+
+
+# Old versions.
+
+
+def keeping(shelf: Shelf, linked: set[Digest]) -> Roster:
+    async def may_be_called(tenant: Tenant) -> set[Digest]:
+        return linked if tenant == LOCAL else set()
+
+    workshop = Workshop(clock=SystemClock(), secrets=Secrets({"KEY": "hush-hush"}), web=Web())
+    return Roster(shelf, workshop, Registry([Own()]), linked=may_be_called)
+
+
+async def test_versions_that_nothing_can_call_make_room_for_others(shelf: Shelf) -> None:
+    linked: set[Digest] = set()
+    registered = keeping(shelf, linked)
+    tool = await registered.register(LOCAL, FETCH, changed("0"), "yaml", quota=2)
+    model = await registered.register(LOCAL, WRITE, MODEL, "yaml", quota=2)
+    made = [await registered.register(LOCAL, FETCH, changed(str(n)), "yaml", quota=2) for n in range(1, 199)]
+    linked.add(made[0].digest)
+    last = await registered.register(LOCAL, FETCH, changed("199"), "yaml", quota=2)
+    later = keeping(shelf, linked)
+    kept = [await later.version(LOCAL, FETCH, each.digest) is not None for each in made]
+    assert kept == [True] + [False] * 20 + [True] * 177
+    for name, each in ((FETCH, tool), (WRITE, model), (FETCH, last)):
+        assert await later.version(LOCAL, name, each.digest) is not None
+
+
+async def test_where_all_versions_are_needed_there_is_no_room(shelf: Shelf) -> None:
+    linked: set[Digest] = set()
+    registered = keeping(shelf, linked)
+    for number in range(100):
+        made = await registered.register(LOCAL, FETCH, changed(str(number)), "yaml", quota=1)
+        linked.add(made.digest)
+    with pytest.raises(AgentQuota):
+        await registered.register(LOCAL, FETCH, changed("100"), "yaml", quota=1)
