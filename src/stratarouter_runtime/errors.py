@@ -16,6 +16,7 @@
     ├── PolicyRefused        an agent is none that the tenant may use
     ├── LinkError            the agents at hand do not fit what the flow requires
     ├── EncoderFailed        the encoder gave no vectors: nothing can be compared now
+    ├── Interrupted          work that several callers shared was given up before it had begun
     ├── JournalMismatch      a journal does not belong to this plan, or was changed
     └── StoreError           the store cannot do its work
         ├── StoreUnavailable     it cannot be opened or reached now
@@ -180,6 +181,14 @@ class EncoderFailed(StrataError):
 
     code = "encoder-failed"
     fault = Fault.OPERATOR
+    retryable = True
+
+
+class Interrupted(StrataError):
+    """Work that several callers shared was given up again and again; nothing is known of what it would have given."""
+
+    code = "interrupted"
+    fault = Fault.RUNTIME
     retryable = True
 
 

@@ -36,6 +36,7 @@ class Kind(Struct, frozen=True):
 KINDS: Final = {
     # Codes of `stratarouter_runtime.errors`.
     "conflict": Kind(409, "The request contradicts one accepted before"),
+    "interrupted": Kind(503, "Work shared with other callers was given up", retry=True),
     "encoder-failed": Kind(503, "The encoder gave no vectors", retry=True),
     "exceeds-tier": Kind(422, "The tier of the tenant does not allow this"),
     "internal": Kind(500, "A defect of the runtime"),

@@ -13,6 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from stratarouter_runtime.errors import Interrupted
+
 T = TypeVar("T")
 
 WAITERS: Final = 10_000
@@ -20,10 +22,6 @@ WAITERS: Final = 10_000
 
 ELECTIONS: Final = 3
 """How often the waiters of a flight whose leader died begin it anew."""
-
-
-class LeaderLost(Exception):
-    """The work was cancelled under its waiters, again and again."""
 
 
 class Shared(Struct, Generic[T], frozen=True):
@@ -80,7 +78,8 @@ class Coalescer:
         """Do this work, or wait for who does it already; `until` is when this caller stops waiting.
 
         The work goes on until the last of its waiters' times. Raises what the work raises, to all who
-        wait for it at that moment: nothing is remembered.
+        wait for it at that moment: nothing is remembered. Raises `Interrupted` where it was given up
+        under them again and again.
         """
         for _ in range(self._elections + 1):
             flight, led = self._join(key, work, None)
@@ -90,7 +89,7 @@ class Coalescer:
             except _LeaderDied:
                 continue
             return Shared(value if led or copy is None else copy(value), led)
-        raise LeaderLost(f"work shared by several callers was cancelled {self._elections + 1} times")
+        raise self._lost()
 
     async def attend(
         self,
@@ -103,7 +102,8 @@ class Coalescer:
         """Like `share` for work that goes on by itself once it has begun: `begin` gives a handle to it.
 
         Later callers get the same handle until `end` returns. Nobody who leaves stops it. Who has more
-        time than the work was begun with (`until`) begins it anew.
+        time than the work was begun with (`until`) begins it anew. Whoever has come counts until it ends:
+        so many may attend one at most. Raises as `share`.
         """
         for _ in range(self._elections + 1):
             flight = self._flights.get(key)
@@ -117,7 +117,11 @@ class Coalescer:
             except _LeaderDied:
                 continue
             return Shared(value, led)
-        raise LeaderLost(f"work shared by several callers was cancelled {self._elections + 1} times")
+        raise self._lost()
+
+    def _lost(self) -> Interrupted:
+        times = self._elections + 1
+        return Interrupted(f"work shared with other callers was given up {times} times", hint="ask again")
 
     def _join(
         self, key: str, work: Callable[[], Awaitable[T]], end: Callable[[T], Awaitable[None]] | None
@@ -168,7 +172,8 @@ class Coalescer:
                 self._give_up(flight, leaving.args)
             raise
         finally:
-            flight.waiters -= 1
+            if not lasting:
+                flight.waiters -= 1
 
     def _give_up(self, flight: _Flight, why: tuple[Any, ...]) -> None:
         # Unlisted first: whoever comes now must not join what is about to end.
@@ -197,6 +202,11 @@ class Coalescer:
     def _expire(self, flight: _Flight) -> None:
         flight.late = True
         self._give_up(flight, ())
+
+
+def moment(micros: int | None) -> float | None:
+    """The moment of the loop at which so many microseconds are over."""
+    return None if micros is None else asyncio.get_running_loop().time() + micros / 1_000_000
 
 
 class _LeaderDied(Exception):

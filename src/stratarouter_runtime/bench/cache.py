@@ -114,16 +114,16 @@ async def _by_meaning(app: Application) -> list[Measure]:
     defaults = Defaults()
     policy = Policy(("q",), defaults.threshold, defaults.ttl, None, 0.0, True, False, "", ())
     questions = [_question(policy, f"what is item {number} in the list of") for number in range(ENTRIES)]
-    await looking.look(questions[0])
+    await looking.look(looking.ask(questions[0]))
     for question in questions:
-        await looking.keep(looking.ask(question, Drawn().identity), Answer(b"1"), ExecutionId("exec_0"))
+        await looking.keep(looking.ask(question), Answer(b"1"), ExecutionId("exec_0"))
     await looking.holdings(LOCAL)  # once all is written
     taken = []
     for number in range(0, ENTRIES, 25):
         question = _question(policy, f"what is item {number} in the long list of")
         await Drawn().embed(question.texts)  # remembered: what is measured is the rest
         began = perf_counter()
-        looked = await looking.look(question)
+        looked = await looking.look(looking.ask(question))
         taken.append((perf_counter() - began) * 1_000)
         assert looked.asked.vector, looked
     await looking.close()

@@ -5,11 +5,16 @@ Must never know: where bytes are kept.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from blake3 import blake3
 from msgspec import Struct
+
+from stratarouter_runtime.canonical import canonical
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.state.events import Usage
 
 LARGEST: Final = 1024 * 1024
 """Bytes of an output above which an answer is not kept."""
@@ -30,6 +35,16 @@ class Answer(Struct, frozen=True, array_like=True):
     usd: float = 0.0
     tokens: int = 0
     ms: float = 0.0
+
+
+def encode_output(output: Any) -> bytes:
+    """An output in its JSON form as bytes: equal outputs, equal bytes."""
+    return canonical(output)
+
+
+def answer_of(output: bytes, usage: Usage) -> Answer:
+    """An answer that was worked out for this, not yet with texts by which it may be found."""
+    return Answer(output, usd=usage.usd, tokens=usage.tokens_in + usage.tokens_out, ms=usage.ms)
 
 
 class Damaged(ValueError):

@@ -153,12 +153,13 @@ GATES: Final[tuple[tuple[str, Gate], ...]] = (
 """The gates on texts, in the order in which they are asked."""
 
 
+TOO_LONG: Final = Refusal("length", f"texts above {MAX_CHARACTERS} characters are not compared by meaning")
+
+
 def compare(left: str, right: str) -> Compared:
     """Ask every gate on these two texts, in order, up to the first that refuses."""
     if max(len(left), len(right)) > MAX_CHARACTERS:
-        return Compared(
-            Refusal("length", f"texts above {MAX_CHARACTERS} characters are not compared by meaning")
-        )
+        return Compared(TOO_LONG)
     one, other = read(left), read(right)
     for name, gate in GATES:
         why = gate(one, other)

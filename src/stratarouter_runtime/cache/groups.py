@@ -140,6 +140,14 @@ class Groups:
             group.put(held)
             self._grown(group, before)
 
+    def drop(self, tenant: Tenant, space: str, key: Digest) -> None:
+        """Take the entry of this key out of every group of a space."""
+        for (owner, _), (of, group) in self._groups.items():
+            if (owner, of) == (tenant, space):
+                before = group.size
+                group.drop(key)
+                self.size += group.size - before
+
     def drop_of(self, tenant: Tenant, space: str) -> None:
         """Let go of every group of a space."""
         for place in [place for place, (of, _) in self._groups.items() if (place[0], of) == (tenant, space)]:

@@ -15,12 +15,14 @@ from msgspec import Struct
 from stratarouter_runtime.cache.answers import LARGEST, Answer
 from stratarouter_runtime.cache.counts import Ledger
 from stratarouter_runtime.cache.front import Held
-from stratarouter_runtime.cache.gates import Compared, Refusal, compare, substitution
+from stratarouter_runtime.cache.gates import TOO_LONG, Compared, Refusal, compare, substitution
 from stratarouter_runtime.cache.policy import Partition, Policy, exact_key, group_key
+from stratarouter_runtime.cache.reading import MAX_CHARACTERS
 from stratarouter_runtime.cache.tiers import Tiers
 from stratarouter_runtime.errors import StoreError
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import Holding, Selection
+from stratarouter_runtime.state.events import Reused
 
 if TYPE_CHECKING:
     from stratarouter_runtime.cache.groups import Group
@@ -53,10 +55,16 @@ class Question(Struct, frozen=True):
     rest: Any = None
     texts: tuple[str, ...] = ()
 
+    @property
+    def readable(self) -> bool:
+        """Whether its texts may match by meaning: there are some, and none is too long for the gates."""
+        return bool(self.texts) and max(map(len, self.texts)) <= MAX_CHARACTERS
+
 
 class Asked(Struct, frozen=True):
-    """A question with its keys, for keeping the answer later; `vector` where its texts were embedded.
+    """A question with its keys, for keeping the answer later.
 
+    `group` and `vector` are there once it was looked for by meaning, both of one encoder.
     `revision` is that of its space: what is answered after something of it was forgotten is not kept.
     """
 
@@ -79,6 +87,11 @@ class Found(Struct, frozen=True):
     held: Held
     similarity: float = 1.0
 
+    @property
+    def told(self) -> Reused:
+        """As a journal tells it."""
+        return Reused(self.kind, self.held.source, self.held.key, self.similarity)
+
 
 class Looked(Struct, frozen=True):
     """What looking came to: an answer or none, and which gates stood before those that were near."""
@@ -100,20 +113,16 @@ class Cache:
 
     # Looking.
 
-    def ask(self, question: Question, identity: str | None = None) -> Asked:
-        """The question with its keys, as of now; without an `identity` it is looked for as it stands only."""
-        epoch, revision = self._tiers.generation(question.tenant, question.space)
-        partition = Partition(question.tenant, question.space, question.policy.scope, epoch)
-        key = exact_key(partition, question.call)
-        by_meaning = identity is not None and question.texts
-        group = group_key(partition, question.of, question.rest, identity or "") if by_meaning else ""
-        return Asked(question, revision, key, group)
+    def ask(self, question: Question) -> Asked:
+        """The question with its key, as of now."""
+        partition, revision = self._partition(question)
+        return Asked(question, revision, exact_key(partition, question.call))
 
-    def at_hand(self, question: Question) -> Looked | None:
+    def at_hand(self, asked: Asked) -> Looked | None:
         """The answer to the very same question, if it lies in memory. Waits for nothing."""
         if self.stale:
             return None
-        asked = self.ask(question)
+        question = asked.question
         held = self._tiers.at_hand(question.tenant, asked.key)
         if held is None or self._bar(held, question.policy) is not None:
             return None
@@ -128,19 +137,27 @@ class Cache:
         """Learn what others have forgotten."""
         await self._tiers.refresh()
 
-    async def look(self, question: Question) -> Looked:
+    async def look(self, asked: Asked) -> Looked:
         """The answer that may be reused, if there is one. Failures of store and encoder are misses."""
         await self._tiers.refresh()
-        asked = self.ask(question, self._identity(question))
-        refused: list[Refusal] = []
+        asked, refused = self._as_of_now(asked), list[Refusal]()
+        question = asked.question
         held = await self._exact(asked)
         if held is not None and self._passes(held, question.policy, refused):
             return self._hit(Looked(asked, Found("exact", held), tuple(refused)))
-        if question.texts:
+        if question.readable:
             looked = await self._by_meaning(asked, {asked.key}, refused)
         else:
+            if question.texts:
+                self._note(question, TOO_LONG, refused)
             looked = Looked(asked, None, tuple(refused))
         return self._miss(looked) if looked.found is None else self._hit(looked)
+
+    def _as_of_now(self, asked: Asked) -> Asked:
+        """The same, whatever was forgotten since it was asked."""
+        question = asked.question
+        unchanged = self._tiers.generation(question.tenant, question.space)[1] == asked.revision
+        return asked if unchanged else self.ask(question)
 
     async def _exact(self, asked: Asked) -> Held | None:
         try:
@@ -151,9 +168,10 @@ class Cache:
 
     async def _by_meaning(self, asked: Asked, seen: set[Digest], refused: list[Refusal]) -> Looked:
         """As `look`, among the entries of the group but those `seen`."""
-        question = asked.question
+        question, asked = asked.question, self._placed(asked)
         try:
-            group = await self._tiers.group(question.tenant, question.space, asked.group)
+            async with asyncio.timeout(PATIENCE):
+                group = await self._tiers.group(question.tenant, question.space, asked.group)
             same = group.same(question.texts)
             if same is not None and same.key not in seen and self._passes(same, question.policy, refused):
                 if self._refusal(question, same, {}, refused, normal=True) is None:
@@ -247,12 +265,9 @@ class Cache:
 
     def _miss(self, looked: Looked) -> Looked:
         """To be answered from here on: as of now, whatever was forgotten during the look."""
-        asked, question = looked.asked, looked.asked.question
+        question = looked.asked.question
         self.ledger.count(question.tenant, question.space, "misses")
-        if self._tiers.generation(question.tenant, question.space)[1] == asked.revision:
-            return looked
-        now = self.ask(question, self._identity(question))
-        return Looked(Asked(question, now.revision, now.key, now.group, asked.vector), None, looked.refused)
+        return Looked(self._as_of_now(looked.asked), None, looked.refused)
 
     def compared(self, question: Question, *, equal: bool) -> None:
         """A reused answer was worked out anew."""
@@ -270,18 +285,28 @@ class Cache:
         question = asked.question
         if len(answer.output) > LARGEST:
             return False
-        if question.texts:
-            try:
-                vector = asked.vector or b"".join(await self._embedder.embed(question.texts))
-            except Exception:  # noqa: BLE001 - without vectors it is found by its very input, or not at all
-                self._fault(question, "encoder")
-                vector = b""
-            answer = Answer(answer.output, question.texts, vector, answer.usd, answer.tokens, answer.ms)
+        if question.readable:
+            asked = await self._embedded(asked)
+            answer = Answer(answer.output, question.texts, asked.vector, answer.usd, answer.tokens, answer.ms)
         held = self._held(asked, answer, source, since)
         if held.expires <= self._clock.now() or not self._tiers.put(held, asked.revision):
             return False
         self.ledger.count(question.tenant, question.space, "kept")
         return True
+
+    async def _embedded(self, asked: Asked) -> Asked:
+        """With its group, and the vectors of its texts; without these where the encoder fails."""
+        question = asked.question
+        if asked.vector:
+            return asked
+        asked = self._placed(asked)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                vector = b"".join(await self._embedder.embed(question.texts))
+        except Exception:  # noqa: BLE001 - without vectors it is found by its very input, or its normal form
+            self._fault(question, "encoder")
+            return asked
+        return Asked(question, asked.revision, asked.key, asked.group, vector)
 
     def _held(self, asked: Asked, answer: Answer, source: ExecutionId, since: int) -> Held:
         question, now = asked.question, self._clock.now()
@@ -290,7 +315,7 @@ class Cache:
             tenant=question.tenant,
             key=asked.key,
             space=question.space,
-            group=asked.group if answer.vector else "",
+            group=asked.group,
             source=source,
             created=created,
             expires=created + question.policy.ttl,
@@ -327,10 +352,22 @@ class Cache:
 
     # Parts.
 
+    def _partition(self, question: Question) -> tuple[Partition, int]:
+        """Within what it may be answered, and the revision of that."""
+        epoch, revision = self._tiers.generation(question.tenant, question.space)
+        return Partition(question.tenant, question.space, question.policy.scope, epoch), revision
+
+    def _placed(self, asked: Asked) -> Asked:
+        """With the group of the encoder as it is now, where it has none."""
+        if asked.group:
+            return asked
+        question = asked.question
+        partition, _ = self._partition(question)
+        group = group_key(partition, question.of, question.rest, self._identity(question))
+        return Asked(question, asked.revision, asked.key, group)
+
     def _identity(self, question: Question) -> str:
         """That of the encoder; empty where there is none, so that only normal forms are compared."""
-        if not question.texts:
-            return ""
         try:
             return self._embedder.identity
         except Exception:  # noqa: BLE001 - a missing encoder leaves the exact tier

@@ -6,6 +6,8 @@ answer may be reused.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.cache.answers import Damaged, pack, unpack
@@ -27,6 +29,18 @@ KEPT: Final = 1_000_000
 """Entries that the store keeps at most."""
 
 
+SLICE: Final = 64
+"""Entries of a group that are read in one go."""
+
+
+@dataclass(slots=True, eq=False)
+class _Build:
+    """A group that is being read, and what was put into it meanwhile."""
+
+    task: asyncio.Task[Group]
+    late: list[Held] = field(default_factory=list)
+
+
 class Tiers:
     """Entries by key and by group. Belongs to one event loop; `close` it when done."""
 
@@ -40,6 +54,7 @@ class Tiers:
         self._generations: dict[tuple[Tenant, str], tuple[int, int]] = {}
         self._looked: int | None = None
         self._changes = 0
+        self._builds: dict[tuple[Tenant, str], _Build] = {}
         self._written = Written(store, self._lost, self.prune)
 
     @property
@@ -70,19 +85,38 @@ class Tiers:
         return held
 
     async def group(self, tenant: Tenant, space: str, name: str) -> Group:
-        """The entries of this group. Raises `StoreError`."""
+        """The entries of this group; read once, however many ask meanwhile. Raises `StoreError`."""
         group = self._groups.get(tenant, name)
         if group is not None:
             return group
+        build = self._builds.get((tenant, name))
+        if build is None:
+            task = asyncio.get_running_loop().create_task(
+                self._build(tenant, space, name), name="cache-group"
+            )
+            build = self._builds[tenant, name] = _Build(task)
+        return await asyncio.shield(build.task)
+
+    async def _build(self, tenant: Tenant, space: str, name: str) -> Group:
+        """Read a group, a few entries at a time: to read ten thousand texts takes a good part of a second."""
         from stratarouter_runtime.cache.matrix import Matrix  # noqa: PLC0415 - start-up: numpy when vectors come
 
-        await self._written.flush()
-        changes = self._changes
-        entries = await self._store.group(tenant, name, LARGEST)
-        held = [held for entry in reversed(entries) if (held := await self._opened(entry)) is not None]
-        if changes != self._changes:  # what was forgotten meanwhile must not come back
-            return Group((), Matrix())
-        return self._groups.put(tenant, space, name, Group(held, Matrix()))
+        try:
+            await self._written.flush()
+            changes, group = self._changes, Group((), Matrix())
+            for number, entry in enumerate(reversed(await self._store.group(tenant, name, LARGEST)), 1):
+                held = await self._opened(entry)
+                if held is not None:
+                    group.put(held)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+            if changes != self._changes:  # what was forgotten meanwhile must not come back
+                return Group((), Matrix())
+            for held in self._builds[tenant, name].late:
+                group.put(held)
+            return self._groups.put(tenant, space, name, group)
+        finally:
+            del self._builds[tenant, name]
 
     def put(self, held: Held, revision: int) -> bool:
         """Keep an entry: found at once, written to the store soon; False where it comes too late.
@@ -92,10 +126,18 @@ class Tiers:
         if self.generation(held.tenant, held.space)[1] != revision:
             return False
         self._front.put(held)
-        if held.group:
-            self._groups.add(held)
+        self._in_group(held)
         self._written.put(_entry(held, revision))
         return True
+
+    def _in_group(self, held: Held) -> None:
+        if held.answer.texts and not held.answer.vector:  # the encoder failed, and may have had another group
+            self._groups.drop(held.tenant, held.space, held.key)
+        build = self._builds.get((held.tenant, held.group))
+        if build is not None:
+            build.late.append(held)
+        elif held.group:
+            self._groups.add(held)
 
     async def count(self, selection: Selection) -> int:
         """How many entries `forget` would take away. Raises `StoreError`."""
@@ -106,9 +148,12 @@ class Tiers:
         """Take entries away; the space of each. Raises `StoreError`."""
         await self._written.flush()
         gone = await self._store.forget(selection)
-        self._looked = None  # what the store tells now makes this process let go of them too
+        spaces = [space for space, _ in gone]
+        for space in {*spaces, *([] if selection.space is None else [selection.space])}:
+            self._let_go(selection.tenant, space)  # whether the store answers once more or not
+        self._looked = None
         await self.refresh()
-        return [space for space, _ in gone]
+        return spaces
 
     async def holdings(self, tenant: Tenant) -> list[Holding]:
         """What is kept, by space. Raises `StoreError`."""
@@ -120,25 +165,35 @@ class Tiers:
         return await self._store.prune(self._clock.now(), KEPT)
 
     async def close(self) -> None:
-        """Let what is on its way to the store arrive there."""
+        """Let what is on its way to the store arrive there; groups that are being read are given up."""
+        builds = [build.task for build in self._builds.values()]
+        for task in builds:
+            task.cancel()
+        await asyncio.gather(*builds, return_exceptions=True)
         await self._written.flush()
 
     async def refresh(self) -> None:
         """Let go of what this or another process has forgotten in the store."""
         if not self.stale:
             return
-        self._looked = self._clock.now()
+        before, self._looked = self._looked, self._clock.now()
         try:
             generations = await self._store.generations()
         except StoreError:
+            if before is None:  # what was forgotten here has to be known before anything is at hand
+                self._looked = None
             return
         for each in generations:
             place, told = (each.tenant, each.space), (each.epoch, each.revision)
-            if self._generations.get(place, _FIRST) != told:
+            # What was read before something was forgotten may arrive behind what was read after it.
+            if told[1] > self._generations.get(place, _FIRST)[1]:
                 self._generations[place] = told
-                self._changes += 1
-                self._front.drop_of(*place)
-                self._groups.drop_of(*place)
+                self._let_go(*place)
+
+    def _let_go(self, tenant: Tenant, space: str) -> None:
+        self._changes += 1
+        self._front.drop_of(tenant, space)
+        self._groups.drop_of(tenant, space)
 
     async def _opened(self, entry: CacheEntry) -> Held | None:
         """The entry, unpacked; a damaged one is dropped and counted."""

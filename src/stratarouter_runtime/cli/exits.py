@@ -36,6 +36,7 @@ BY_CODE: Final = {
     "journal-mismatch": Exit.FAILED,
     "limit-exceeded": Exit.LIMIT,
     "encoder-failed": Exit.UNAVAILABLE,
+    "interrupted": Exit.UNAVAILABLE,
     "exceeds-tier": Exit.LIMIT,
     "quota-exceeded": Exit.LIMIT,
     "workflow-quota": Exit.LIMIT,

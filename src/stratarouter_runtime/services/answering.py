@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.batch.coalescer import ELECTIONS
+from stratarouter_runtime.batch.coalescer import ELECTIONS, moment
+from stratarouter_runtime.cache.answers import encode_output
 from stratarouter_runtime.cache.policy import NO_WISHES
-from stratarouter_runtime.services.reuse import UNKEPT, Request, Verdict, encode_output
+from stratarouter_runtime.cache.questions import FLOW
+from stratarouter_runtime.services.calls import LIMIT
+from stratarouter_runtime.services.reuse import Request, Verdict
+from stratarouter_runtime.services.samples import UNKEPT
 from stratarouter_runtime.state.events import Returned
 
 if TYPE_CHECKING:
@@ -87,24 +91,30 @@ class Answering(Generic[R]):
         """The execution that the answer comes from, and how it was come by. Raises as `Runtime.answer`."""
         reuse = self._reuse
         if reuse is None or request.key is not None:
-            row = await self._execute(_wishing(request, wishes), patience)
-            return row, Verdict(why="off" if reuse is None else "key")
+            why = "off" if reuse is None else "key"
+            return await self._execute(_wishing(request, wishes), patience), self._bypass(request, why)
         question = await reuse.of_request(request, wishes)
         if isinstance(question, str):
-            return await self._execute(_wishing(request, wishes), patience), Verdict(why=question)
+            return await self._execute(_wishing(request, wishes), patience), self._bypass(request, question)
         if not question.policy.read:
             await reuse.cache.refresh()
             asked = reuse.cache.ask(question)
             row = await self._execute(_wishing(request, wishes), patience)
             await self._keep(reuse, asked, row)
-            return row, Verdict(why="request")
-        looked = reuse.cache.at_hand(question) or reuse.under_way(question)
+            return row, self._bypass(request, "request")
+        asked = reuse.cache.ask(question)
+        looked = reuse.cache.at_hand(asked) or reuse.under_way(asked)
         if looked is None:
-            looked = await reuse.cache.look(question)
+            looked = await reuse.cache.look(asked)
         if looked.found is not None:
-            reuse.samples.take(looked, partial(self._anew, request))
+            reuse.samples.take(looked, partial(self._anew, request, wishes))
             return reuse.row(looked, request), reuse.verdict(looked)
         return await self._together(reuse, _wishing(request, wishes), looked, patience)
+
+    def _bypass(self, request: R, why: str) -> Verdict:
+        if self._reuse is not None:
+            self._reuse.cache.ledger.bypass(request.tenant, FLOW + request.flow, why)
+        return Verdict(why=why)
 
     async def wrong(self, tenant: Tenant, execution: ExecutionId) -> None:
         """A reused answer was wrong: forget it, whether the execution gave it away or took it over."""
@@ -132,13 +142,12 @@ class Answering(Generic[R]):
 
         for elections in count():
             begin = partial(self._executing.start, request)
-            until = reuse.until(request.timeout)
+            until = moment(request.timeout)
             shared = await reuse.flights.attend(looked.asked.flight, begin, end, until=until)
             row = await self._executing.wait(shared.value, patience)
             if shared.led and row.status == "completed":
                 await keep(row)
-            # Whoever began it may have had it cancelled, or too little time: that is not for the others.
-            if shared.led or row.status not in {"cancelled", "timed_out"} or elections == ELECTIONS:
+            if shared.led or not _own(row) or elections == ELECTIONS:
                 return row, reuse.verdict(looked, None if shared.led else row.id)
         raise AssertionError("the last election was answered")
 
@@ -149,14 +158,20 @@ class Answering(Generic[R]):
             if origin.whole:
                 await reuse.keep_row(asked, row, origin.since)
 
-    async def _anew(self, request: R) -> bytes | None:
+    async def _anew(self, request: R, wishes: Wishes) -> bytes | None:
         """Work an answer out beside one that was reused, to compare them."""
-        apart = _changed(request, fresh=True, id=None, shadow=True, wished=UNKEPT)
+        apart = _changed(_wishing(request, wishes), fresh=True, id=None, shadow=True, wished=UNKEPT)
         row = await self._execute(apart, None)
         return encode_output(row.output) if row.status == "completed" else None
 
     async def _execute(self, request: R, patience: float | None) -> Execution:
         return await self._executing.wait(await self._executing.start(request), patience)
+
+
+def _own(row: Execution) -> bool:
+    """Whether it ended as it did for who began it alone: was cancelled, or came to a limit of theirs."""
+    limited = row.failure is not None and row.failure.kind.startswith(LIMIT)
+    return row.status in {"cancelled", "timed_out"} or limited
 
 
 def _wishing(request: R, wishes: Wishes) -> R:

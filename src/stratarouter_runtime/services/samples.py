@@ -9,8 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from stratarouter_runtime.state.events import Wished
+
 if TYPE_CHECKING:
     from stratarouter_runtime.cache.recall import Cache, Looked, Question
+
+UNKEPT: Final = Wished(keep=False)
+"""What a sample asks for."""
 
 SECONDS: Final = 300.0
 """What a sample may take."""

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from stratarouter_runtime.batch.coalescer import Coalescer, LeaderLost, Shared
+from stratarouter_runtime.batch.coalescer import Coalescer, Shared
+from stratarouter_runtime.errors import Interrupted
 
 T = TypeVar("T")
 
@@ -196,10 +197,29 @@ async def test_elections_end() -> None:
         begun.append(1)
         raise asyncio.CancelledError
 
-    with pytest.raises(LeaderLost):
+    with pytest.raises(Interrupted) as lost:
         await flights.share("k", dying)
+    assert lost.value.retryable
     assert len(begun) == 3
     assert len(flights) == 0
+
+
+async def test_who_attends_what_has_begun_is_capped_until_it_ends() -> None:
+    """Though each has the handle at once."""
+    flights, ended = Coalescer(waiters=2), asyncio.Event()
+    begun: list[int] = []
+
+    async def start() -> int:
+        begun.append(1)
+        return len(begun)
+
+    async def end(_: int) -> None:
+        await ended.wait()
+
+    handles = [(await flights.attend("k", start, end)).value for _ in range(5)]
+    assert handles == [1, 1, 2, 2, 3]
+    ended.set()
+    await soon(lambda: not len(flights))
 
 
 async def test_waiters_of_a_flight_are_capped() -> None:

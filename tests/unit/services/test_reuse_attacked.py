@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.services.test_reuse import AGENT, FLOW, Rig, gates, reused
+from tests.unit.services.test_reuse import AGENT, FLOW, Rig, decoded, gates, reused
 
 from stratarouter_runtime.cache.policy import Wishes
 from stratarouter_runtime.errors import InvalidFlow
@@ -37,9 +37,9 @@ class Held:
 
 async def answer(rig: Rig, value: Any) -> tuple[Execution, Verdict]:
     """To any input."""
-    answered = await rig.runtime.answer(StartExecution(rig.plan, value, FlowId("t")))
+    row, verdict = await rig.runtime.answer(StartExecution(rig.plan, value, FlowId("t")))
     await rig.settle()
-    return answered
+    return decoded(row), verdict
 
 
 async def test_a_text_of_one_field_never_stands_for_that_of_another() -> None:
@@ -143,7 +143,7 @@ async def test_who_asks_after_the_forgetting_attends_nobody_who_asked_before() -
 async def test_the_edges_of_time(jump: float, outcome: str) -> None:
     """The last moment, the first beyond it, and a clock that is set back."""
     rig = Rig()
-    rig.reuse.defaults = type(rig.defaults)(ttl=10_000_000)
+    rig.reuse.settling.defaults = type(rig.defaults)(ttl=10_000_000)
     await rig.ask("where is my parcel")
     rig.clock.pass_(jump)
     _, verdict = await rig.ask("where is my parcel", wishes=Wishes(keep=False))
@@ -271,7 +271,7 @@ SHARED = FLOW.replace("cache: never}", "cache: shared}")
 async def test_what_rests_on_a_reused_answer_is_as_old_as_that() -> None:
     """For those who want a younger one, and for its own time: two times do not add up."""
     rig = Rig(SHARED)
-    rig.reuse.defaults = type(rig.defaults)(ttl=10_000_000)
+    rig.reuse.settling.defaults = type(rig.defaults)(ttl=10_000_000)
     await rig.ask("hi", seed="1")
     rig.clock.pass_(6)
     row, verdict = await rig.ask("hi", seed="2")
@@ -302,7 +302,7 @@ async def test_a_flow_that_is_called_tells_what_its_answer_rests_on(
         "cache: never}", "cache: shared}"
     )
     rig = Rig(caught, say=lambda _: said.pop(0))
-    rig.reuse.defaults = type(rig.defaults)(ttl=10_000_000)
+    rig.reuse.settling.defaults = type(rig.defaults)(ttl=10_000_000)
     if not heard:
         monkeypatch.setattr(rig.runtime._ends, "of", lambda _: None)
     await rig.runtime.flows.offer(rig.plan)
@@ -315,3 +315,22 @@ async def test_a_flow_that_is_called_tells_what_its_answer_rests_on(
     rig.clock.pass_(4)
     said.append({"s": "new"})
     assert (await rig.ask("hi", seed="2"))[0].output == {"s": "new"}
+
+
+async def test_who_has_more_to_spend_does_not_end_with_who_has_less() -> None:
+    """A whole flow is begun anew for whoever attended one that came to a limit of its own request."""
+    gate = asyncio.Event()
+
+    async def say(call: AgentCall) -> Any:
+        await gate.wait()
+        poor = call.budget is not None and call.budget.usd is not None
+        return Failure("limit.usd", "no money left") if poor else {"s": "rich"}
+
+    rig = Rig(say=say)
+    poor = asyncio.ensure_future(rig.runtime.answer(rig.request("hi", budget=Budget(usd=0.5))))
+    await rig.led()
+    rich = asyncio.ensure_future(rig.runtime.answer(rig.request("hi")))
+    await asyncio.sleep(0.02)
+    gate.set()
+    assert (await poor)[0].status == "failed"
+    assert (await rich)[0].output == {"s": "rich"}

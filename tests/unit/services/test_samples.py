@@ -16,7 +16,7 @@ async def found(rig: Rig, tenant: Tenant = LOCAL) -> Looked:
     """A hit of every one of which a sample is wanted."""
     question = await rig.reuse.of_request(rig.request("hi", tenant=tenant), NO_WISHES)
     assert not isinstance(question, str)
-    looked = await rig.reuse.cache.look(question)
+    looked = await rig.reuse.cache.look(rig.reuse.cache.ask(question))
     assert isinstance(looked.found, Found)
     return looked
 
@@ -78,7 +78,7 @@ async def test_nothing_within_a_sample_is_taken_over_or_kept() -> None:
     outer = AGENT.replace("flow: t", "flow: outer").replace("  a: {", "  t: {").replace("call: a", "call: t")
     outer = outer.replace("out: {s: string}", "out: {x: string, y: string}").replace("POLICY", "shared")
     rig.plan = rig.runtime.flows.compile(outer.replace("=x.s", "=x.x").replace("=y.s", "=y.y"))
-    rig.reuse.defaults = Defaults(shadow=1.0)
+    rig.reuse.settling.defaults = Defaults(shadow=1.0)
     await rig.ask("hi")
     row, _ = await rig.ask("hi")
     assert row.output == {"x": "a", "y": "a"}
