@@ -7,11 +7,12 @@ where rows are kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from blake3 import blake3
 
 from stratarouter_runtime.errors import StoreError
+from stratarouter_runtime.storage.rules import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +27,27 @@ MARK: Final = b"\x00"
 """What a reference begins with; its digest follows."""
 
 
-def parted(records: Sequence[Record]) -> tuple[list[bytes], dict[bytes, bytes]]:
-    """The bodies as rows hold them, and by their digest those that are kept apart."""
-    bodies = [record.body for record in records]
+class Parted(NamedTuple):
+    """Records as their rows hold them, and by their digest the bodies that are kept apart."""
+
+    rows: list[tuple[int, int, bytes, bytes]]
+    """Number, time, body or reference, link."""
+    blobs: dict[bytes, bytes]
+
+
+def parted(execution: ExecutionId, records: Sequence[Record]) -> Parted:
+    """Made once a write, before it queues. Raises `LimitExceeded` for a record that no store takes."""
+    rows: list[tuple[int, int, bytes, bytes]] = []
     blobs: dict[bytes, bytes] = {}
-    for place, body in enumerate(bodies):
+    for record in records:
+        body = record.body
         if len(body) > LARGE or body.startswith(MARK):
+            check_size(execution, record)
             digest = digest_of(body)
             blobs[digest] = body
-            bodies[place] = MARK + digest
-    return bodies, blobs
+            body = MARK + digest
+        rows.append((record.seq, record.at, body, record.link))
+    return Parted(rows, blobs)
 
 
 def digest_of(body: bytes) -> bytes:

@@ -63,7 +63,8 @@ class MemoryStore(Store):
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
         self._check_open()
         self.leases.check(lease)
-        check_size(execution.id, records)
+        for record in records:
+            check_size(execution.id, record)
         if execution.id in self._executions:
             return False
         check_records(execution.id, records, 0)
@@ -82,7 +83,8 @@ class MemoryStore(Store):
     ) -> None:
         self._check_open()
         self.leases.check(lease)
-        check_size(execution, records)
+        for record in records:
+            check_size(execution, record)
         current = self._executions.get(execution)
         if current is None:
             raise unknown(execution)

@@ -41,15 +41,14 @@ def check_records(execution: ExecutionId, records: Sequence[Record], expected: i
             )
 
 
-def check_size(execution: ExecutionId, records: Sequence[Record]) -> None:
+def check_size(execution: ExecutionId, record: Record) -> None:
     """Refuse a record above `MAX_BODY` bytes with `LimitExceeded`."""
-    for record in records:
-        if len(record.body) > MAX_BODY:
-            raise LimitExceeded(
-                f"record {record.seq} of execution {execution} has {len(record.body)} bytes, "
-                f"above the limit of {MAX_BODY}",
-                hint="let the agent return less, or a file instead of its content",
-            )
+    if len(record.body) > MAX_BODY:
+        raise LimitExceeded(
+            f"record {record.seq} of execution {execution} has {len(record.body)} bytes, "
+            f"above the limit of {MAX_BODY}",
+            hint="let the agent return less, or a file instead of its content",
+        )
 
 
 def unknown(execution: ExecutionId) -> NotFound:

@@ -22,7 +22,8 @@ from stratarouter_runtime.storage.sqlite import connection as opening
 from stratarouter_runtime.storage.sqlite import open_readonly, open_store
 from stratarouter_runtime.storage.sqlite.connection import APPLICATION
 from stratarouter_runtime.storage.sqlite.faults import translated
-from stratarouter_runtime.storage.sqlite.sql import migrations, statement
+from stratarouter_runtime.storage.sqlite.sql import migrations, repeated, statement
+from stratarouter_runtime.storage.sqlite.transaction import CHUNKS
 
 
 @pytest.fixture
@@ -69,6 +70,9 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, monkeypatch: pytes
         (f"{statement('listed')} {statement('newest')}", "executions_by_age"),
         (f"{statement('listed')} WHERE tenant = :tenant {statement('newest')}", "executions_of_tenant"),
         (statement("held"), "executions_unfinished"),
+        (statement("claim"), "executions_unfinished"),
+        (statement("take"), "sqlite_autoindex_executions_1"),
+        (statement("active"), "executions_limited"),
         (statement("shelf_get"), "PRIMARY KEY"),
         (statement("shelf_of_tenant"), "PRIMARY KEY"),
         (statement("shelf_of_all"), "PRIMARY KEY"),
@@ -87,6 +91,17 @@ def test_no_query_walks_a_table_or_sorts(filled: Path, query: str, index: str) -
     raw.close()
     assert any(index in step for step in steps)
     assert not [step for step in steps if "TEMP B-TREE" in step or ("SCAN" in step and "INDEX" not in step)]
+
+
+@pytest.mark.parametrize("rows", CHUNKS)
+def test_executions_are_listed_anew_by_their_places(filled: Path, rows: int) -> None:
+    raw = apsw.Connection(str(filled))
+    query = f"EXPLAIN QUERY PLAN {repeated('restate', rows)}"
+    steps = [str(step[3]) for step in raw.execute(query, [None] * 7 * rows)]
+    raw.close()
+    assert [step for step in steps if "executions" in step] == [
+        "SEARCH executions USING INTEGER PRIMARY KEY (rowid=?)"
+    ]
 
 
 def test_every_sql_file_is_packaged() -> None:

@@ -12,7 +12,7 @@ from tests.conformance.backends import name, records, row
 from stratarouter_runtime.errors import NotFound, StoreUnavailable
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.transaction import REMEMBERED, Head, Transaction
-from stratarouter_runtime.storage.sqlite.writer import QUEUE, Writer
+from stratarouter_runtime.storage.sqlite.writer import BYTES, QUEUE, Writer
 from stratarouter_runtime.storage.sqlite.writes import append, create
 
 
@@ -57,6 +57,43 @@ async def test_a_write_that_breaks_the_transaction_fails_alone_and_is_undone(wri
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [bool, ZeroDivisionError, type(None), NotFound]
+
+
+@pytest.mark.parametrize("many", [1, 15, 16, 17, 127, 128, 150, 300])
+async def test_whatever_the_number_of_rows_each_is_written(writer: Writer, many: int) -> None:
+    """By statements of 128 rows, of 16, and of one."""
+    begun = [writer.submit(create(row(n), records(0))) for n in range(many)]
+    ended = [
+        writer.submit(append(name(n), records(1, 2), row(n, status="completed", updated=n + 5, output=n)))
+        for n in range(many)
+    ]
+    await asyncio.gather(*begun, *ended)
+    found = "SELECT count(*), sum(output), sum(updated), min(status), max(status) FROM executions"
+    listed = await writer.submit(lambda transaction: transaction.connection.execute(found).fetchone())
+    numbers = sum(range(many))
+    assert listed == (many, numbers, numbers + 5 * many, "completed", "completed")
+    count = "SELECT count(*), count(DISTINCT execution), sum(seq) FROM records"
+    kept = await writer.submit(lambda transaction: transaction.connection.execute(count).fetchone())
+    assert kept == (3 * many, many, 3 * many)
+
+
+async def test_a_write_sees_what_others_of_the_same_commit_have_told(writer: Writer) -> None:
+    def status(transaction: Transaction) -> object:
+        return transaction.connection.execute("SELECT status, updated FROM executions").fetchone()
+
+    _, _, first, _, then = await asyncio.gather(
+        writer.submit(create(row(1), records(0))),
+        writer.submit(append(name(1), [], row(1, status="waiting", updated=9))),
+        writer.submit(status),
+        writer.submit(append(name(1), [], row(1, status="failed", updated=3))),
+        writer.submit(status),
+    )
+    assert (first, then) == (("waiting", 9), ("failed", 9))
+
+
+async def test_large_writes_do_not_share_a_commit_without_end(writer: Writer) -> None:
+    await asyncio.gather(*(writer.submit(lambda transaction: None, 1, BYTES // 2) for _ in range(6)))
+    assert sum(writer.commits.stats().batch.counts) == 3
 
 
 async def test_heads_are_not_remembered_without_end(writer: Writer) -> None:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import msgspec
-
 from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.sharing import NOBODY
-from stratarouter_runtime.state.events import VERSION
-from stratarouter_runtime.storage.blobs import parted
-from stratarouter_runtime.storage.postgres.text import written
+from stratarouter_runtime.storage.blobs import Parted, parted
+from stratarouter_runtime.storage.postgres.text import to_server, written
+from stratarouter_runtime.storage.rows import columns_of, end_of
 from stratarouter_runtime.storage.rules import check_records, unknown
 
 if TYPE_CHECKING:
@@ -32,14 +30,22 @@ LARGEST: Final = 2**63 - 1
 """Of the database's integers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Create:
-    """Begin an execution under this short name; gives False where the id is taken."""
+    """Begin an execution under this short name; gives False where the id is taken.
+
+    Raises `LimitExceeded` for a record that no store takes, as `Append` does.
+    """
 
     place: int
     execution: Execution
     records: Sequence[Record]
     lease: Lease = NOBODY
+    facts: Parted = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Part the records once, however often they are staged."""
+        self.facts = parted(self.execution.id, self.records)
 
     @property
     def id(self) -> ExecutionId:
@@ -47,7 +53,7 @@ class Create:
         return self.execution.id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Append:
     """Add records to a journal, and say anew how the execution is listed."""
 
@@ -55,6 +61,11 @@ class Append:
     records: Sequence[Record]
     status: Execution | None
     lease: Lease = NOBODY
+    facts: Parted = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Part the records once, however often they are staged."""
+        self.facts = parted(self.id, self.records)
 
 
 Write: TypeAlias = Create | Append
@@ -160,11 +171,8 @@ def _create(
         if write.id not in fresh:
             staged.stale.add(write.id)
         raise
-    row = write.execution
-    identity = (write.place, *map(written, (row.id, row.tenant, row.flow, row.plan)))
-    rest = (row.status, row.created, row.updated, VERSION, *_end(row), write.lease)
-    staged.executions.append((*identity, *rest))
-    _add(staged, write.place, write.records)
+    staged.executions.append((write.place, *map(to_server, columns_of(write.execution)), write.lease))
+    _add(staged, write.place, write.facts)
 
 
 def _append(
@@ -191,35 +199,24 @@ def _append(
         raise
     if write.records and staged.appended is None:
         staged.appended = (head.place, head.next)
-    _add(staged, head.place, write.records)
+    _add(staged, head.place, write.facts)
     head.next += len(write.records)
     if write.status is not None:
         _restate(staged, head.place, write.status)
 
 
-def _add(staged: Staged, place: int, records: Sequence[Record]) -> None:
-    bodies, blobs = parted(records)
-    staged.blobs |= blobs
-    staged.uses += [(place, digest) for digest in blobs]
-    staged.records += [
-        (place, record.at, record.seq, body, record.link)
-        for record, body in zip(records, bodies, strict=True)
-    ]
+def _add(staged: Staged, place: int, facts: Parted) -> None:
+    if facts.blobs:
+        staged.blobs |= facts.blobs
+        staged.uses += [(place, digest) for digest in facts.blobs]
+    staged.records += [(place, at, seq, body, link) for seq, at, body, link in facts.rows]
 
 
 def _restate(staged: Staged, place: int, told: Execution) -> None:
     """Of several in one commit the last counts, but time goes forward only."""
     before = staged.statuses.get(place)
     updated = told.updated if before is None else max(before[2], told.updated)
-    staged.statuses[place] = (place, told.status, updated, *_end(told), written(told.plan))
-
-
-def _end(row: Execution) -> tuple[str | None, str | None, str | None]:
-    return _json(row.output), _json(row.failure), _json(row.usage)
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
+    staged.statuses[place] = (place, told.status, updated, *end_of(told), written(told.plan))
 
 
 def _outcome(write: Write, made: Collection[int]) -> bool | None:

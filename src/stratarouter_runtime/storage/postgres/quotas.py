@@ -10,20 +10,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from typing_extensions import override
 
 from stratarouter_runtime.errors import LeaseLost, StrataError
 from stratarouter_runtime.ports import Quotas
 from stratarouter_runtime.sharing import NOBODY
-from stratarouter_runtime.state.events import VERSION
-from stratarouter_runtime.storage.blobs import parted
+from stratarouter_runtime.storage.blobs import Parted, parted
 from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import check_range
 from stratarouter_runtime.storage.postgres.numbers import HALF
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.text import to_server
-from stratarouter_runtime.storage.rules import check_records, check_size
+from stratarouter_runtime.storage.rows import columns_of
+from stratarouter_runtime.storage.rules import check_records
 from stratarouter_runtime.tenancy.quotas import Spent, Totals
 from stratarouter_runtime.tenancy.windows import (
     check_concurrent,
@@ -61,11 +60,11 @@ class PostgresQuotas(Quotas):
         self, execution: Execution, records: Sequence[Record], lease: Lease, admission: Admission
     ) -> bool:
         self._check_writing()
-        check_size(execution.id, records)
         check_range(execution, records)
-        check_records(execution.id, records, 0)
-        place = await self._numbers.take()
-        begun: bool = await self._pool.transact(partial(_create, place, execution, records, lease, admission))
+        facts, place = parted(execution.id, records), await self._numbers.take()
+        begun: bool = await self._pool.transact(
+            partial(_create, place, execution, records, facts, lease, admission)
+        )
         return begun
 
     @override
@@ -97,6 +96,7 @@ async def _create(
     place: int,
     execution: Execution,
     records: Sequence[Record],
+    facts: Parted,
     lease: Lease,
     admission: Admission,
     connection: asyncpg.Connection,
@@ -105,6 +105,7 @@ async def _create(
     day, started, _ = await _lock(connection, tenant)
     if await _value(connection, "exists", execution.id):
         return False
+    check_records(execution.id, records, 0)
     day, started = started_on(day, started, day_of(now))
     try:
         check_daily(tenant, started, admission.daily, now)
@@ -113,16 +114,12 @@ async def _create(
         return refusal
     if lease != NOBODY and await _value(connection, "lease_holds", lease) is None:
         return LeaseLost()
-    if await _value(connection, "create_limited", place, *_row(execution), lease) is None:
+    if await _value(connection, "create_limited", place, *columns_of(execution), lease) is None:
         return False
-    bodies, large = parted(records)
-    await blobs.keep(connection, large)
-    rows = [
-        (place, place & HALF, record.at, record.seq, body, record.link)
-        for record, body in zip(records, bodies, strict=True)
-    ]
+    await blobs.keep(connection, facts.blobs)
+    rows = [(place, place & HALF, at, seq, body, link) for seq, at, body, link in facts.rows]
     await connection.executemany(statement("record"), rows)
-    await blobs.refer(connection, [(place, digest) for digest in large])
+    await blobs.refer(connection, [(place, digest) for digest in facts.blobs])
     await _value(connection, "count_started", tenant, day, started + 1)
     return True
 
@@ -133,14 +130,6 @@ async def _spend(tenant: Tenant, limit: int, now: int, connection: asyncpg.Conne
     if spent.allowed:
         await _value(connection, "count_requests", tenant, kept)
     return spent
-
-
-def _row(execution: Execution) -> tuple[Any, ...]:
-    """The columns of an execution that begins, from its id to what it used."""
-    identity = (execution.id, execution.tenant, execution.flow, execution.plan)
-    end = (execution.output, execution.failure, execution.usage)
-    texts = (None if value is None else msgspec.json.encode(value).decode() for value in end)
-    return (*identity, execution.status, execution.created, execution.updated, VERSION, *texts)
 
 
 async def _lock(connection: asyncpg.Connection, tenant: Tenant) -> tuple[int, int, bytes]:

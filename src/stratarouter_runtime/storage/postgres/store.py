@@ -36,7 +36,7 @@ from stratarouter_runtime.storage.postgres.snapshots import PostgresSnapshots
 from stratarouter_runtime.storage.postgres.sql import statement
 from stratarouter_runtime.storage.postgres.writer import Writer
 from stratarouter_runtime.storage.rows import execution_of
-from stratarouter_runtime.storage.rules import check_size, unknown
+from stratarouter_runtime.storage.rules import unknown
 from stratarouter_runtime.storage.statistics import Commits, WriterStats
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ class PostgresStore(Store):
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
-        check_size(execution.id, records)
         check_range(execution, records)
         writer = self._writing()
         return bool(await writer.submit(Create(await self._numbers.take(), execution, records, lease)))
@@ -100,7 +99,6 @@ class PostgresStore(Store):
         status: Execution | None = None,
         lease: Lease = NOBODY,
     ) -> None:
-        check_size(execution, records)
         check_range(status, records)
         await self._writing().submit(Append(execution, records, status, lease))
 

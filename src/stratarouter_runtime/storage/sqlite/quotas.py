@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from stratarouter_runtime.ports import Quotas
-from stratarouter_runtime.storage.rules import check_size
 from stratarouter_runtime.storage.sqlite import writes
 from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.tenancy.quotas import Spent, Totals
@@ -50,7 +49,6 @@ class SqliteQuotas(Quotas):
     async def create(
         self, execution: Execution, records: Sequence[Record], lease: Lease, admission: Admission
     ) -> bool:
-        check_size(execution.id, records)
         create = writes.create(execution, records, lease)
         return await self._submit(_admitted(execution, admission, create), 2 + len(records))
 

@@ -5,10 +5,13 @@ Must never know: connections, or what the statements are for.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Final
 
 from stratarouter_runtime.storage import texts
+
+_ROW: Final = re.compile(r"(?<=VALUES )\(\?(?:, \?)*\)")
 
 _HERE: Final = "stratarouter_runtime.storage.sqlite"
 
@@ -21,6 +24,12 @@ def _statements() -> dict[str, str]:
 def statement(name: str) -> str:
     """The text of a statement of `statements.sql`."""
     return _statements()[name]
+
+
+@cache
+def repeated(name: str, rows: int) -> str:
+    """The text of a statement that is written for one row of values, for so many of them."""
+    return _ROW.sub(lambda row: ", ".join([row[0]] * rows), statement(name))
 
 
 @cache

@@ -2,23 +2,25 @@
 SELECT execution, coalesce((SELECT max(seq) + 1 FROM records r WHERE r.execution = e.execution), 0)
 FROM executions e WHERE id = :id
 
+-- name: next_place
+SELECT 1 + max(coalesce((SELECT max(execution) FROM executions), 0), coalesce((SELECT max(execution) FROM removed), 0))
+
 -- name: create
-INSERT INTO executions (execution, id, tenant, flow, plan, status, created, updated, version, output, failure,
-    usage, owner)
-VALUES (1 + max(coalesce((SELECT max(execution) FROM executions), 0),
-        coalesce((SELECT max(execution) FROM removed), 0)),
-    :id, :tenant, :flow, :plan, :status, :created, :updated, :version, :output, :failure, :usage, :owner)
+INSERT INTO executions (id, tenant, flow, plan, status, created, updated, version, output, failure, usage, owner,
+    execution)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
-RETURNING execution
 
 -- name: append
 INSERT INTO records (execution, seq, at, body, link) VALUES (?, ?, ?, ?, ?)
 
 -- name: restate
+WITH told (execution, status, updated, output, failure, usage, plan) AS (VALUES (?, ?, ?, ?, ?, ?, ?))
 UPDATE executions
-SET status = :status, updated = max(updated, :updated), output = :output, failure = :failure, usage = :usage, plan = :plan,
-    owner = CASE :status WHEN 'paused' THEN 0 ELSE owner END
-WHERE execution = :execution
+SET status = told.status, updated = max(executions.updated, told.updated), output = told.output,
+    failure = told.failure, usage = told.usage, plan = told.plan,
+    owner = CASE told.status WHEN 'paused' THEN 0 ELSE executions.owner END
+FROM told WHERE executions.execution = told.execution
 
 -- name: read
 SELECT seq, at, CASE substr(body, 1, 1) WHEN x'00' THEN (SELECT b.body FROM blobs b WHERE b.digest = substr(r.body, 2))
@@ -128,9 +130,8 @@ DELETE FROM processes WHERE process = :lease
 UPDATE executions SET owner = :lease
 WHERE execution IN (
     SELECT execution FROM executions INDEXED BY executions_unfinished
-    WHERE status IN ('queued', 'running', 'waiting', 'paused') AND status <> 'paused'
-        AND (owner < :lease OR owner > :lease)
-    ORDER BY created, execution LIMIT :limit
+    WHERE status IN ('queued', 'running', 'waiting', 'paused') AND status <> 'paused' AND owner < :lease
+    ORDER BY owner, created, execution LIMIT :limit
 ) AND EXISTS (SELECT 1 FROM processes WHERE process = :lease)
 RETURNING id, created, execution
 

@@ -20,7 +20,7 @@ from stratarouter_runtime.sharing import NOBODY
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.storage.blobs import check_whole
 from stratarouter_runtime.storage.rows import execution_of
-from stratarouter_runtime.storage.rules import check_size, unknown
+from stratarouter_runtime.storage.rules import unknown
 from stratarouter_runtime.storage.sqlite import audited, writes
 from stratarouter_runtime.storage.sqlite.cache import SqliteCache
 from stratarouter_runtime.storage.sqlite.connection import open_writer
@@ -77,8 +77,8 @@ class SqliteStore(Store):
 
     @override
     async def create(self, execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> bool:
-        check_size(execution.id, records)
-        return await self._write(writes.create(execution, records, lease), 1 + len(records))
+        write = writes.create(execution, records, lease)
+        return await self._write(write, 1 + len(records), _size(records))
 
     @override
     async def append(
@@ -88,8 +88,8 @@ class SqliteStore(Store):
         status: Execution | None = None,
         lease: Lease = NOBODY,
     ) -> None:
-        check_size(execution, records)
-        await self._write(writes.append(execution, records, status, lease), len(records))
+        write = writes.append(execution, records, status, lease)
+        await self._write(write, len(records), _size(records))
 
     @override
     async def read(self, execution: ExecutionId, after: int = -1) -> list[Record]:
@@ -194,10 +194,10 @@ class SqliteStore(Store):
         if self._ownership is not None:
             self._ownership.release()
 
-    async def _write(self, write: writes.Write[T], rows: int = 1) -> T:
+    async def _write(self, write: writes.Write[T], rows: int = 1, size: int = 0) -> T:
         if self._writer is None:
             raise read_only(self.path)
-        return await self._writer.submit(write, rows)
+        return await self._writer.submit(write, rows, size)
 
     def _cursor(self, before: ExecutionId, tenant: Tenant | None) -> tuple[int, int]:
         """Where an execution stands in the order; `NotFound` for another tenant's like for none."""
@@ -243,6 +243,11 @@ def open_readonly(path: Path) -> SqliteStore:
         folder = ", which is a folder" if path.is_dir() else ""
         raise StoreUnavailable(f"there is no store {path}{folder}", hint="name the file of an existing store")
     return SqliteStore(path, Reader(path))
+
+
+def _size(records: Sequence[Record]) -> int:
+    """Bytes of their bodies."""
+    return sum(len(record.body) for record in records)
 
 
 def _own(path: Path) -> Ownership:

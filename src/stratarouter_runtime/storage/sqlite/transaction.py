@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stratarouter_runtime.errors import LeaseLost
 from stratarouter_runtime.sharing import NOBODY
-from stratarouter_runtime.storage.blobs import parted
-from stratarouter_runtime.storage.sqlite.sql import statement
+from stratarouter_runtime.storage.sqlite.sql import repeated, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import apsw
 
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.sharing import Lease
-    from stratarouter_runtime.state.events import Record
+    from stratarouter_runtime.storage.blobs import Parted
 
-Row: TypeAlias = tuple[int, int, int, bytes, bytes]
+Told: TypeAlias = "tuple[str, int, str | None, str | None, str | None, str]"
+"""Status, when, output, failure, usage and plan of an execution that is listed anew."""
+
+CHUNKS: Final = (128, 16, 1)
+"""Rows that one statement writes. Each step of a statement lets go of the interpreter and takes it again,
+for which a busy loop lets wait."""
 
 REMEMBERED: Final = 16_384
 """Executions whose heads are kept at hand between commits."""
@@ -45,19 +49,27 @@ class Transaction:
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
+        self._connection = connection
         self._heads: dict[ExecutionId, Head] = {}
-        self._rows: list[Row] = []
+        self._place: int | None = None
+        self._records: list[Any] = []
+        self._told: dict[int, Told] = {}
         self.sync_seconds = 0.0
         """How long the last commit took to become durable."""
         self._lease: int | None = None
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """For writes of other kinds, which see every execution as it was told so far."""
+        self._restate()
+        return self._connection
 
     def check(self, lease: Lease) -> None:
         """Raise `LeaseLost` for any lease but the one that holds."""
         if lease == NOBODY:
             return
         if self._lease is None:
-            self._lease = self.connection.execute(statement("lease")).get
+            self._lease = self._connection.execute(statement("lease")).get
         if lease != self._lease:
             raise LeaseLost
 
@@ -70,7 +82,7 @@ class Transaction:
         known = self._heads.get(execution)
         if known is not None:
             return known
-        row = self.connection.execute(statement("head"), {"id": execution}).fetchone()
+        row = self._connection.execute(statement("head"), {"id": execution}).fetchone()
         return None if row is None else self.remember(execution, Head(*row))
 
     def remember(self, execution: ExecutionId, head: Head) -> Head:
@@ -83,38 +95,68 @@ class Transaction:
         for execution in executions:
             self._heads.pop(execution, None)
 
-    def stage(self, head: Head, records: Sequence[Record]) -> None:
+    def begin_journal(self, execution: ExecutionId, row: tuple[Any, ...]) -> Head | None:
+        """List an execution that begins; None where the id is taken."""
+        if self._place is None:
+            self._place = int(self._connection.execute(statement("next_place")).get)
+        self._connection.execute(statement("create"), (*row, self._place))
+        if not self._connection.changes():
+            return None
+        self._place += 1
+        return self.remember(execution, Head(self._place - 1, 0))
+
+    def restate(self, head: Head, told: Told) -> None:
+        """List an execution anew. Of several in one commit the last counts, but time goes forward only."""
+        before = self._told.get(head.execution)
+        if before is not None and before[1] > told[1]:
+            told = (told[0], before[1], *told[2:])
+        self._told[head.execution] = told
+
+    def stage(self, head: Head, facts: Parted) -> None:
         """Add records, already checked against the head, to what will be inserted."""
-        place = head.execution
-        bodies, blobs = parted(records)
-        self._rows += [
-            (place, record.seq, record.at, body, record.link)
-            for record, body in zip(records, bodies, strict=True)
-        ]
-        for digest, body in blobs.items():
-            self.connection.execute(statement("blob_keep"), {"digest": digest, "body": body})
-            self.connection.execute(statement("blob_use"), {"execution": place, "digest": digest})
-        head.next += len(records)
+        place, records = head.execution, self._records
+        for seq, at, body, link in facts.rows:
+            records += (place, seq, at, body, link)
+        for digest, body in facts.blobs.items():
+            self._connection.execute(statement("blob_keep"), {"digest": digest, "body": body})
+            self._connection.execute(statement("blob_use"), {"execution": place, "digest": digest})
+        head.next += len(facts.rows)
 
     def begin(self) -> None:
         """Start; heads are forgotten here when too many, so that none gets lost half way."""
         if len(self._heads) > REMEMBERED:
             self._heads.clear()
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Insert what is staged and make it durable."""
-        rows, self._rows = self._rows, []
-        if rows:
-            self.connection.executemany(statement("append"), rows)
+        self._restate()
+        if self._records:
+            records, self._records = self._records, []
+            self._write("append", records, 5)
         began = perf_counter()
-        self.connection.execute("COMMIT")
+        self._connection.execute("COMMIT")
         self.sync_seconds = perf_counter() - began
 
     def roll_back(self) -> None:
         """Forget everything since `begin`."""
-        self._rows.clear()
+        self._records.clear()
+        self._told.clear()
         self._heads.clear()
-        self._lease = None
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        self._lease = self._place = None
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _restate(self) -> None:
+        if self._told:
+            told, self._told = self._told, {}
+            self._write("restate", [each for place, row in told.items() for each in (place, *row)], 7)
+
+    def _write(self, name: str, values: list[Any], width: int) -> None:
+        """Write rows of so many values each, as many by one statement as there are."""
+        start = 0
+        for rows in CHUNKS:
+            size = rows * width
+            while len(values) - start >= size:
+                self._connection.execute(repeated(name, rows), values[start : start + size])
+                start += size

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
+from msgspec import Struct
 
 from stratarouter_runtime.errors import StoreError, StoreFull, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.sqlite.faults import translated
@@ -33,6 +33,9 @@ T = TypeVar("T")
 BATCH: Final = 1_000
 """Rows of one commit, as far as whole writes allow."""
 
+BYTES: Final = 8 * 1024 * 1024
+"""Likewise: for what is large, nobody else waits longer than for this."""
+
 QUEUE: Final = 4_096
 """Writes that may wait; further callers wait their turn before they queue."""
 
@@ -43,17 +46,19 @@ OWN_FAULTS: Final = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError,
 """SQLite's errors that are about one row; all others concern the whole batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct):
+    """A write, what it weighs, and who waits for it."""
+
     write: Write[Any]
     rows: int
+    bytes: int
     future: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    value: Any = None
-    error: Exception | None = None
+class _Failed(Struct):
+    """What came of a write instead of its value."""
+
+    error: Exception
 
 
 class Writer:
@@ -74,9 +79,10 @@ class Writer:
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, write: Write[T], rows: int = 1) -> T:
+    async def submit(self, write: Write[T], rows: int = 1, size: int = 0) -> T:
         """Have a write committed; returns when it is synced. Cancelled, it may still come true.
 
+        `size` is in bytes, where there may be many.
         Raises what the write raises, or a `StoreError`.
         """
         await self._room.acquire()
@@ -85,7 +91,7 @@ class Writer:
             raise StoreUnavailable("the store is closed", hint="open it again")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._gathering.append(_Request(write, max(rows, 1), future))
+        self._gathering.append(_Request(write, max(rows, 1), size, future))
         if len(self._gathering) == 1:
             # Behind all that is ready now: what one commit has woken shares the next one.
             loop.call_soon(self._hand_over)
@@ -109,16 +115,16 @@ class Writer:
             self._queue.put(self._gathering)
             self._gathering = []
 
-    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[_Outcome]) -> None:
+    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[Any]) -> None:
         """On the loop: wake everyone whose write is decided."""
         for request, outcome in zip(batch, outcomes, strict=True):
             self._room.release()
             if request.future.done():
                 continue
-            if outcome.error is None:
-                request.future.set_result(outcome.value)
-            else:
+            if isinstance(outcome, _Failed):
                 request.future.set_exception(outcome.error)
+            else:
+                request.future.set_result(outcome)
 
     # In the thread.
 
@@ -147,7 +153,7 @@ class Writer:
                 backlog.extend(handed)
         return True
 
-    def _write(self, batch: Sequence[_Request], *, again: bool = True) -> list[_Outcome]:
+    def _write(self, batch: Sequence[_Request], *, again: bool = True) -> list[Any]:
         """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
         try:
             return self._commit(batch)
@@ -162,10 +168,10 @@ class Writer:
                 return self._write(batch, again=False)
             if len(batch) == 1 or _concerns_all(error):
                 self.commits.failures += 1
-                return [_Outcome(error=_own(fault)) for _ in batch]
+                return [_Failed(_own(fault)) for _ in batch]
         return [outcome for request in batch for outcome in self._write([request])]
 
-    def _commit(self, batch: Sequence[_Request]) -> list[_Outcome]:
+    def _commit(self, batch: Sequence[_Request]) -> list[Any]:
         began = perf_counter()
         self._transaction.begin()
         outcomes = [self._stage(request) for request in batch]
@@ -173,11 +179,12 @@ class Writer:
         self.commits.count(len(batch), perf_counter() - began, self._transaction.sync_seconds)
         return outcomes
 
-    def _stage(self, request: _Request) -> _Outcome:
+    def _stage(self, request: _Request) -> Any:
+        """What the write gives; `_Failed` where it refuses."""
         try:
-            return _Outcome(request.write(self._transaction))
+            return request.write(self._transaction)
         except StrataError as error:
-            return _Outcome(error=error)
+            return _Failed(error)
 
     def _fault(self, error: Exception) -> Exception:
         if isinstance(error, apsw.Error):
@@ -205,12 +212,14 @@ class Writer:
 
 
 def _take(backlog: deque[_Request]) -> list[_Request]:
-    """The next batch: at least one write, about `BATCH` rows, all waited for on one loop."""
+    """The next batch: at least one write, about `BATCH` rows or `BYTES`, all waited for on one loop."""
     batch = [backlog.popleft()]
-    rows, loop = batch[0].rows, batch[0].future.get_loop()
-    while backlog and rows + backlog[0].rows <= BATCH and backlog[0].future.get_loop() is loop:
+    rows, size, loop = batch[0].rows, batch[0].bytes, batch[0].future.get_loop()
+    while backlog:
+        rows, size = rows + backlog[0].rows, size + backlog[0].bytes
+        if rows > BATCH or size > BYTES or backlog[0].future.get_loop() is not loop:
+            break
         batch.append(backlog.popleft())
-        rows += batch[-1].rows
     return batch
 
 

@@ -6,16 +6,15 @@ the same commit, and may be run again after a rollback. Must never know: when it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.sharing import NOBODY
-from stratarouter_runtime.state.events import VERSION
+from stratarouter_runtime.storage.blobs import parted
+from stratarouter_runtime.storage.rows import columns_of, end_of
 from stratarouter_runtime.storage.rules import check_records, unknown
 from stratarouter_runtime.storage.sqlite.sql import statement
-from stratarouter_runtime.storage.sqlite.transaction import Head, Transaction
+from stratarouter_runtime.storage.sqlite.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,14 +30,7 @@ Write: TypeAlias = "Callable[[Transaction], T]"
 
 def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> Write[bool]:
     """Begin an execution, owned by a lease; gives False where the id is taken."""
-    row = _told(execution) | {
-        "id": execution.id,
-        "tenant": execution.tenant,
-        "flow": execution.flow,
-        "created": execution.created,
-        "version": VERSION,
-        "owner": lease,
-    }
+    row, facts = (*columns_of(execution), lease), parted(execution.id, records)
 
     def write(transaction: Transaction) -> bool:
         transaction.check(lease)
@@ -48,10 +40,10 @@ def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBOD
             if transaction.head(execution.id) is not None:  # whose id is taken learns that before all else
                 return False
             raise
-        place = transaction.connection.execute(statement("create"), row).get
-        if place is None:
+        head = transaction.begin_journal(execution.id, row)
+        if head is None:
             return False
-        transaction.stage(transaction.remember(execution.id, Head(place, 0)), records)
+        transaction.stage(head, facts)
         return True
 
     return write
@@ -61,7 +53,8 @@ def append(
     execution: ExecutionId, records: Sequence[Record], status: Execution | None, lease: Lease = NOBODY
 ) -> Write[None]:
     """Add records to a journal, and say anew how the execution is listed."""
-    told = None if status is None else _told(status)
+    facts = parted(execution, records)
+    told = None if status is None else (status.status, status.updated, *end_of(status), status.plan)
 
     def write(transaction: Transaction) -> None:
         transaction.check(lease)
@@ -70,8 +63,8 @@ def append(
             raise unknown(execution)
         check_records(execution, records, head.next)
         if told is not None:
-            transaction.connection.execute(statement("restate"), told | {"execution": head.execution})
-        transaction.stage(head, records)
+            transaction.restate(head, told)
+        transaction.stage(head, facts)
 
     return write
 
@@ -93,19 +86,3 @@ def probe() -> Write[None]:
         transaction.connection.pragma("user_version", version)
 
     return write
-
-
-def _told(execution: Execution) -> dict[str, Any]:
-    """The columns that may change."""
-    return {
-        "plan": execution.plan,
-        "status": execution.status,
-        "updated": execution.updated,
-        "output": _json(execution.output),
-        "failure": _json(execution.failure),
-        "usage": _json(execution.usage),
-    }
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
