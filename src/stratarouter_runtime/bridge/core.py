@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime import breaker
 from stratarouter_runtime.errors import InvalidSetting
+from stratarouter_runtime.lru import Lru
 from stratarouter_runtime.ports import Clock, Core, CoreTable
 from stratarouter_runtime.routing.choose import PLACES
 from stratarouter_runtime.state.events import Given
@@ -29,6 +31,9 @@ PATIENCE: Final = 0.25
 """Seconds that an answer is waited for; Core takes less than a millisecond when all is well."""
 _TABLES: Final = 16
 _PACKAGE: Final = "stratarouter"
+
+Rows: TypeAlias = npt.NDArray[np.float32]
+"""The vectors of a table, one row a route."""
 
 
 class Engine(Protocol):
@@ -93,13 +98,15 @@ class GuardedCore(Core):
         self._patience = patience
         self._policy = policy
         self._breaker = breaker.CLOSED
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: Lru[str, Engine] = Lru(_TABLES)
+        """Of the thread alone; `_rows` are of the loop."""
+        self._rows: Lru[str, Rows] = Lru(_TABLES)
         self._outcomes: Counter[str] = Counter()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="core")
 
     @override
     async def decide(self, table: CoreTable, query: str, vector: bytes) -> Given | str:
-        reason = _undecidable(table, vector)
+        reason = _undecidable(self._rows_of(table), vector)
         if reason is None:
             self._breaker, open_ = breaker.ask(self._breaker, self._clock.now())
             found = await self._ask(table, query, vector) if open_ else "is left alone, as it kept failing"
@@ -107,6 +114,10 @@ class GuardedCore(Core):
             found = reason
         self._outcomes["decided" if isinstance(found, Given) else found] += 1
         return found
+
+    def _rows_of(self, table: CoreTable) -> Rows:
+        found = self._rows.get(table.digest)
+        return self._rows.put(table.digest, _rows(table)) if found is None else found
 
     def stats(self) -> CoreStats:
         """What came of asking, so far."""
@@ -120,7 +131,7 @@ class GuardedCore(Core):
         loop = asyncio.get_running_loop()
         try:
             asked = loop.run_in_executor(self._thread, self._route, table, query, vector)
-            answer = await asyncio.wait_for(asked, self._patience)
+            found = read_answer(await asyncio.wait_for(asked, self._patience), table.names)
         except TimeoutError:
             return self._failed("took too long")
         except asyncio.CancelledError:
@@ -128,7 +139,6 @@ class GuardedCore(Core):
             raise
         except Exception:  # noqa: BLE001 - whatever Core raises, the runtime decides by itself
             return self._failed("failed")
-        found = read_answer(answer, table.names)
         if isinstance(found, str):
             return self._failed(found)
         self._breaker = breaker.succeed(self._breaker)
@@ -141,9 +151,7 @@ class GuardedCore(Core):
     def _route(self, table: CoreTable, query: str, vector: bytes) -> Any:
         engine = self._engines.get(table.digest)
         if engine is None:
-            engine = self._engines[table.digest] = self._opening(table)
-            if len(self._engines) > _TABLES:
-                self._engines.popitem(last=False)
+            engine = self._engines.put(table.digest, self._opening(table))
         return engine.route(query, np.frombuffer(vector, "<f4").tolist())
 
 
@@ -175,16 +183,27 @@ def _items(scores: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
-def _undecidable(table: CoreTable, vector: bytes) -> str | None:
+def _rows(table: CoreTable) -> Rows:
+    return np.frombuffer(b"".join(table.centroids), "<f4").reshape(len(table.centroids), -1)
+
+
+def _undecidable(rows: Rows, vector: bytes) -> str | None:
     """Why Core must not be asked: it would take this for an answerable question, and answer at random."""
     asked = np.frombuffer(vector, "<f4")
     if not np.isfinite(asked).all() or not asked.any():
         return "is not asked about a text without a vector"
-    rows = np.frombuffer(b"".join(table.centroids), "<f4").reshape(len(table.centroids), -1)
     if rows.shape[1] != len(asked):
         return "is not asked about vectors of another length"
-    cosines = np.sort((rows @ asked).round(PLACES))
-    return "finds two routes alike" if len(cosines) > 1 and cosines[-1] == cosines[-2] else None
+    if len(rows) == 1:
+        return None
+    # Row by row, as the table itself: the last bits of a matrix product depend on how many threads there are.
+    second, first = np.partition(np.vecdot(rows, asked).round(PLACES), -2)[-2:]
+    return "finds two routes alike" if first == second else None

@@ -5,7 +5,6 @@ Must never know: what the scores decide.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from stratarouter_runtime.lru import Lru
 from stratarouter_runtime.ports import Embedder, Scorer
 from stratarouter_runtime.routing.choose import PLACES
 
@@ -26,7 +26,7 @@ class CosineScorer(Scorer):
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._tables: OrderedDict[tuple[str, ...], Matrix] = OrderedDict()
+        self._tables: Lru[tuple[str, ...], Matrix] = Lru(_TABLES)
 
     @property
     @override
@@ -44,12 +44,7 @@ class CosineScorer(Scorer):
 
     async def _table(self, texts: tuple[str, ...]) -> Matrix:
         table = self._tables.get(texts)
-        if table is None:
-            table = await self._vectors(texts)
-            self._tables[texts] = table
-            if len(self._tables) > _TABLES:
-                self._tables.popitem(last=False)
-        return table
+        return self._tables.put(texts, await self._vectors(texts)) if table is None else table
 
     async def _vectors(self, texts: Sequence[str]) -> Matrix:
         vectors = [np.frombuffer(vector, "<f4") for vector in await self._embedder.embed(texts)]

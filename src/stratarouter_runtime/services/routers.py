@@ -7,17 +7,17 @@ or how anything is weighed.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, NotFound
+from stratarouter_runtime.errors import Conflict, InvalidState, NotFound
+from stratarouter_runtime.lru import Lru
 from stratarouter_runtime.ports import (
     Asked,
     Clock,
@@ -82,7 +82,7 @@ class Routers(Switch):
         self._agents = agents
         self._core = core
         self.tables = Versions(shelf, embedder, clock)
-        self._of_core: OrderedDict[str, CoreTable] = OrderedDict()
+        self._of_core: Lru[str, CoreTable] = Lru(_AT_WORK)
         self._rules: dict[Tenant, Held] = {}
         self._writing = asyncio.Lock()
 
@@ -154,9 +154,7 @@ class Routers(Switch):
         digest = f"{router.digest} {' '.join(names)}"
         table = self._of_core.get(digest)
         if table is None:
-            table = self._of_core[digest] = CoreTable(digest, tuple(names), router.centroids(names))
-            if len(self._of_core) > _AT_WORK:
-                self._of_core.popitem(last=False)
+            table = self._of_core.put(digest, CoreTable(digest, tuple(names), router.centroids(names)))
         found = await self._core.decide(table, text, vector)
         return found if isinstance(found, Given) else f"StrataRouter-Core {found}"
 
@@ -294,11 +292,3 @@ def _core(given: Given) -> Why:
         confidence=given.confidence if isfinite(given.confidence) else 0.0,
         note="the confidence is StrataRouter-Core's own, and not calibrated",
     )
-
-
-def read_given(data: Mapping[str, Any]) -> Given:
-    """A decision of StrataRouter-Core from JSON data. Raises `InvalidInput`."""
-    try:
-        return msgspec.convert(data, Given)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"this is no routing decision: {error}", pointer="/routing") from None

@@ -7,13 +7,13 @@ HTTP, SQL, who asks a table, or how anything is weighed or learnt.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.errors import Conflict, InvalidState, LimitExceeded, NotFound
+from stratarouter_runtime.lru import Lru
 from stratarouter_runtime.routing.tables import Table, check
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Versions:
         self._shelf = shelf
         self._embedder = embedder
         self._clock = clock
-        self._routers: OrderedDict[tuple[Tenant, str], Router] = OrderedDict()
+        self._routers: Lru[tuple[Tenant, str], Router] = Lru(_AT_WORK)
         self._fitting = asyncio.Lock()
 
     async def pointer(self, tenant: Tenant, name: str) -> Pointer:
@@ -156,10 +156,7 @@ class Versions:
                     f"version {digest[:12]}… of the routing table '{name}' is gone, or was changed"
                 )
             router = await asyncio.to_thread(lambda: Router(fitting.decode(body), found))
-            self._routers[tenant, digest] = router
-            if len(self._routers) > _AT_WORK:
-                self._routers.popitem(last=False)
-        self._routers.move_to_end((tenant, digest))
+            self._routers.put((tenant, digest), router)
         return router
 
     async def named(self, tenant: Tenant, name: str, digest: str = "") -> Router:

@@ -64,6 +64,14 @@ class Choice:
         self.name, self.score, self.threshold = name, score, 0.82
 
 
+class Unreadable:
+    """An answer that raises when it is looked at."""
+
+    @property
+    def route_id(self) -> str:
+        raise ValueError("gone")
+
+
 GOOD = {"route_id": "billing", "confidence": 0.7, "scores": {"semantic": 1.0}, "latency_ms": 1}
 
 
@@ -76,6 +84,8 @@ GOOD = {"route_id": "billing", "confidence": 0.7, "scores": {"semantic": 1.0}, "
         (GOOD | {"route_id": "ghost"}, "named a route that is not known"),
         (GOOD | {"confidence": float("nan")}, "gave a confidence that is no number"),
         (GOOD | {"confidence": True}, "gave a confidence that is no number"),
+        (GOOD | {"confidence": 10**400}, "gave a confidence that is no number"),
+        (GOOD | {"scores": {"a": 10**400, "b": 0.5}}, Given("billing", 0.7, {"b": 0.5}, 1.0)),
         (GOOD | {"scores": {"a": float("inf"), "b": 0.5}}, Given("billing", 0.7, {"b": 0.5}, 1.0)),
         (None, "chose no route"),
         ("billing", "chose no route"),
@@ -110,10 +120,27 @@ async def test_core_is_not_asked_what_it_would_answer_at_random(asked: bytes, re
     assert engine.asked == 0
 
 
+async def test_a_table_that_is_asked_stays_open_however_many_others_come() -> None:
+    opened: list[str] = []
+
+    def opening(table: CoreTable) -> Scripted:
+        opened.append(table.digest)
+        return Scripted(GOOD)
+
+    core = GuardedCore(Moments(), opening=opening)
+    for number in range(40):
+        for digest in ("hot", f"cold {number}"):
+            table = CoreTable(digest, TABLE.names, TABLE.centroids)
+            assert isinstance(await core.decide(table, "x", BILLING), Given)
+    core.close()
+    assert opened.count("hot") == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (RuntimeError("no"), "failed"),
+        (Unreadable(), "failed"),
         (GOOD | {"route_id": "ghost"}, "named a route that is not known"),
         ("hang", "took too long"),
     ],

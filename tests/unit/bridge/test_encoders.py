@@ -203,6 +203,10 @@ async def test_tables_that_are_not_used_are_forgotten(monkeypatch: pytest.Monkey
     first = await scorer.score("a b", ["a b"])
     for text in ("c d", "e f", "g h"):
         await scorer.score("a b", [text])
-    assert len(scorer._tables) == 2
+    assert [scorer._tables.get(texts) is not None for texts in (("a b",), ("e f",), ("g h",))] == [
+        False,
+        True,
+        True,
+    ]
     assert await scorer.score("a b", ["a b"]) == first == (1.0,)
     front.close()
