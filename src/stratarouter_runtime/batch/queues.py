@@ -40,13 +40,9 @@ class Queues:
         """How many more jobs the queue takes."""
         return self._waiting - len(self._queues.get(name, ()))
 
-    def waiting(self) -> int:
-        """How many jobs wait, in all queues."""
-        return sum(map(len, self._queues.values()))
-
     def stats(self) -> QueueStats:
         """How full they are."""
-        return QueueStats(self.waiting(), sum(map(len, self._workers.values())))
+        return QueueStats(sum(map(len, self._queues.values())), sum(map(len, self._workers.values())))
 
     def put(self, name: str, job: Job) -> bool:
         """Have a job done behind those that wait; False where the queue is full."""

@@ -29,7 +29,10 @@ from stratarouter_runtime.routing.choose import PLACES
 from stratarouter_runtime.routing.head import Head, Labels, Matrix, train
 from stratarouter_runtime.routing.model import Model
 from stratarouter_runtime.routing.report import Report
-from stratarouter_runtime.routing.tables import CONTEXT, Table
+from stratarouter_runtime.routing.tables import Table
+
+CONTEXT: Final = "stratarouter routing table 1.0"
+"""Of digests: equal bytes elsewhere have another one."""
 
 ENOUGH: Final = 10
 """Held-out queries of either kind below which nothing is calibrated on them."""

@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stratarouter_runtime.errors import InvalidInput
+from stratarouter_runtime.routing.explained import MAX_QUERY
+from stratarouter_runtime.routing.tables import NAME
 from stratarouter_runtime.tcfp.diagnostics import Diagnostics, did_you_mean
 from stratarouter_runtime.tcfp.expressions import ExpressionFailed, Scope, compile_value
 from stratarouter_runtime.tcfp.ir import Expression
@@ -26,11 +28,8 @@ from stratarouter_runtime.tcfp.types import BOOL, STRING, UNKNOWN, ListType, Typ
 from stratarouter_runtime.tcfp.values import Misfit, checker
 
 MAX_RULES: Final = 1_000
-MAX_QUERY: Final = 65_536
-"""Characters of a query that rules look at."""
 
 _SCOPE: Final = Scope().bind("query", STRING, 0, 0).bind("labels", ListType(STRING), 0, 1)
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 _Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
 
@@ -159,7 +158,7 @@ def _type(written: Any, diagnostics: Diagnostics) -> Type:
 
 
 def _shape(rule: Rule) -> Iterator[str]:
-    if not _NAME.fullmatch(rule.name):
+    if not NAME.fullmatch(rule.name):
         yield "its name has to be 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit"
     guards = [rule.when, rule.prefix, rule.keywords or None, rule.pattern]
     written = sum(guard is not None for guard in guards)

@@ -13,11 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from stratarouter_runtime import canonical
 from stratarouter_runtime.errors import InvalidInput
-from stratarouter_runtime.ids import Digest
-
-CONTEXT: Final = "stratarouter routing table 1.0"
 
 MAX_UTTERANCES: Final = 20_000
 """Up to here every route is weighed exactly; beyond, a decision would no longer be quick."""
@@ -29,7 +25,8 @@ NONE: Final = "none"
 """No route's name: it says that a query belongs to none."""
 
 _SEPARATORS: Final = re.compile(r"[\W_]+")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What tables, routes and rules may be called."""
 
 
 class Route(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -88,13 +85,8 @@ def is_text(text: str) -> bool:
     return True
 
 
-def table_digest(table: Table) -> Digest:
-    """Of a table as written: the same routes and examples, the same digest."""
-    return canonical.digest_bytes(canonical.canonical(msgspec.to_builtins(table)), CONTEXT)
-
-
 def _faults(table: Table) -> Iterator[str]:
-    if not _NAME.fullmatch(table.name):
+    if not NAME.fullmatch(table.name):
         yield "its name has to be 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit"
     if not table.routes:
         yield "it has no routes"
@@ -113,7 +105,7 @@ def _faults(table: Table) -> Iterator[str]:
 
 
 def _route_faults(route: Route) -> Iterator[str]:
-    if not _NAME.fullmatch(route.name):
+    if not NAME.fullmatch(route.name):
         yield f"the name of route '{route.name[:140]}' has other characters than A-Z, a-z, 0-9, '.', '_', '-'"
     if route.name == NONE:
         yield f"a route is called '{NONE}', which says that a query belongs to none: give it another name"
