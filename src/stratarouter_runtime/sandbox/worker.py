@@ -48,6 +48,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._held = bytearray()
         self._out = bytearray()
+        self._waits = False
+        """Whether the loop tells when more can be written."""
         self._most = _AROUND
         self._answer: asyncio.Future[Tell] | None = None
         self._number = 0
@@ -137,7 +139,7 @@ class Worker:
             status = os.pread(self._status, _STATUS, 0)
             place = status.find(_PEAK)
             if place >= 0:
-                return int(status[place + len(_PEAK) :].split(maxsplit=1)[0])
+                return int(status[place + len(_PEAK) : status.find(b"kB", place)])
         return self.rss
 
     async def _exchange(self, number: int, document: bytes, bounds: Bounds) -> Tell | Failure:
@@ -185,7 +187,10 @@ class Worker:
             self._out.clear()
             written = 0
         del self._out[:written]
-        if self._out:
+        if bool(self._out) is self._waits:
+            return
+        self._waits = not self._waits
+        if self._waits:
             self._loop.add_writer(self._process.write_to, self._writable)
         else:
             self._loop.remove_writer(self._process.write_to)
