@@ -168,13 +168,20 @@ class Request:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of a header of a request (its name in lower case); several are joined by commas."""
-    found: dict[bytes, bytes] | None = scope.get(HEADERS)
-    if found is None:
-        found = scope[HEADERS] = {}
-        for key, value in scope["headers"]:
-            found[key] = found[key] + b", " + value if key in found else value
-    value = found.get(name)
+    try:
+        value: bytes | None = scope[HEADERS].get(name)
+    except KeyError:
+        value = _headers(scope).get(name)
     return None if value is None else value.decode("latin-1")
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name, from now on at hand."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        found[name] = found[name] + b", " + value if name in found else value
+    scope[HEADERS] = found
+    return found
 
 
 class Reply(Struct, frozen=True):
