@@ -7,7 +7,6 @@ Must never know: where the function was found, flows, plans or the journal.
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from inspect import isawaitable
@@ -29,8 +28,8 @@ from stratarouter_runtime.agents.failures import (
 )
 from stratarouter_runtime.agents.threads import NotBegun, Threads
 from stratarouter_runtime.agents.together import divided, each
-from stratarouter_runtime.builder.agents import AgentDefinition, AgentError
-from stratarouter_runtime.builder.conversion import encode
+from stratarouter_runtime.builder.agents import AgentDefinition, AgentError, words_of
+from stratarouter_runtime.builder.conversion import encode, unknown_to_json
 from stratarouter_runtime.builder.usage import Meter
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock
 from stratarouter_runtime.state.events import Usage
@@ -88,7 +87,7 @@ class PythonAgent(Agent):
             raise
         # SystemExit and KeyboardInterrupt too: an agent must not end the runtime.
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
-            return failed(UNAVAILABLE, f"{self.name} raised {_words(error)}")
+            return failed(UNAVAILABLE, f"{self.name} raised {words_of(error)}")
         return self._sized(output)
 
     def _sized(self, output: Any) -> AgentReply:
@@ -171,14 +170,6 @@ class PythonGroup(PythonAgent):
         return self._raised(item) if isinstance(item, AgentError) else super()._sized(item)
 
 
-def _words(error: BaseException) -> str:
-    """The type of an exception and what it says, if it says anything."""
-    try:
-        return f"{type(error).__name__}: {error}".removesuffix(": ")
-    except Exception:  # noqa: BLE001 - its __str__ is the agent's as well
-        return type(error).__name__
-
-
 def _cancelled() -> bool:
     """Whether somebody wants this call to end, rather than the function having said so itself."""
     task = asyncio.current_task()
@@ -193,12 +184,6 @@ def _usage(meter: Meter, cost: Cost, milliseconds: float) -> Usage:
 def _size(output: Any) -> int:
     """Bytes of JSON; 0 for what is none, which the check against the signature will refuse."""
     try:
-        return len(orjson.dumps(output, default=_plain))
+        return len(orjson.dumps(output, default=unknown_to_json))
     except TypeError:
         return 0
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    raise TypeError

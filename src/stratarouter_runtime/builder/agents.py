@@ -41,6 +41,14 @@ class AgentError(Exception):
         self.data = data
 
 
+def words_of(error: BaseException) -> str:
+    """The type of what a function raised and what it says, if it says anything."""
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:  # noqa: BLE001 - its __str__ is the agent's as well
+        return type(error).__name__
+
+
 @dataclass(frozen=True, slots=True)
 class AgentDefinition:
     """A function as an agent. `version` is the author's: another behaviour, another version.

@@ -5,7 +5,7 @@ Must never know flows, or when a function is called.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -148,6 +148,13 @@ def encode(value: Any) -> Any:
             return [encode(item) for item in value]
         case _:
             return _object(value)
+
+
+def unknown_to_json(value: Any) -> Any:
+    """What encoders of JSON ask for what they do not know: bytes travel as base64. Raises `TypeError`."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    raise TypeError
 
 
 def _instant(value: datetime) -> str:

@@ -190,6 +190,29 @@ class Cell(Struct, frozen=True):
     spawning: bool = False
 
 
+class Ask(Protocol):
+    """One call, as code in a cell hears of it; `time` is in seconds, and what is left of it."""
+
+    @property
+    def input(self) -> Any:
+        """The projected input."""
+        ...
+
+    @property
+    def seed(self) -> str:
+        """The same for every attempt of one step of one execution."""
+        ...
+
+    @property
+    def time(self) -> float:
+        """Seconds until whoever asks gives up."""
+        ...
+
+
+Answer: TypeAlias = "Callable[[Ask], Any]"
+"""Answers one call in a cell with a value of JSON; raises `AgentError`, or anything."""
+
+
 class Cells(Protocol):
     """Where code runs behind walls."""
 

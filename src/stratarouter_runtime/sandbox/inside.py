@@ -10,22 +10,22 @@ import errno
 import os
 import resource
 import select
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import orjson
 from msgspec import Raw
 from msgspec.structs import replace
 
-from stratarouter_runtime.builder.agents import AgentError
-from stratarouter_runtime.builder.conversion import encode
+from stratarouter_runtime.builder.agents import AgentError, words_of
+from stratarouter_runtime.builder.conversion import encode, unknown_to_json
 from stratarouter_runtime.builder.usage import Meter
 from stratarouter_runtime.sandbox import wire
 from stratarouter_runtime.sandbox.filter import ENONET
 
-Answer: TypeAlias = Callable[[wire.Ask], Any]
-"""Answers one call with a value of JSON; raises `AgentError`, or anything."""
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer
 
 
 class Program(Protocol):
@@ -121,7 +121,7 @@ def _answered(answer: Answer, ask: wire.Ask) -> wire.Tell:
 
 def _told(answer: Answer, ask: wire.Ask) -> wire.Tell:
     try:
-        output = Raw(orjson.dumps(answer(ask), default=_plain))
+        output = Raw(orjson.dumps(answer(ask), default=unknown_to_json))
         return wire.Tell(ask.number, output, spent=getattr(answer, SPENT, False))
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
         return _failed(ask.number, error)
@@ -133,7 +133,7 @@ def _failed(number: int, error: BaseException) -> wire.Tell:
     if isinstance(error, TimeoutError):
         return wire.Tell(number, kind="timeout", message=_cut(f"gave up waiting: {error}"))
     kind = next((found for each in _chain(error) if (found := _kind(each))), "agent.unavailable")
-    return wire.Tell(number, kind=kind, message=_cut(words(error)), spent=kind.startswith("limit"))
+    return wire.Tell(number, kind=kind, message=_cut(words_of(error)), spent=kind.startswith("limit"))
 
 
 def _kind(error: BaseException) -> str | None:
@@ -161,14 +161,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__
 
 
-def words(error: BaseException) -> str:
-    """The type of an exception and what it says, if it says anything."""
-    try:
-        return f"{type(error).__name__}: {error}".removesuffix(": ")
-    except Exception:  # noqa: BLE001 - its __str__ is the agent's as well
-        return type(error).__name__
-
-
 def _cut(message: str) -> str:
     return message[:_MOST].encode(errors="replace").decode()
 
@@ -176,17 +168,9 @@ def _cut(message: str) -> str:
 def _data(data: Any) -> Any:
     """What a failure carries, where that is JSON."""
     try:
-        return orjson.loads(orjson.dumps(encode(data), default=_plain))
+        return orjson.loads(orjson.dumps(encode(data), default=unknown_to_json))
     except (TypeError, ValueError):
         return None
-
-
-def _plain(value: Any) -> Any:
-    from base64 import b64encode  # noqa: PLC0415 - start-up: few answers hold bytes
-
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    raise TypeError
 
 
 def _below() -> float:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ctypes
 import signal
 import subprocess
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer, Ask
 
 _SAID: Final = 300
 _C: Final = ctypes.CDLL(None)

@@ -9,11 +9,13 @@ import asyncio
 import sys
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratarouter_runtime.agents.discovery import definitions, load_file
-from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer, Ask
 
 
 def load() -> None:

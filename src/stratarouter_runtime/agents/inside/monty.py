@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_monty import (
     CollectString,
@@ -21,8 +21,10 @@ from pydantic_monty import (
     ResourceLimits,
 )
 
-from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer, Ask
 
 _WRAPS: Final = """
 import random as __strata_random

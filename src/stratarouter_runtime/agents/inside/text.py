@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import random  # noqa: TID251 - seeded from the call, so that it is no entropy
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.builder.agents import AgentError
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer, Ask
 
 
 def load() -> None:

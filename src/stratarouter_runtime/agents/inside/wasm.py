@@ -14,14 +14,16 @@ import time
 from base64 import b64decode
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from wasmtime import Config, Engine, Instance, Memory, Module, Store, Trap, TrapCode, WasmtimeError
 
-from stratarouter_runtime.agents.inside import Answer, Ask
 from stratarouter_runtime.agents.inside.wasm_calls import Typed, check
 from stratarouter_runtime.builder.agents import AgentError
+
+if TYPE_CHECKING:
+    from stratarouter_runtime.ports import Answer, Ask
 
 _TICK: Final = 0.01
 _FAILURE: Final = 1 << 63
