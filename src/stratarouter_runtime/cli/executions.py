@@ -21,7 +21,7 @@ from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
 from stratarouter_runtime.errors import InvalidInput
-from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId
+from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import Execution, Status
 from stratarouter_runtime.services.history import Journaled, Proof
 from stratarouter_runtime.state.codec import decode, encode
@@ -141,6 +141,7 @@ def ps(
     *,
     flow: str | None = None,
     status: tuple[Status, ...] = (),
+    tenant: str = LOCAL,
     limit: int = 20,
     store: Store = None,
     json: Json = False,
@@ -153,6 +154,8 @@ def ps(
         Only those of this flow.
     status
         Only those in this state; may be given several times.
+    tenant
+        Whose.
     limit
         At most so many.
     """
@@ -161,7 +164,7 @@ def ps(
 
     async def search(app: Application) -> list[Execution]:
         only = FlowId(flow) if flow else None
-        return await app.store.search(tenant=LOCAL, flow=only, status=status, limit=limit)
+        return await app.store.search(tenant=Tenant(tenant), flow=only, status=status, limit=limit)
 
     found = look(store, search)
     write(found if json else "\n".join(table(found)))

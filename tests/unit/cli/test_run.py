@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -14,6 +15,9 @@ import pytest
 from stratarouter_runtime.cli import app
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.errors import StoreFull
+from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
+from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.storage.sqlite import open_store
 
 FLOW: Final = """\
 tcfp: "1.0"
@@ -97,6 +101,23 @@ def test_what_ran_can_be_listed_shown_and_replayed(project: Path, capsys: pytest
     assert f"{ran['id']}: reproducible, 3 records" in capsys.readouterr().out
     assert app.run(["ps", "--status", "failed"]) == Exit.OK
     assert ran["id"] not in capsys.readouterr().out
+
+
+def test_executions_are_listed_of_one_tenant(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["run", "flow.yaml", "--input", "name=ann", "--json"]) == Exit.OK
+    ours = json.loads(capsys.readouterr().out)["id"]
+    theirs = ExecutionId(f"exec_{1:032x}")
+
+    async def begin() -> None:
+        store = open_store(project / "store.db")
+        row = Execution(theirs, Tenant("ann"), FlowId("f"), Digest("0" * 64), "running", 0, 0, 0)
+        await store.create(row, [])
+        await store.close()
+
+    asyncio.run(begin())
+    assert [row["id"] for row in listed(capsys)] == [ours]
+    assert app.run(["ps", "--tenant", "ann", "--json"]) == Exit.OK
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [theirs]
 
 
 @pytest.mark.parametrize(
