@@ -215,17 +215,18 @@ class Worker:
             return
         if len(self._held) < wire.HEADER:
             return
-        size = wire.length(self._held)
-        if size > self._most:
+        end = wire.HEADER + wire.length(self._held)
+        if end - wire.HEADER > self._most:
             self._held.clear()
             self.kill("output")
-        elif len(self._held) >= wire.HEADER + size:
-            self._told(bytes(self._held[wire.HEADER : wire.HEADER + size]))
-            del self._held[: wire.HEADER + size]
-            if self._held:
+        elif len(self._held) >= end:
+            # Handed over as it is: to copy some megabytes would hold up the loop.
+            held, self._held = self._held, bytearray()
+            self._told(memoryview(held)[wire.HEADER : end])
+            if len(held) > end:
                 self.kill("protocol")
 
-    def _told(self, document: bytes) -> None:
+    def _told(self, document: memoryview) -> None:
         """An answer, where one is waited for and it is to this call; anything else is not played along with."""
         try:
             told = self._decode(document)
