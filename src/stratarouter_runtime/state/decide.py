@@ -82,14 +82,16 @@ def decide(run: Run) -> list[Command]:
     What a task puts on the agenda comes before what stood there, so that steps are reached
     in written order, however deep they are. Calls are made when all else is settled.
     """
+    agenda, outgoing = run.agenda, run.outgoing
     stack: list[Task | Dispatch | Admit] = []
     while run.finished is None:
-        stack += reversed(run.agenda)
-        run.agenda.clear()
+        if agenda:
+            stack += reversed(agenda)
+            agenda.clear()
         if stack:
             _work(run, stack.pop())
-        elif run.outgoing:
-            _work(run, run.outgoing.popleft())
+        elif outgoing:
+            _work(run, outgoing.popleft())
         else:
             break
     commands, run.commands = run.commands, []

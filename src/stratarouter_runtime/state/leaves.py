@@ -161,7 +161,8 @@ def land(run: Run, frame: Frame, usage: Usage | None) -> None:
     if flight.reserved:
         settle(run, frame, cost, usage or Usage(cost.usd, cost.tokens))
     if flight.placed:
-        run.outgoing.extend(Admit(scope) for scope in leave_place(frame))
+        for scope in leave_place(frame):
+            run.outgoing.append(Admit(scope))
     flight.placed = flight.reserved = flight.flying = flight.doubtful = False
 
 

@@ -143,20 +143,22 @@ def take_place(frame: Frame, turn: Scope | None) -> Scope | None:
     Returns that scope, or None where all places were taken. Whoever waits goes first, save
     that it is the frame's own `turn` there.
     """
-    for scope in _around(frame):
+    around = _around(frame)
+    for scope in around:
         if not has_room(scope) or (scope.waiting and scope is not turn):
             scope.waiting.append(frame)
             return scope
-    for scope in _around(frame):
+    for scope in around:
         scope.running += 1
     return None
 
 
 def leave_place(frame: Frame) -> list[Scope]:
     """Give the places back; the scopes where somebody waits for one."""
-    for scope in _around(frame):
+    around = _around(frame)
+    for scope in around:
         scope.running -= 1
-    return [scope for scope in _around(frame) if scope.waiting]
+    return [scope for scope in around if scope.waiting]
 
 
 def has_room(scope: Scope) -> bool:
