@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
+from stratarouter_runtime.ports import WITHDRAWN, Agent, AgentCall, AgentReply
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.cells import BoxedCells
 from stratarouter_runtime.sandbox.governor.shares import Room
+from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.system import SystemClock
 from stratarouter_runtime.testing.chat_server import Answers, ChatServer, Floods, Hangs, Says, Script
+from stratarouter_runtime.wiring import application
 
 MIB = 1024 * 1024
+TENANT = Tenant("acme")
 WALLED = ("process", "sandbox", "python-in-a-box", "wasm", "command")
-KINDS = ("function", "coroutine", *WALLED, "http", "llm", "mcp")
+FENCED = ("function", "coroutine", *WALLED, "http", "llm", "mcp")
+KINDS = (*FENCED, "flow")
+"""A flow has the circuits of the agents that it calls, and none of its own."""
 NO_WALLS = any(features.found()[each] for each in features.needed("sandbox"))
 
 FUNCTIONS = """
@@ -122,6 +128,17 @@ agents:
   llm: {{kind: llm, url: "{chat}", key: secret://env/TOKEN, model: m, prompt: "{{{{do}}}}", {common}}}
   mcp: {{kind: mcp, command: ["{python}", "{tools}"], tool: act, env: {{TOKEN: secret://env/TOKEN}}, {common}}}
 """
+FLOW = """
+tcfp: "1.0"
+flow: flow
+agents:
+  coroutine: { in: { do: string }, out: string, effect: pure, cost: { usd: 0.01, tokens: 100 } }
+in: { do: string }
+out: string
+do:
+  - { id: said, call: coroutine, with: { do: =do } }
+return: =said
+"""
 COMMON = "in: {do: string}, out: string, effect: pure, cost: {usd: 0.01, tokens: 100}, time: 20s"
 SHELLS = Path("/bin/sh").resolve()
 
@@ -171,21 +188,22 @@ class Troupe:
     def __init__(self, agents: dict[str, Agent], chat: ChatServer) -> None:
         self._agents = agents
         self._chat = chat
+        self._calls = count()
 
-    def agent(self, kind: str) -> Fenced:
+    def circuit(self, kind: str) -> str:
+        """How the circuit of an agent stands for whoever calls here."""
         found = self._agents[kind]
         assert isinstance(found, Fenced)
-        return found
+        return found.circuits.of(TENANT).state
 
     async def call(self, kind: str, do: str, patience: float | None = 20.0) -> AgentReply:
         """What the agent replies to being told this, within so many seconds."""
         self._chat._script = [CHATS[do]]
         deadline = None if patience is None else SystemClock().now() + int(patience * 1e6)
-        given = AgentCall(
-            ExecutionId("exec_1"), Tenant("acme"), Digest("k" * 64), "5eed" * 8, 1, {"do": do}, deadline
-        )
+        key = Digest(f"{next(self._calls):064x}")
+        given = AgentCall(ExecutionId("exec_1"), TENANT, key, "5eed" * 8, 1, {"do": do}, deadline)
         async with asyncio.timeout(30):
-            return await self.agent(kind).call(given)
+            return await self._agents[kind].call(given)
 
     async def kind_of(self, kind: str, do: str, patience: float = 20.0) -> str:
         """The kind of the failure."""
@@ -228,8 +246,12 @@ async def troupe(folder: Path, **changed: Any) -> AsyncIterator[Troupe]:
         )
         registry = load_project(folder, replace(workshop, **changed))
         stack.push_async_callback(cells.close)
-        stack.push_async_callback(registry.close)
-        yield Troupe({name: registry[AgentName(name)] for name in registry}, chat)
+        app = await stack.enter_async_context(application(Settings(), registry, store=":memory:"))
+        plan = app.runtime.flows.compile(FLOW)
+        await app.runtime.flows.offer(plan, tenant=TENANT)
+        flow = await app.runtime.flow_agent(AgentName("flow"), plan.digest, TENANT)
+        assert flow is not None
+        yield Troupe({"flow": flow, **{name: registry[AgentName(name)] for name in registry}}, chat)
 
 
 @pytest.fixture(params=KINDS)
@@ -274,13 +296,15 @@ async def test_a_call_that_is_withdrawn_leaves_nothing_behind(kind: str, tmp_pat
         await all_.call(kind, "answer")
         task = asyncio.create_task(all_.call(kind, "hang", None))
         await asyncio.sleep(0.3)
-        task.cancel()
+        task.cancel(WITHDRAWN)
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await all_.call(kind, "answer")).output == "fine"
-        assert all_.agent(kind).circuits.of(Tenant("acme")).state == "closed"
+        if kind in FENCED:
+            assert all_.circuit(kind) == "closed"
 
 
+@pytest.mark.parametrize("kind", FENCED, indirect=True)
 async def test_the_circuit_opens_after_five_failures_and_says_when_to_come_back(
     kind: str, tmp_path: Path
 ) -> None:
