@@ -68,15 +68,11 @@ DRIVEN: Final = frozenset({"queued", "running"})
 """Statuses of what moves on by itself."""
 
 
-def _never(_trace: str) -> bool:
-    return False
-
-
 class Runtime(Flows):
     """Accepts flows and executions, and answers what became of them.
 
     It adds what it is made of to `observers`. `sampler` decides by its id whether a trace is recorded,
-    where nobody has decided it before.
+    where nobody has decided it before; None records none.
     """
 
     def __init__(  # noqa: PLR0913 - every seam once
@@ -88,7 +84,7 @@ class Runtime(Flows):
         observers: Fanout,
         clock: Clock,
         entropy: Entropy,
-        sampler: Callable[[str], bool] = _never,
+        sampler: Callable[[str], bool] | None = None,
         reuse: Reuse | None = None,
         routers: Routers | None = None,
         roster: Roster | None = None,
@@ -202,9 +198,7 @@ class Runtime(Flows):
         allowed = None if seconds is None else seconds * SECOND
         times = [each for each in (request.timeout, allowed) if each is not None]
         deadline = self._clock.now() + min(times) if times else None
-        sampled = request.sampled
-        if sampled is None:
-            sampled = self._sampler(request.trace or own_trace(execution))
+        trace, sampled = self._traced(execution, request)
         return Started(
             id=execution,
             plan=request.plan.digest,
@@ -214,7 +208,7 @@ class Runtime(Flows):
             deadline=deadline,
             parent=request.parent,
             budget=request.budget,
-            trace=request.trace or (own_trace(execution) if sampled else ""),
+            trace=trace,
             span=request.span,
             sampled=sampled,
             routing=request.routing,
@@ -224,6 +218,15 @@ class Runtime(Flows):
             tags=request.tags,
             allowed=request.allowed,
         )
+
+    def _traced(self, execution: ExecutionId, request: StartExecution) -> tuple[str, bool]:
+        """The trace it belongs to, empty where it is nobody's and not recorded; and whether it is."""
+        if request.sampled is None and self._sampler is not None:
+            trace = request.trace or own_trace(execution)
+            sampled = self._sampler(trace)
+            return (trace if sampled else request.trace), sampled
+        sampled = bool(request.sampled)
+        return request.trace or (own_trace(execution) if sampled else ""), sampled
 
     async def _attach(self, execution: ExecutionId, request: StartExecution) -> None:
         """The id is taken: by this very request, sent again, or by another."""

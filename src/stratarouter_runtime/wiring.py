@@ -121,7 +121,7 @@ async def application(
         embedder = LazyEmbedder(lambda: _open_embedder(settings))
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
-        sampler = Sampler(0 if settings.trace_endpoint is None else settings.trace_share)
+        sampler = None if settings.trace_endpoint is None else Sampler(settings.trace_share)
         reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenants, tenant))
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))

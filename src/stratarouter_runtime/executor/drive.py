@@ -250,7 +250,7 @@ class Drive:
 
     async def _act(self, commands: Sequence[Command]) -> None:
         """Begin what is to be done, unless somebody else may be about to do it as well."""
-        if commands:
+        if commands and not self.hold.certain:
             await self.hold.confirm()
         for command in commands:
             if not (self._draining and _waits(command)):

@@ -7,9 +7,8 @@ why a command was given, or what a fact brings about.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from stratarouter_runtime.executor.calls import call, score
 from stratarouter_runtime.ports import WITHDRAWN
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 Report: TypeAlias = Callable[["Event | Exception | None"], None]
 """Told each fact; None where a call was given up, which is no fact: it is made again another time;
 or the error because of which that has to be done by recovery."""
-
-Work: TypeAlias = Callable[[], "Coroutine[Any, Any, Event]"]
-"""Begun by its task: one that is withdrawn before it begins leaves nothing behind."""
 
 
 class Duties:
@@ -50,10 +46,8 @@ class Duties:
     def carry_out(self, command: Command) -> None:
         """Begin what the command asks for."""
         match command:
-            case CallAgent():
-                self._spawn(command.step, partial(call, self._shell, self._started, command, self._confirm))
-            case ScoreRoutes():
-                self._spawn(command.step, partial(score, self._shell, self._started, command))
+            case CallAgent() | ScoreRoutes():
+                self._tasks[command.step] = asyncio.get_running_loop().create_task(self._work(command))
             case SetTimer():
                 self._arm(command)
             case Withdraw():
@@ -66,20 +60,19 @@ class Duties:
         for step in [*self._tasks, *self._timers]:
             self._cancel(step, None)
 
-    def _spawn(self, step: StepPath, work: Work) -> None:
-        task = asyncio.get_running_loop().create_task(self._work(step, work))
-        self._tasks[step] = task
-
-    async def _work(self, step: StepPath, work: Work) -> None:
+    async def _work(self, command: CallAgent | ScoreRoutes) -> None:
         event: Event | Exception | None = None
         try:
-            event = await work()
+            if isinstance(command, CallAgent):
+                event = await call(self._shell, self._started, command, self._confirm)
+            else:
+                event = await score(self._shell, self._started, command)
         except Exception as error:  # noqa: BLE001 - a mistake of this runtime must stop the execution, not hang it
             event = error
         finally:
             # A withdrawn call may still come to its end: what it says no longer matters.
-            if self._tasks.get(step) is asyncio.current_task():
-                del self._tasks[step]
+            if self._tasks.get(command.step) is asyncio.current_task():
+                del self._tasks[command.step]
                 self._report(event)
 
     def _arm(self, timer: SetTimer) -> None:

@@ -30,13 +30,18 @@ class Hold:
         self.until = until
         self.lost = False
 
+    @property
+    def certain(self) -> bool:
+        """Whether the lease holds for certain."""
+        return not self.lost and self.until > asyncio.get_running_loop().time()
+
     async def confirm(self) -> None:
         """Returns where the lease holds for certain; asks the store where that is not known.
 
         Raises `LeaseLost` where it was taken: somebody else may be at work on the same, so
         nothing must be begun any more. Raises `StoreError` where that cannot be found out.
         """
-        if not self.lost and self.until <= asyncio.get_running_loop().time():
+        if not self.lost and not self.certain:
             await self._presence.keep(self)
         if self.lost:
             raise LeaseLost
