@@ -23,8 +23,16 @@ OUTPUT: Final = "limit.output"
 MAX_OUTPUT: Final = 8 * 1024 * 1024
 """Bytes of JSON one call may answer with, unless an agent is built with another cap."""
 
+MAX_MESSAGE: Final = 2_000
+"""Characters of a failure's message that are kept."""
+
 PATIENCE: Final = 300_000_000
 """Microseconds a call may take where neither the caller nor the signature bounds it."""
+
+
+def bounded(message: str) -> str:
+    """A message that can be journaled: cut, and mended where it is no Unicode. Its secrets have to be gone by then."""
+    return message[:MAX_MESSAGE].encode(errors="replace").decode()
 
 
 def failed(kind: str, message: str, data: Any = None, usage: Usage | None = None) -> AgentReply:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents import exchanges
 from stratarouter_runtime.agents.circuits import Circuits
 from stratarouter_runtime.agents.exchanges import Exchange
-from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, failed
+from stratarouter_runtime.agents.failures import TIMEOUT, UNAVAILABLE, bounded, failed
 from stratarouter_runtime.agents.registry import Closing
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import Policy
@@ -23,9 +23,6 @@ from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Grouped, Is
 
 TELLING: Final = frozenset({UNAVAILABLE, TIMEOUT})
 """The failures that say something about the agent, rather than about what it was asked."""
-
-MAX_MESSAGE: Final = 2_000
-"""Characters of a failure's message that are kept: it is cut when no secret is left in it."""
 
 _SILENCE: Final = 1_000_000
 """Microseconds without an answer that say something of an agent which declares no time."""
@@ -73,7 +70,7 @@ class Fenced(Agent):
             if self._retired:
                 await self._rest()
         self._learn(call, reply, started)
-        reply = _bounded(self._secrets.scrub_reply(reply))
+        reply = _cut(self._secrets.scrub_reply(reply))
         if self._listener is not None:
             self._listener(self._exchange(call, reply, started))
         return reply
@@ -135,10 +132,10 @@ class Fenced(Agent):
         )
 
 
-def _bounded(reply: AgentReply) -> AgentReply:
-    """The reply; a failure's message that could not be journaled is cut and mended."""
+def _cut(reply: AgentReply) -> AgentReply:
+    """The reply, in which no secret is left; a failure's message is bounded."""
     failure = reply.failure
     if failure is None:
         return reply
-    told = failure.message[:MAX_MESSAGE].encode(errors="replace").decode()
+    told = bounded(failure.message)
     return reply if told == failure.message else replace(reply, failure=replace(failure, message=told))

@@ -14,7 +14,15 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from stratarouter_runtime.agents.failures import MAX_OUTPUT, REFUSED, TIMEOUT, UNAVAILABLE, failed, too_large
+from stratarouter_runtime.agents.failures import (
+    MAX_OUTPUT,
+    REFUSED,
+    TIMEOUT,
+    UNAVAILABLE,
+    bounded,
+    failed,
+    too_large,
+)
 from stratarouter_runtime.errors import Conflict, StoreError, StrataError
 from stratarouter_runtime.ids import AgentName, Digest, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Execution, Operation
@@ -74,7 +82,7 @@ class FlowAgent(Agent):
         except (StoreError, Conflict):  # it has not answered: recovery asks it again
             raise
         except StrataError as error:
-            return failed(UNAVAILABLE, f"flow '{self.name}' cannot be started: {error.message}")
+            return failed(UNAVAILABLE, bounded(f"flow '{self.name}' cannot be started: {error.message}"))
         origin = await self._origin(child.id, call.tenant)
         reply = replace(_reply(child), whole=origin.whole, since=origin.since)
         if reply.failure is not None and reply.failure.kind in _SPENT and not self._inherited(call, reply):

@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.circuits import MOST, Circuits
 from stratarouter_runtime.agents.exchanges import SHOWN, Exchange
-from stratarouter_runtime.agents.failures import failed
-from stratarouter_runtime.agents.fence import MAX_MESSAGE, Fenced
+from stratarouter_runtime.agents.failures import MAX_MESSAGE, failed
+from stratarouter_runtime.agents.fence import Fenced
 from stratarouter_runtime.agents.registry import Registry, RegistryStats
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web

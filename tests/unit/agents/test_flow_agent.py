@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stratarouter_runtime.agents.failures import MAX_OUTPUT
+from stratarouter_runtime.agents.failures import MAX_MESSAGE, MAX_OUTPUT
 from stratarouter_runtime.agents.flow import FlowAgent, child_id
 from stratarouter_runtime.errors import Conflict, LimitExceeded, StoreLocked, StrataError
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, FlowId
@@ -60,6 +60,15 @@ async def test_a_flow_that_cannot_be_started_is_unavailable() -> None:
 
     reply = await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)
     assert reply.failure == Failure("agent.unavailable", "flow 'sub' cannot be started: too much")
+
+
+async def test_what_a_flow_says_is_no_longer_than_a_message_may_be() -> None:
+    async def run(_child: ExecutionId, _call: AgentCall) -> Execution:
+        raise LimitExceeded("x" * 10_000)
+
+    failure = (await FlowAgent(AgentName("sub"), SIGNATURE, KEY, run).call(CALL)).failure
+    assert failure is not None
+    assert len(failure.message) == MAX_MESSAGE
 
 
 @pytest.mark.parametrize("error", [StoreLocked("in use"), Conflict("somebody else drives it")])
