@@ -16,9 +16,10 @@ from stratarouter_runtime.errors import NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.drive import restate
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
+from stratarouter_runtime.sharing import NOBODY, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
@@ -59,24 +60,28 @@ async def claim(store: Store, plans: Plans, driver: Driver) -> Recovery:
         if not claimed:
             return recovery
         driver.stopped_here(claimed)
-        recovery += await _resume(claimed, store, plans, driver)
+        recovery += await _resume(claimed, store, plans, driver, hold.number)
 
 
-async def sweep(store: Store, plans: Plans, driver: Driver) -> Recovery:
-    """Take up what this process owns and does not drive. Raises `StoreError`.
+async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[ExecutionId] = ()) -> Recovery:
+    """Take up what this process owns and does not drive, `but` these. Raises `StoreError`.
 
     A start whose answer got lost may come true after its client was told that it failed.
     """
     hold = await driver.hold()
     held = await store.leases.held(hold.number)
-    return await _resume([each for each in held if not driver.drives(each)], store, plans, driver)
+    return await _resume(
+        [each for each in held if not (driver.drives(each) or each in but)], store, plans, driver
+    )
 
 
-async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
+async def _resume(
+    executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver, owner: Lease = NOBODY
+) -> Recovery:
     resumed, left = [], []
     for execution in executions:
         try:
-            if await resume(execution, store, plans, driver):
+            if await resume(execution, store, plans, driver, owner=owner):
                 resumed.append(execution)
         except StoreError:
             raise
@@ -86,11 +91,18 @@ async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans,
 
 
 async def resume(
-    execution: ExecutionId, store: Store, plans: Plans, driver: Driver, *, paused: bool = False
+    execution: ExecutionId,
+    store: Store,
+    plans: Plans,
+    driver: Driver,
+    *,
+    paused: bool = False,
+    owner: Lease = NOBODY,
 ) -> bool:
     """Resume one execution; one that was paused only where that is wanted, whenever it was paused.
 
-    False where it is at work, here or in another process, or has finished. Raises `NotFound`,
+    `owner` is the lease under which it was claimed just now, if it was. False where it is at work,
+    here or in another process, or has finished. Raises `NotFound`,
     `JournalMismatch`, `InvalidState` while draining, `StoreError`.
     """
     async with driver.alone(execution):
@@ -98,7 +110,7 @@ async def resume(
             return False
         hold = await driver.hold()
         # From here on nobody else writes this journal.
-        mine = await _take(execution, hold, store, driver)
+        mine = hold.number == owner or await _take(execution, hold, store, driver)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:

@@ -9,12 +9,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from stratarouter_runtime.errors import InvalidState, StoreError
 from stratarouter_runtime.executor.recovery import Recovery, claim, restart, sweep
 
 if TYPE_CHECKING:
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
+    from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.ports import Store
     from stratarouter_runtime.services.controls import Controls
 
@@ -22,12 +25,25 @@ PERIOD: Final = 0.25
 """Seconds between rounds."""
 
 SWEEP: Final = 20
-"""Rounds between looks for what is owned and stands still."""
+"""Rounds between looks for what is owned and stands still, after there was trouble with the store."""
+
+RARE: Final = 240
+"""Likewise in good times: they double up to here while nothing is found."""
+
+RAREST: Final = 14_400
+"""Rounds between two tries with what cannot be taken up; they double up to here."""
 
 LONGEST: Final = 20
 """Rounds between two tries to go on with what a failing store stopped; they double up to here."""
 
 _LOG: Final = logging.getLogger(__name__)
+
+
+class _Later(Struct, frozen=True):
+    """When something is tried again, and how long that was put off, in rounds."""
+
+    round: int
+    pause: int
 
 
 class Upkeep:
@@ -44,6 +60,8 @@ class Upkeep:
         self._round = 0
         self._restart_at = 0
         self._pause = 1
+        self._sweep_at = self._sweep_pause = SWEEP
+        self._left: dict[ExecutionId, _Later] = {}
 
     async def run(self) -> None:
         """Until it is cancelled. A store that is away is waited for; nothing that fails ends it."""
@@ -67,8 +85,7 @@ class Upkeep:
             recovery += await claim(self._store, self._plans, self._driver)
         if presence.held is None:
             return recovery
-        if self._round % SWEEP == 0:
-            recovery += await sweep(self._store, self._plans, self._driver)
+        recovery += await self._sweep()
         if presence.shared:
             await self._controls.serve(presence.held)
         return recovery
@@ -78,11 +95,26 @@ class Upkeep:
         if not self._driver.stopped:
             self._pause = 1
             return Recovery()
+        self._sweep_pause, self._sweep_at = SWEEP, min(self._sweep_at, self._round + SWEEP)
         if self._round < self._restart_at:
             return Recovery()
         self._restart_at = self._round + self._pause
         self._pause = min(2 * self._pause, LONGEST)
         return await restart(self._store, self._plans, self._driver)
+
+    async def _sweep(self) -> Recovery:
+        """Look for what stands still; again and again only at what may have become better."""
+        if self._round < self._sweep_at:
+            return Recovery()
+        later = {name: each for name, each in self._left.items() if each.round > self._round}
+        found = await sweep(self._store, self._plans, self._driver, later)
+        for execution, _ in found.left:
+            pause = min(2 * self._left[execution].pause, RAREST) if execution in self._left else RARE
+            later[execution] = _Later(self._round + pause, pause)
+        self._left = later
+        self._sweep_pause = SWEEP if found.resumed else min(2 * self._sweep_pause, RARE)
+        self._sweep_at = self._round + self._sweep_pause
+        return found
 
     def _report(self, recovery: Recovery) -> None:
         if recovery.resumed:

@@ -11,7 +11,11 @@ from stratarouter_runtime.tally import SIZES, Distribution, Histogram
 
 
 class WriterStats(Struct, frozen=True):
-    """Commits so far: seconds from begin to sync, of the sync alone, writes in each; and what waits."""
+    """Commits so far: seconds from begin to sync, of the sync alone, writes in each; and what waits.
+
+    Where a server syncs, its part is not known, and none is told. `failures` are commits that the
+    store failed: a write that is refused is none.
+    """
 
     commit_seconds: Distribution
     sync_seconds: Distribution
@@ -29,11 +33,12 @@ class Commits:
         self._batch = Histogram(SIZES)
         self.failures = 0
 
-    def count(self, writes: int, seconds: float, sync: float) -> None:
+    def count(self, writes: int, seconds: float, sync: float | None = None) -> None:
         """One commit of so many writes; `sync` is the part of `seconds` that making it durable took."""
         self._batch.observe(writes)
         self._commit.observe(seconds)
-        self._sync.observe(sync)
+        if sync is not None:
+            self._sync.observe(sync)
 
     def stats(self, waiting: int = 0) -> WriterStats:
         """The figures as they stand."""

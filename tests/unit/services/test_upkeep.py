@@ -22,6 +22,7 @@ from stratarouter_runtime.errors import (
 from stratarouter_runtime.executor import presence
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.recovery import resume
+from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import AgentCall, Execution
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
@@ -196,6 +197,49 @@ async def test_what_was_paused_meanwhile_is_not_taken_up_by_itself() -> None:
         assert (await one.runtime.history.find(execution)).status == "paused"
         await other.runtime.controls.resume(execution)
         assert list(other.driver.active) == [execution]
+
+
+async def test_what_cannot_be_taken_up_is_tried_ever_more_rarely() -> None:
+    async with two(ASKING) as (one, other, store):
+        await one.runtime.execute(one.request())
+        other.upkeep.cancel()
+        one.kill()
+        store._plans.clear()
+        hold = one.driver.presence.held
+        assert isinstance(hold, presence.Hold)
+        await store.leases.leave(hold.number)
+        upkeep = other.runtime.upkeep(claiming=True)
+        left = [len((await upkeep.round()).left) for _ in range(2_000)]
+        assert left[0] == 1
+        assert 1 < sum(left) < 8
+
+
+async def test_what_stands_still_is_found_soon_after_trouble_and_in_good_times_later() -> None:
+    async with two(ASKING) as (one, _, store):
+        execution = (await one.runtime.execute(one.request())).id
+        one.upkeep.cancel()
+        upkeep, looks, held = one.runtime.upkeep(claiming=True), 0, store.leases.held
+
+        async def look(lease: Lease) -> list[ExecutionId]:
+            nonlocal looks
+            looks += 1
+            return await held(lease)
+
+        store.leases.held = look  # type: ignore[method-assign]
+
+        async def rounds_until_found() -> int:
+            _, task = one.driver._drives[execution]
+            task.cancel()
+            await asyncio.wait([task])
+            return [bool((await upkeep.round()).resumed) for _ in range(1_000)].index(True)
+
+        for _ in range(1_000):
+            await upkeep.round()
+        assert 3 < looks < 12
+        assert await rounds_until_found() <= 240
+        one.driver.stopped_here([execution])
+        await upkeep.round()
+        assert await rounds_until_found() <= 20
 
 
 async def test_what_could_not_be_migrated_or_resumed_belongs_to_nobody_again() -> None:

@@ -121,12 +121,7 @@ class _Queue:
                 await asyncio.sleep(0)
                 continue
             batch = _take(self._waiting)
-            began = perf_counter()
             outcomes = await self._commit(batch)
-            taken = perf_counter() - began
-            self._commits.count(len(batch), taken, taken)
-            if isinstance(outcomes[0], StoreError):
-                self._commits.failures += 1
             self._settle(batch, outcomes)
             if isinstance(outcomes[0], StoreUnavailable):
                 self._give_up(outcomes[0])
@@ -154,15 +149,20 @@ class _Queue:
         writes = [request.write for request in batch]
         try:
             number = await self._numbers.take()
-            return await self.lane.commit(writes, number & HALF, batch[0].until)
+            began = perf_counter()
+            outcomes = await self.lane.commit(writes, number & HALF, batch[0].until)
+            self._commits.count(len(batch), perf_counter() - began)
+            return outcomes  # noqa: TRY300 - counted only once it is made
         except LeaseLost as error:
             # Of a process that came back under a new lease, only what belongs to the old one is refused.
             if len({write.lease for write in writes}) == 1:
                 return [_own(error) for _ in batch]
         except StoreError as error:
+            self._commits.failures += 1
             return [_own(error) for _ in batch]
         except Exception as error:  # noqa: BLE001 - the task must outlive whatever a write does
             if not concerns_one(error):
+                self._commits.failures += 1
                 return [_own(translated(error, self._address)) for _ in batch]
             if len(batch) == 1:
                 return [error]
