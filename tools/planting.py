@@ -43,6 +43,10 @@ class Plant(Struct, frozen=True):
     by: str
 
 
+class Broken(Exception):
+    """The tree does not run as it is: a proof that cannot begin has noticed nothing."""
+
+
 class Found(Struct, frozen=True):
     """What became of a fault that was planted."""
 
@@ -70,7 +74,10 @@ def planted(plant: Plant, root: Path) -> Found:
     path.write_text(before.replace(plant.old, plant.new), encoding="utf-8")
     began = time.monotonic()
     try:
+        _check_import(root, plant.file)
         how = _look(root, plant.by)
+    except Broken as broken:
+        return Found(plant, False, f"does not run: {broken}", time.monotonic() - began)
     except subprocess.TimeoutExpired:
         how = "it hangs"
     finally:
@@ -78,8 +85,21 @@ def planted(plant: Plant, root: Path) -> Found:
     return Found(plant, bool(how), how, time.monotonic() - began)
 
 
+def _check_import(root: Path, file: str) -> None:
+    """Raise `Broken` where the file is no Python any more, or cannot be imported. SQL is for its proof to run."""
+    module, _, kind = file.rpartition(".")
+    if kind == "py":
+        done = _run(root, ["-c", f"import stratarouter_runtime.{module.replace('/', '.')}"])
+        if done.returncode:
+            raise Broken(_last(done.stderr))
+
+
+def _last(said: str) -> str:
+    return (said.strip().splitlines() or ["it ends"])[-1]
+
+
 def _look(root: Path, by: str) -> str:
-    """What a proof notices; "" for nothing."""
+    """What a proof notices; "" for nothing. Raises `Broken` where it cannot begin."""
     return _simulated(root) if by == "simulation" else _tested(root, by)
 
 
@@ -92,17 +112,19 @@ def _simulated(root: Path) -> str:
         if found is not None:
             return f"seed {found[1]}: {found[2]}"
         if done.returncode:
-            return (done.stderr.strip().splitlines() or ["it ends"])[-1]
+            raise Broken(_last(done.stderr))
     return ""
 
 
 def _tested(root: Path, arguments: str) -> str:
-    """The first test that fails; "" where none does."""
+    """The first test that fails, or cannot be set up; "" where none does."""
     done = _run(root, ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments.split()])
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     if done.returncode == 0:
         return ""
-    return found[1] if found else done.stdout.strip().splitlines()[-1]
+    found = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", done.stdout, re.MULTILINE)
+    if done.returncode != 1 or found is None:
+        raise Broken(_last(done.stdout))
+    return found[1]
 
 
 def _run(root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -118,6 +140,14 @@ def _run(root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[st
     )
 
 
+def _holds(root: Path, by: str) -> str:
+    """What is wrong before anything is planted; "" for nothing."""
+    try:
+        return _look(root, by)
+    except Broken as broken:
+        return str(broken)
+
+
 def main(words: Sequence[str]) -> int:
     """Plant, and print a line of the table for each."""
     chosen, unnoticed = plants(words), 0
@@ -130,7 +160,7 @@ def main(words: Sequence[str]) -> int:
             else:
                 shutil.copy(source, root / part)
         for by in sorted({plant.by for plant in chosen}):
-            if wrong := _look(root, by):
+            if wrong := _holds(root, by):
                 sys.stdout.write(f"{by} does not hold as it is: {wrong}\n")
                 return 1
         for plant in chosen:

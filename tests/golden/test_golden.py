@@ -12,13 +12,14 @@ from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Finished
 from stratarouter_runtime.state.replay import plans_of, replay
 from stratarouter_runtime.tcfp.compiler import compile_document
+from stratarouter_runtime.wiring import installed_version
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 
 
 def test_there_is_a_set_for_this_version() -> None:
-    assert len({path.parent.name for path in FILES}) >= 1
-    assert len(FILES) >= 50
+    """Written when a version is made: its own journals are read by every later one."""
+    assert len([path for path in FILES if path.parent.name == installed_version()]) >= 50
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")

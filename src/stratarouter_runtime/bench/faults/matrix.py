@@ -113,24 +113,33 @@ def _cell(context: Any, folder: Path, store: str, database: str | None, point: s
 
 def _try(context: Any, trial: Trial, into: str) -> _Seen | None:
     """One kill, and what came of it; None where the point was not passed so often."""
-    first = _live(context, first_life, trial)
+    first, hangs = _live(context, first_life, trial)
     killed = time.time_ns() // 1_000
+    if hangs:
+        return _Seen(False, 0, 0, Result(), ("the first process hangs",))
     if first.exitcode == 0:
         return None
     if first.exitcode != -signal.SIGKILL:
         said = " ".join(word for line in Notes(Path(trial.notes)).lines()[-1:] for word in line[1:])
         return _Seen(False, 0, 0, Result(), (f"the first process: {said}",))
-    _live(context, second_life, trial, into)
+    _, hangs = _live(context, second_life, trial, into)
     path = Path(into)
-    result = msgspec.json.decode(path.read_bytes(), type=Result) if path.exists() else Result(error="no word")
+    result = Result(error="the second process hangs" if hangs else "no word")
+    if path.exists():
+        result = msgspec.json.decode(path.read_bytes(), type=Result)
     return _judge(trial, result, Notes(Path(trial.notes)).lines(), str(first.pid), killed)
 
 
-def _live(context: Any, life: Callable[..., None], *given: object) -> Any:
+def _live(context: Any, life: Callable[..., None], *given: object) -> tuple[Any, bool]:
+    """A process that lived, and whether it had to be ended: one that hangs would keep the store."""
     process = context.Process(target=life, args=given, daemon=True)
     process.start()
     process.join(3 * PATIENCE)
-    return process
+    hangs = process.is_alive()
+    if hangs:
+        process.kill()
+        process.join()
+    return process, hangs
 
 
 def _judge(trial: Trial, result: Result, lines: list[list[str]], first: str, killed: int) -> _Seen:
