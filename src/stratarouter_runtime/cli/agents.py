@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from stratarouter_runtime.cli.arguments import Agents, Inputs, Json
 from stratarouter_runtime.cli.exits import Exit, of_failure
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.cli.render import printable
 from stratarouter_runtime.cli.session import Session
 from stratarouter_runtime.cli.values import check_complete, gather
@@ -76,10 +77,10 @@ def _listed(registry: Registry, *, json: bool) -> int:
         for agent in registry.values()
     ]
     if json:
-        sys.stdout.write(f"{msgspec.json.encode(rows).decode()}\n")
+        write(rows)
         return Exit.OK
     for row in rows:
-        sys.stdout.write(printable(f"{row['name']}: {row['in']} -> {row['out']}  [{row['effect']}]") + "\n")
+        write(printable(f"{row['name']}: {row['in']} -> {row['out']}  [{row['effect']}]"))
     return Exit.OK
 
 
@@ -136,8 +137,7 @@ def _told(agent: Agent, reply: AgentReply, *, json: bool) -> int:
             sys.stderr.write(printable(f"error: {agent.name} returned what does not fit: {misfit}") + "\n")
             return Exit.FAILED
     if json:
-        whole = {"output": output, "failure": failure, "usage": usage}
-        sys.stdout.write(f"{msgspec.json.encode(whole).decode()}\n")
+        write({"output": output, "failure": failure, "usage": usage})
         return Exit.OK if failure is None else of_failure(failure.kind)
     if usage is not None:
         took = f"{usage.ms:.0f} ms, {usage.usd:.6f} USD, {usage.tokens_in} + {usage.tokens_out} tokens"
@@ -145,5 +145,5 @@ def _told(agent: Agent, reply: AgentReply, *, json: bool) -> int:
     if failure is not None:
         sys.stderr.write(printable(f"error: {failure.kind}: {failure.message}") + "\n")
         return of_failure(failure.kind)
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(output), indent=2).decode() + "\n")
+    write(msgspec.json.format(msgspec.json.encode(output), indent=2).decode())
     return Exit.OK

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.state.events import Budget
+from stratarouter_runtime.tcfp.durations import parse_duration
 
 STDIN: Final = "<standard input>"
 """What a lone `-` becomes, before anything could take it for an option; it reads well in messages."""
@@ -46,6 +47,14 @@ def budget(given: Budgets) -> Budget | None:
             f"--budget {' '.join(given)}: takes usd=NUMBER and tokens=WHOLE NUMBER, neither below 0",
             hint="such as --budget usd=1.50 --budget tokens=20000",
         ) from None
+
+
+def duration(text: str, option: str) -> int:
+    """Microseconds of `90d` or `1h30m`. Raises `InvalidInput`."""
+    found = parse_duration(text)
+    if found is None:
+        raise InvalidInput(f"{option} {text!r} is no duration", hint="such as 90d, 12h or 1h30m")
+    return found
 
 
 class _Budget(Budget, frozen=True, forbid_unknown_fields=True):

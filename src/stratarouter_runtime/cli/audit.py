@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from stratarouter_runtime.audit import Line
 from stratarouter_runtime.cli.arguments import Json, Store
-from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import attend, table
+from stratarouter_runtime.cli.office import attend
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.services.verification import Audited, check_audit
 from stratarouter_runtime.tcfp.times import time_text
 from stratarouter_runtime.wiring import Office

@@ -21,7 +21,7 @@ from stratarouter_runtime.cli.session import Ended
 from stratarouter_runtime.cli.values import read_bounded, strict_json
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import LOCAL, FlowId
-from stratarouter_runtime.services.batches import Progress, Refused, Wanted
+from stratarouter_runtime.services.items import Progress, Refused, Wanted
 from stratarouter_runtime.system import SystemEntropy
 from stratarouter_runtime.tenancy.quotas import ITEMS
 

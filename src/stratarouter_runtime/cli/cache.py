@@ -5,29 +5,22 @@ Must never know: where answers are kept, or how a gate decides.
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 import msgspec
 from cyclopts import App
 
 from stratarouter_runtime import settings
-from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cache.explain import Explanation, explain
 from stratarouter_runtime.cache.questions import space_of
 from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
-from stratarouter_runtime.cli.arguments import Json, Store
+from stratarouter_runtime.cli.arguments import Json, Store, duration
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import BY, attend, duration, table
+from stratarouter_runtime.cli.office import BY, MEMORY, ask, attend
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.cli.values import strict_json
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.ports import Holding, Selection
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.wiring import Application, Office, application
-
-T = TypeVar("T")
+from stratarouter_runtime.wiring import Application, Office
 
 cache = App(name="cache")
 
@@ -46,10 +39,9 @@ def stats(*, tenant: str = LOCAL, store: Store = None, json: Json = False) -> in
         return await office.store.cache.holdings(Tenant(tenant))
 
     held = attend(store, look)
-    if json:
-        return _print(msgspec.json.encode(held).decode())
     rows = [(each.space, f"{each.entries:,}", f"{each.bytes:,}") for each in held]
-    return _print(table(("SPACE", "ANSWERS", "BYTES"), rows))
+    write(held if json else table(("SPACE", "ANSWERS", "BYTES"), rows))
+    return Exit.OK
 
 
 @cache.command
@@ -87,9 +79,9 @@ def invalidate(
         return await kept.count(selection) if dry_run else len(await kept.forget(selection))
 
     gone = attend(store, forget)
-    if json:
-        return _print(msgspec.json.encode({"entries": gone, "dry_run": dry_run}).decode())
-    return _print(f"{gone:,} answers of {workflow} {'would be ' if dry_run else ''}forgotten")
+    told = f"{gone:,} answers of {workflow} {'would be ' if dry_run else ''}forgotten"
+    write({"entries": gone, "dry_run": dry_run} if json else told)
+    return Exit.OK
 
 
 @cache.command
@@ -128,12 +120,14 @@ def policy(
         return await book.of(whose, space)
 
     found = attend(store, settle)
-    if json:
-        return _print(msgspec.json.encode(found).decode())
-    if found == USUAL:
-        return _print(f"{workflow} is reused on the terms of the settings")
     rows = [(name, _told(value)) for name, value in msgspec.structs.asdict(found).items()]
-    return _print(table(("TERM", "VALUE"), rows))
+    told = (
+        f"{workflow} is reused on the terms of the settings"
+        if found == USUAL
+        else table(("TERM", "VALUE"), rows)
+    )
+    write(found if json else told)
+    return Exit.OK
 
 
 def _told(value: object) -> str:
@@ -158,8 +152,9 @@ def explain_(left: str, right: str, /, *, json: Json = False) -> int:
     async def look(app: Application) -> Explanation:
         return await explain(app.embedder, left, right, threshold)
 
-    told = _with(look)
-    return _print(msgspec.json.encode(told).decode() if json else _explained(told))
+    told = ask(MEMORY, look, readonly=False)
+    write(told if json else _explained(told))
+    return Exit.OK
 
 
 def _explained(told: Explanation) -> str:
@@ -170,16 +165,3 @@ def _explained(told: Explanation) -> str:
         for each in told.opinions
     ]
     return "\n".join(lines)
-
-
-def _with(work: Callable[[Application], Awaitable[T]]) -> T:
-    async def working() -> T:
-        async with application(settings.load(), Registry(), store=":memory:") as app:
-            return await work(app)
-
-    return asyncio.run(working())
-
-
-def _print(text: str) -> int:
-    sys.stdout.write(text + "\n")
-    return Exit.OK

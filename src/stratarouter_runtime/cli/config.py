@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from stratarouter_runtime import settings
 from stratarouter_runtime.cli.arguments import Json
-from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import table
+from stratarouter_runtime.cli.output import table, write
 
 
 def config(*, json: Json = False) -> int:

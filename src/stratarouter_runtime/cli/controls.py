@@ -12,9 +12,10 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from stratarouter_runtime.cli.arguments import Agents, Budgets, Inputs, Json, Store, budget
-from stratarouter_runtime.cli.executions import look, write
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import read
+from stratarouter_runtime.cli.office import ask
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.cli.run import compiled
 from stratarouter_runtime.cli.session import Ended, Session, runnable
 from stratarouter_runtime.cli.values import gather, strict_json
@@ -155,7 +156,7 @@ def diff(left: str, right: str, /, *, store: Store = None, json: Json = False) -
         plan = await app.runtime.flows.plan((await app.runtime.history.find(here)).plan)
         return await app.runtime.history.difference(here, there), Names(plan)
 
-    found, names = look(store, compare)
+    found, names = ask(store, compare)
     write(found if json else "\n".join(_lines(each, names) for each in found) or "no difference")
     return Exit.OK
 

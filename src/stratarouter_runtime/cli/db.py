@@ -6,27 +6,22 @@ Must never know: how a store is kept, checked or copied.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from cyclopts import App
 
 from stratarouter_runtime import custody, settings
-from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.cli.arguments import Json, Store
-from stratarouter_runtime.cli.executions import write
+from stratarouter_runtime.cli.arguments import Json, Store, duration
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import duration, table
+from stratarouter_runtime.cli.office import ask
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ports import Size
 from stratarouter_runtime.services.retention import Policy, Pruned, policy_of, prune
 from stratarouter_runtime.services.verification import Verdict, verify
 from stratarouter_runtime.system import SystemClock
-from stratarouter_runtime.wiring import Application, application
-
-T = TypeVar("T")
+from stratarouter_runtime.wiring import Application
 
 db = App(name="db")
 
@@ -38,7 +33,7 @@ def size_(*, store: Store = None, json: Json = False) -> int:
     async def look(app: Application) -> Size:
         return await app.store.keeping.size()
 
-    size = _look(store, look)
+    size = ask(store, look)
     rows = [(name.replace("_", " "), f"{count:,}") for name, count in msgspec.structs.asdict(size).items()]
     write(size if json else table(("what", "count or bytes"), rows))
     return Exit.OK
@@ -58,7 +53,7 @@ def verify_(*, replay: bool = False, store: Store = None, json: Json = False) ->
         history = app.runtime.history
         return await verify(app.store, app.runtime.flows.plan, history if replay else None)
 
-    verdict = _look(store, look)
+    verdict = ask(store, look)
     write(verdict if json else _told(verdict))
     return Exit.FAILED if verdict.wrong else Exit.OK
 
@@ -100,7 +95,7 @@ def prune_(
         async with custody.owned(settings.load(), store) as opened:
             return await prune(opened.keeping, policy, now)
 
-    pruned = _look(store, count) if dry_run else asyncio.run(work())
+    pruned = ask(store, count) if dry_run else asyncio.run(work())
     what = "to forget" if dry_run else "forgotten"
     told = f"{what}: {pruned.executions:,} executions, {pruned.bytes:,} bytes; held by unfinished ones: {pruned.live:,}"
     write(pruned if json else told)
@@ -143,11 +138,3 @@ def _told(verdict: Verdict) -> str:
     lines = [f"NOT sound: {verdict.wrong:,} faults in {seen}"]
     lines += [f"  {each.where}: {each.what}" for each in verdict.faults]
     return "\n".join(lines)
-
-
-def _look(store: str | None, ask: Callable[[Application], Awaitable[T]]) -> T:
-    async def asked() -> T:
-        async with application(settings.load(), Registry(), store=store, readonly=True) as app:
-            return await ask(app)
-
-    return asyncio.run(asked())

@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.demo.evidence import Evidence
 from stratarouter_runtime.demo.show import show
 from stratarouter_runtime.demo.worker import Work
@@ -59,7 +59,7 @@ def demo(
         )
         tell = _quiet if json else _say
         evidence = asyncio.run(show(work, folder, tell))
-    sys.stdout.write((msgspec.json.encode(evidence).decode() if json else _table(evidence)) + "\n")
+    write(evidence if json else _table(evidence))
     return Exit.OK if evidence.sound else Exit.FAILED
 
 

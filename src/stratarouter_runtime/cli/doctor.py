@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime import host, settings
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.errors import InvalidSetting, StoreError, StoreVersion
 
 
@@ -41,7 +40,7 @@ def doctor(*, store: Store = None, attack: bool = False, json: Json = False) -> 
     if attack:
         return _attacked(json=json)
     found = examine(settings.load(), store)
-    sys.stdout.write((msgspec.json.encode(found).decode() if json else report(found)) + "\n")
+    write(found if json else report(found))
     return Exit.UNAVAILABLE if any(each.needed and not each.ok for each in found) else Exit.OK
 
 
@@ -63,7 +62,7 @@ def _attacked(*, json: bool) -> int:
     from stratarouter_runtime.cli import walls  # noqa: PLC0415 - start-up: only this question needs it
 
     attempts = asyncio.run(walls.assault())
-    sys.stdout.write((msgspec.json.encode(attempts).decode() if json else walls.table(attempts)) + "\n")
+    write(attempts if json else walls.table(attempts))
     return Exit.OK if all(each.held for each in attempts) else Exit.FAILED
 
 

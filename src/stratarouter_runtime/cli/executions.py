@@ -5,20 +5,19 @@ Must never know: how a store keeps them, or how a decision is derived.
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stratarouter_runtime import settings
-from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.office import ask
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.cli.words import Names, reason, step_of, summary, value_text
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import LOCAL, ExecutionId, FlowId, Tenant
@@ -28,11 +27,7 @@ from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Event, Record
 from stratarouter_runtime.state.redaction import Redaction
 from stratarouter_runtime.tcfp.times import time_text
-from stratarouter_runtime.wiring import Application, application
-
-T = TypeVar("T")
-
-_COLUMNS: Final = "{:<37} {:<9} {:<19} {:>7}  {}"
+from stratarouter_runtime.wiring import Application
 
 
 class Shown(Struct, frozen=True):
@@ -54,7 +49,7 @@ def replay(execution: str, /, *, store: Store = None, json: Json = False) -> int
     async def prove(app: Application) -> Proof:
         return await app.runtime.history.replay(ExecutionId(execution))
 
-    proof = look(store, prove)
+    proof = ask(store, prove)
     write(proof if json else proof_text(proof))
     return Exit.OK if proof.reproducible else Exit.FAILED
 
@@ -75,7 +70,7 @@ def show(execution: str, /, *, store: Store = None, json: Json = False) -> int:
         shown = tuple(redaction.show(event) for event in journaled.events)
         return replace(journaled, events=shown), Names(plan)
 
-    journaled, names = look(store, read)
+    journaled, names = ask(store, read)
     if json:
         facts = map(_fact, journaled.records, journaled.events)
         write(Shown(journaled.execution, tuple(facts)))
@@ -117,7 +112,7 @@ def logs(
             write(_fact(record, event) if json else _line(record, event, row.created, names))
             sys.stdout.flush()
 
-    look(store, tell)
+    ask(store, tell)
     return Exit.OK
 
 
@@ -166,8 +161,9 @@ def ps(
         only = FlowId(flow) if flow else None
         return await app.store.search(tenant=Tenant(tenant), flow=only, status=status, limit=limit)
 
-    found = look(store, search)
-    write(found if json else "\n".join(table(found)))
+    found = ask(store, search)
+    titles = ("execution", "status", "started", "records", "flow")
+    write(found if json else table(titles, map(_row, found)))
     return Exit.OK
 
 
@@ -193,25 +189,6 @@ def story(journaled: Journaled, names: Names) -> Iterator[str]:
         yield f"output: {value_text(row.output)}"
 
 
-def table(found: list[Execution]) -> Iterator[str]:
-    """One line an execution, under a line of titles."""
-    yield _COLUMNS.format("execution", "status", "started", "records", "flow")
-    for row in found:
-        started = time_text(row.created)[:19].replace("T", " ")
-        yield _COLUMNS.format(row.id, row.status, started, row.records, row.flow)
-
-
-def look(store: str | None, ask: Callable[[Application], Awaitable[T]]) -> T:
-    """What `ask` answers about an application that may not write."""
-
-    async def asked() -> T:
-        async with application(settings.load(), Registry(), store=store, readonly=True) as app:
-            return await ask(app)
-
-    return asyncio.run(asked())
-
-
-def write(value: object) -> None:
-    """Print text as it is, anything else as one JSON document."""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    sys.stdout.write(text + "\n")
+def _row(row: Execution) -> tuple[str, ...]:
+    started = time_text(row.created)[:19].replace("T", " ")
+    return row.id, row.status, started, str(row.records), row.flow

@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.host import cores, describe
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def faults(folder: Path, store: str | None, *, json: bool) -> int:
             cells += _shown(matrix(place, database), json=json)
     green = all(cell.green for cell in cells)
     if json:
-        sys.stdout.write(_document(cells, green=green))
+        write({"machine": describe(), "cores": cores(), "green": green, "cells": cells})
     else:
         red = [cell for cell in cells if not cell.green]
         kills = sum(cell.kills for cell in cells)
@@ -60,11 +59,6 @@ def _shown(cells: Iterable[Cell], *, json: bool) -> list[Cell]:
             sys.stdout.write(_line(cell))
             sys.stdout.flush()
     return shown
-
-
-def _document(cells: list[Cell], *, green: bool) -> str:
-    document = {"machine": describe(), "cores": cores(), "green": green, "cells": cells}
-    return msgspec.json.encode(document).decode() + "\n"
 
 
 def _line(cell: Cell) -> str:

@@ -5,10 +5,6 @@ Must never know: how a flow is checked, or how each picture is drawn.
 
 from __future__ import annotations
 
-import sys
-
-import msgspec
-
 from stratarouter_runtime.cli import mermaid as mermaid_text
 from stratarouter_runtime.cli import svg as svg_text
 from stratarouter_runtime.cli import tree
@@ -16,6 +12,7 @@ from stratarouter_runtime.cli.arguments import Json
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import compile_document, declared, read
 from stratarouter_runtime.cli.outline import outline, sketch
+from stratarouter_runtime.cli.output import write
 
 
 def graph(
@@ -40,12 +37,11 @@ def graph(
     document = read(flow)
     plan = compile_document(document, declared(document))
     if mermaid:
-        text = mermaid_text.draw(outline(plan))
+        write(mermaid_text.draw(outline(plan)))
     elif svg:
-        text = svg_text.draw(plan.name, outline(plan))
+        write(svg_text.draw(plan.name, outline(plan)))
     elif json:
-        text = msgspec.json.encode(sketch(plan)).decode()
+        write(sketch(plan))
     else:
-        text = tree.draw(plan)
-    sys.stdout.write(text + "\n")
+        write(tree.draw(plan))
     return Exit.OK

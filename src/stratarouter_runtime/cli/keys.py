@@ -11,10 +11,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from msgspec import UNSET, Struct, UnsetType
 
-from stratarouter_runtime.cli.arguments import Json, Store
-from stratarouter_runtime.cli.executions import write
+from stratarouter_runtime.cli.arguments import Json, Store, duration
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import BY, attend, duration, table
+from stratarouter_runtime.cli.office import BY, attend
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.limits.credentials import Key, valid
 from stratarouter_runtime.ports import Scope

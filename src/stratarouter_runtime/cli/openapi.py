@@ -9,8 +9,8 @@ import msgspec
 
 from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.openapi import document
-from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.wiring import installed_version
 
 

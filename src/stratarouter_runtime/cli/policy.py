@@ -12,9 +12,9 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 
 from stratarouter_runtime.cli.arguments import Json, Store
-from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import BY, attend, table
+from stratarouter_runtime.cli.office import BY, attend
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
 from stratarouter_runtime.wiring import Office

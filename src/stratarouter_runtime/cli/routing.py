@@ -5,20 +5,17 @@ Must never know: how anything is weighed or learnt.
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
 
 from stratarouter_runtime import settings
-from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
+from stratarouter_runtime.cli.office import MEMORY, ask
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.routing.explained import Candidate, Decision
@@ -26,16 +23,12 @@ from stratarouter_runtime.routing.rules import Question
 from stratarouter_runtime.routing.tables import Table, read_table
 from stratarouter_runtime.services.feedback import learn
 from stratarouter_runtime.tcfp.text import Broken, Mapping, Node, Scalar, Sequence, read_text
-from stratarouter_runtime.wiring import Application, application
+from stratarouter_runtime.wiring import Application
 
 if TYPE_CHECKING:
     from stratarouter_runtime.routing.report import Report
     from stratarouter_runtime.services.feedback import Remark
     from stratarouter_runtime.services.routers import Routers
-
-T = TypeVar("T")
-
-MEMORY: Final = ":memory:"
 
 Tables = Annotated[
     str, Parameter(help="The name of a table that has a promoted version, or a YAML or JSON file.")
@@ -73,11 +66,11 @@ def route(text: str, /, *, table: Tables = "agents", store: Store = None, json: 
     """
     file = Path(table)
     if file.is_file():
-        decision = _with(MEMORY, lambda app: _ask_file(app, text, _read(file)))
+        decision = ask(MEMORY, lambda app: _ask_file(app, text, _read(file)), readonly=False)
     else:
         asked = Question(text)
-        decision = _with(_kept(store), lambda app: _routers(app).decide(LOCAL, table, asked), readonly=True)
-    sys.stdout.write((msgspec.json.encode(decision).decode() if json else _told(decision)) + "\n")
+        decision = ask(_kept(store), lambda app: _routers(app).decide(LOCAL, table, asked))
+    write(decision if json else _told(decision))
     return Exit.OK if decision.route is not None else Exit.FAILED
 
 
@@ -103,8 +96,8 @@ def routing(
     """
     file = Path(table)
     written = _read(file) if file.is_file() else None
-    made = _with(store, lambda app: _fit(app, Tenant(tenant), table, written, promote=promote))
-    sys.stdout.write((msgspec.json.encode(made).decode() if json else _fitted(made)) + "\n")
+    made = ask(store, lambda app: _fit(app, Tenant(tenant), table, written, promote=promote), readonly=False)
+    write(made if json else _fitted(made))
     return Exit.OK
 
 
@@ -155,14 +148,6 @@ def _routers(app: Application) -> Routers:
     routers = app.runtime.routers
     assert routers is not None
     return routers
-
-
-def _with(store: str | None, work: Callable[[Application], Awaitable[T]], *, readonly: bool = False) -> T:
-    async def worked() -> T:
-        async with application(settings.load(), Registry([]), store=store, readonly=readonly) as app:
-            return await work(app)
-
-    return asyncio.run(worked())
 
 
 def _read(file: Path) -> Table:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import msgspec
 
 from stratarouter_runtime.cli.arguments import Json, Store
-from stratarouter_runtime.cli.executions import write
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import BY, attend, table
+from stratarouter_runtime.cli.office import BY, attend
+from stratarouter_runtime.cli.output import table, write
 from stratarouter_runtime.ids import LOCAL, FlowId, Tenant
 from stratarouter_runtime.limits.usage import Report, report
 from stratarouter_runtime.system import SystemClock

@@ -5,9 +5,6 @@ Must never know: how a flow is checked.
 
 from __future__ import annotations
 
-import sys
-
-import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.cli import render
@@ -15,6 +12,7 @@ from stratarouter_runtime.cli.arguments import Json
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.flows import Examined, examine, read
 from stratarouter_runtime.cli.outline import cost
+from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.tcfp.canonical_form import flow_digest
 from stratarouter_runtime.tcfp.diagnostics import Diagnostic
@@ -46,9 +44,9 @@ def validate(*flow: str, json: Json = False) -> int:
         verdict, said = _judge(name)
         verdicts.append(verdict)
         if not json:
-            sys.stdout.write(said + "\n")
+            write(said)
     if json:
-        sys.stdout.write(msgspec.json.encode(verdicts).decode() + "\n")
+        write(verdicts)
     return Exit.OK if all(verdict.ok for verdict in verdicts) else Exit.BAD_INPUT
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 
+from stratarouter_runtime.cli import output
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.sandbox.attack import Attempt, attack
 from stratarouter_runtime.sandbox.walls import BOXED
@@ -37,12 +38,10 @@ async def assault() -> tuple[Attempt, ...]:
 
 def table(attempts: tuple[Attempt, ...]) -> str:
     """One line an attempt, and a count at the end."""
-    lines = [f"{'level':<16}{'probe':<23}{'':<9}how it ended"]
-    lines += [f"{each.level:<16}{each.probe:<23}{_verdict(each):<9}{each.how[:90]}" for each in attempts]
+    rows = [(each.level, each.probe, _verdict(each), each.how[:90]) for each in attempts]
     counts = Counter(_verdict(each) for each in attempts)
-    lines.append("")
-    lines.append(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
-    return "\n".join(lines)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+    return f"{output.table(('level', 'probe', '', 'how it ended'), rows)}\n\n{told}"
 
 
 def _verdict(each: Attempt) -> str:
