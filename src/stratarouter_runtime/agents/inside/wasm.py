@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from wasmtime import Config, Engine, Instance, Memory, Module, Store, Trap, TrapCode, WasmtimeError
 
-from stratarouter_runtime.agents.inside.wasm_calls import Typed, check
+from stratarouter_runtime.agents.inside.wasm_calls import Linear, Typed, check
 from stratarouter_runtime.builder.agents import AgentError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Prepared:
         memory = exports.get("memory")
         if not isinstance(memory, Memory):
             raise AgentError("agent.unavailable", "its module exports no memory")
-        self.memory = memory
+        self.memory = Linear(self.store, memory)
         self.seed = None if exports.get("seed") is None else Typed(self.store, exports["seed"])
 
 
@@ -162,20 +162,18 @@ def _config(memory: int) -> Config:
 
 
 def _exchange(prepared: _Prepared, ask: Ask) -> tuple[int, Any]:
-    store, memory = prepared.store, prepared.memory
+    memory = prepared.memory
     if prepared.seed is not None:
         prepared.seed(int(ask.seed[:16] or "0", 16) & (_FAILURE - 1))
     given = orjson.dumps(ask.input)
     at = prepared.at if len(given) <= USUAL else prepared.alloc(len(given)) & _LOW
     try:
-        memory.write(store, bytearray(given), at)
+        memory.write(at, given)
         packed = prepared.run(at, len(given))
         start_at, size = packed >> 32 & 0x7FFFFFFF, packed & _LOW
-        said = bytes(memory.read(store, start_at, start_at + size))
+        said = memory.read(start_at, size)
     except IndexError:
         raise AgentError("agent.invalid_output", "it points outside its memory") from None
-    if len(said) != size:
-        raise AgentError("agent.invalid_output", "it points outside its memory")
     try:
         return packed, orjson.loads(said)
     except orjson.JSONDecodeError as error:
