@@ -365,6 +365,9 @@ async def test_tenants_have_flows_of_their_own(store: Store) -> None:
         (flow.flow, flow.plan) for flow in await store.flows(ANN)
     ]
     assert await store.deployed_plans(Tenant("nobody")) == {}
+    pages = [("", 1), ("a", 1), ("a", None), ("b", 1)]
+    told = [[flow.flow for flow in await store.flows(ANN, after, limit)] for after, limit in pages]
+    assert told == [["a"], ["b"], ["b"], []]
     assert await store.deployed(BOB, FlowId("a")) is None
     assert await store.deployed(BOB, FlowId("b")) == version(3, flow=FlowId("b"), tenant=BOB)
 

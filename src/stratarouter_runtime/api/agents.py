@@ -14,10 +14,9 @@ from stratarouter_runtime.api.conditions import check_conditions, tagged, unchan
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.listing import Page, links
 from stratarouter_runtime.api.models import Worst
 from stratarouter_runtime.api.notations import KINDS, notation_of, text_of
-from stratarouter_runtime.api.queries import cursor, place, read_query
+from stratarouter_runtime.api.queries import Page, paged, place, read_query
 from stratarouter_runtime.api.views import usd
 from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import AgentName, Tenant
@@ -94,9 +93,7 @@ async def listed(service: Service, request: Request) -> Reply:
     own = [_own_summary(agent) for agent in service.runtime.flows.project.values()]
     registered = [_summary(found) for found in await _roster(service).all(request.tenant)]
     found = sorted((each for each in (*own, *registered) if each.name > after), key=lambda each: each.name)
-    page, more = found[: query.limit], len(found) > query.limit
-    following = cursor(page[-1].name) if more else None
-    return Reply(AgentList(tuple(page), following), 200, links(request, query, following))
+    return paged(request, query, found, lambda each: each.name, AgentList)
 
 
 @operation({204: None}, headers=("If-Match",), refuses=("precondition-failed",))

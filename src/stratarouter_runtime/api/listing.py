@@ -1,15 +1,13 @@
 """Lists, page by page: executions newest first, workflows by name.
 
-A page ends with an opaque cursor for the next one; there are no offsets, so what is added
-meanwhile moves nothing. Must never know: how anything is found.
+Must never know: how anything is found.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET
 
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import refused_at
@@ -21,7 +19,7 @@ from stratarouter_runtime.api.models import (
     WorkflowList,
     WorkflowSummary,
 )
-from stratarouter_runtime.api.queries import cursor, place, read_query
+from stratarouter_runtime.api.queries import Page, paged, place, read_query
 from stratarouter_runtime.api.views import cost
 from stratarouter_runtime.errors import NotFound
 from stratarouter_runtime.ids import ExecutionId, FlowId
@@ -31,15 +29,6 @@ from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ports import Deployed, Execution
-
-Limit: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
-
-
-class Page(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which page."""
-
-    limit: Limit = 50
-    cursor: str | None = None
 
 
 class ExecutionsQuery(Page, frozen=True, forbid_unknown_fields=True):
@@ -71,12 +60,15 @@ async def of_workflow(service: Service, request: Request) -> Reply:
 async def workflows(service: Service, request: Request) -> Reply:
     """`GET /api/v1/workflows`: what is deployed, by name."""
     query = read_query(request, Page)
-    after = place(query.cursor) or ""
-    found = [each for each in await service.runtime.flows.all(request.tenant) if each.flow > after]
-    page, more = found[: query.limit], len(found) > query.limit
-    following = cursor(page[-1].flow) if more else None
-    answer = WorkflowList(tuple(_workflow(each) for each in page), following)
-    return Reply(answer, 200, links(request, query, following))
+    flows = service.runtime.flows
+    found = await flows.page(request.tenant, place(query.cursor) or "", query.limit + 1)
+    return paged(
+        request,
+        query,
+        found,
+        lambda each: each.flow,
+        lambda page, following: WorkflowList(tuple(map(_workflow, page)), following),
+    )
 
 
 async def _executions(service: Service, request: Request, query: ExecutionsQuery, flow: str | None) -> Reply:
@@ -94,21 +86,13 @@ async def _executions(service: Service, request: Request, query: ExecutionsQuery
         raise refused_at(
             "?cursor", "invalid-request", f"the cursor leads nowhere: {error.message}", hint
         ) from error
-    page = rows[: query.limit]
-    following = cursor(page[-1].id) if len(rows) > query.limit else None
-    answer = ExecutionList(tuple(_execution(row) for row in page), following)
-    return Reply(answer, 200, links(request, query, following))
-
-
-def links(request: Request, query: Page, following: str | None) -> tuple[tuple[bytes, bytes], ...]:
-    """Where the next page is (RFC 8288)."""
-    if following is None:
-        return ()
-    status = getattr(query, "status", ())
-    flow = getattr(query, "workflow_id", None)
-    parameters = {"status": ",".join(status), "workflow_id": flow, "limit": query.limit, "cursor": following}
-    given = urlencode({name: value for name, value in parameters.items() if value})
-    return ((b"link", f'<{request.path}?{given}>; rel="next"'.encode()),)
+    return paged(
+        request,
+        query,
+        rows,
+        lambda row: row.id,
+        lambda page, following: ExecutionList(tuple(map(_execution, page)), following),
+    )
 
 
 def _workflow(deployed: Deployed) -> WorkflowSummary:

@@ -1,27 +1,40 @@
-"""What stands behind the `?` of a request, as a record; and cursors, which are opaque to clients.
+"""What stands behind the `?` of a request, as a record; and lists page by page.
 
-Must never know: what a query looks for.
+A page ends with an opaque cursor for the next one; there are no offsets, so what is added meanwhile
+moves nothing. Must never know: what a query looks for.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
+from msgspec import Meta, Struct
 
 from stratarouter_runtime.api.errors import Refused, refused_at
+from stratarouter_runtime.api.exchange import Reply
 from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from msgspec.structs import FieldInfo
 
     from stratarouter_runtime.api.exchange import Request
 
 T = TypeVar("T", bound=msgspec.Struct)
+Item = TypeVar("Item")
+
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
+
+
+class Page(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page."""
+
+    limit: Limit = 50
+    cursor: str | None = None
 
 
 def read_query(request: Request, type_: type[T]) -> T:
@@ -50,6 +63,32 @@ def _possible(fields: Mapping[str, FieldInfo]) -> str:
     listed = {name: get_args((get_args(field.type) or (None,))[0]) for name, field in fields.items()}
     words = {name: [each for each in known if isinstance(each, str)] for name, known in listed.items()}
     return "; ".join(f"{name} is of {', '.join(known)}" for name, known in words.items() if known)
+
+
+def paged(
+    request: Request,
+    query: Page,
+    found: Sequence[Item],
+    place_of: Callable[[Item], str],
+    told: Callable[[tuple[Item, ...], str | None], Any],
+) -> Reply:
+    """The page that was asked for, and where the next one is (RFC 8288).
+
+    Of what was `found` one more than goes on a page says that there is a next one; `told` makes the body
+    of the items and the cursor.
+    """
+    page = tuple(found[: query.limit])
+    following = cursor(place_of(page[-1])) if len(found) > query.limit else None
+    return Reply(told(page, following), 200, _links(request, query, following))
+
+
+def _links(request: Request, query: Page, following: str | None) -> tuple[tuple[bytes, bytes], ...]:
+    if following is None:
+        return ()
+    given = msgspec.structs.asdict(query) | {"cursor": following}
+    texts = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    parameters = urlencode({name: value for name, value in texts.items() if value})
+    return ((b"link", f'<{request.path}?{parameters}>; rel="next"'.encode()),)
 
 
 def cursor(place: str) -> str:

@@ -19,8 +19,7 @@ from stratarouter_runtime.api.conditions import (
 from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.errors import Refused, within
 from stratarouter_runtime.api.exchange import Reply, Request, Service
-from stratarouter_runtime.api.listing import Page, links
-from stratarouter_runtime.api.queries import cursor, place, read_query
+from stratarouter_runtime.api.queries import Page, paged, place, read_query
 from stratarouter_runtime.api.routing_models import (
     PromoteRequest,
     TableAnswer,
@@ -33,7 +32,7 @@ from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.routing.tables import Table
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.services.versions import Pointer, Versions
+    from stratarouter_runtime.services.versions import Listed, Pointer, Versions
 
 
 @operation(
@@ -69,10 +68,13 @@ async def listed(service: Service, request: Request) -> Reply:
     """`GET /api/v1/routing/tables`: by name."""
     query = read_query(request, Page)
     found = await _versions(service).all(request.tenant, place(query.cursor) or "", query.limit + 1)
-    page, more = found[: query.limit], len(found) > query.limit
-    following = cursor(page[-1].name) if more else None
-    told = tuple(TableSummary(one.name, one.pointer.promoted or None, one.pointer.versions) for one in page)
-    return Reply(TableList(told, following), 200, links(request, query, following))
+    return paged(
+        request,
+        query,
+        found,
+        lambda one: one.name,
+        lambda page, following: TableList(tuple(map(_summary, page)), following),
+    )
 
 
 @operation({200: TableAnswer, 304: None}, query=Versioned, headers=("If-None-Match",), refuses=("not-found",))
@@ -103,6 +105,10 @@ async def promote(service: Service, request: Request) -> Reply:
     except Conflict as error:
         raise overtaken(error) from error
     return await _told(service, request, digest, 200)
+
+
+def _summary(one: Listed) -> TableSummary:
+    return TableSummary(one.name, one.pointer.promoted or None, one.pointer.versions)
 
 
 def _versions(service: Service) -> Versions:

@@ -132,8 +132,8 @@ class Catalog(Protocol):
         """The version that runs now."""
         ...
 
-    async def flows(self, tenant: Tenant) -> list[Deployed]:
-        """All deployed flows of a tenant, by name."""
+    async def flows(self, tenant: Tenant, after: str = "", limit: int | None = None) -> list[Deployed]:
+        """The deployed flows of a tenant, by name: those behind `after`, so many at most."""
         ...
 
     async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:

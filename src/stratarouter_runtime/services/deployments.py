@@ -220,9 +220,9 @@ class Deployments:
         """The agents and flows that flows of a tenant can name, sorted."""
         return sorted(self._linkable(tenant))
 
-    async def all(self, tenant: Tenant) -> list[Deployed]:
-        """What is deployed for a tenant, by name."""
-        return await self._catalog.flows(tenant)
+    async def page(self, tenant: Tenant, after: str, limit: int) -> list[Deployed]:
+        """What is deployed for a tenant behind a name, by name: so many at most."""
+        return await self._catalog.flows(tenant, after, limit)
 
     def at_hand(self, digest: Digest) -> Plan | None:
         """The plan of this digest where it is in memory: that of any execution at work here."""

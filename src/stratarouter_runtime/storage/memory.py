@@ -163,10 +163,10 @@ class MemoryStore(Store):
         return self._deployed.get((tenant, flow))
 
     @override
-    async def flows(self, tenant: Tenant) -> list[Deployed]:
+    async def flows(self, tenant: Tenant, after: str = "", limit: int | None = None) -> list[Deployed]:
         self._check_open()
-        mine = [deployed for deployed in self._deployed.values() if deployed.tenant == tenant]
-        return sorted(mine, key=lambda deployed: deployed.flow)
+        mine = [each for each in self._deployed.values() if each.tenant == tenant and each.flow > after]
+        return sorted(mine, key=lambda deployed: deployed.flow)[:limit]
 
     @override
     async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:

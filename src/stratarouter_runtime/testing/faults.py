@@ -232,8 +232,8 @@ class FaultyStore(Store):
         return await self._read(partial(self._kept.deployed, tenant, flow))
 
     @override
-    async def flows(self, tenant: Tenant) -> list[Deployed]:
-        return await self._read(partial(self._kept.flows, tenant))
+    async def flows(self, tenant: Tenant, after: str = "", limit: int | None = None) -> list[Deployed]:
+        return await self._read(partial(self._kept.flows, tenant, after, limit))
 
     @override
     async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:

@@ -132,7 +132,8 @@ SELECT pg_xact_status($1::text::xid8)
 SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant = $1 AND flow = $2
 
 -- name: flows
-SELECT flow, tenant, plan, source, created FROM strata.deployments WHERE tenant = $1 ORDER BY flow
+SELECT flow, tenant, plan, source, created FROM strata.deployments
+WHERE tenant = $1 AND flow > $2 ORDER BY flow LIMIT $3
 
 -- name: deployed_plans
 SELECT flow, plan FROM strata.deployments WHERE tenant = $1 ORDER BY flow
@@ -201,6 +202,9 @@ SELECT process, pid FROM strata.processes WHERE host = $1 AND pid <> $2
 UPDATE strata.processes
 SET kept = clock_timestamp(), ends = clock_timestamp() + make_interval(secs => $2)
 WHERE process = $1 RETURNING process
+
+-- name: holds
+SELECT process FROM strata.processes WHERE process = $1
 
 -- name: leave
 DELETE FROM strata.processes WHERE process = $1

@@ -172,8 +172,9 @@ class PostgresStore(Store):
         return Deployed(*rows[0]) if rows else None
 
     @override
-    async def flows(self, tenant: Tenant) -> list[Deployed]:
-        return [Deployed(*row) for row in await self._pool.fetch(statement("flows"), tenant)]
+    async def flows(self, tenant: Tenant, after: str = "", limit: int | None = None) -> list[Deployed]:
+        rows = await self._pool.fetch(statement("flows"), tenant, after, limit)
+        return [Deployed(*row) for row in rows]
 
     @override
     async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:

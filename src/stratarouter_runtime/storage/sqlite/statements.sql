@@ -62,7 +62,8 @@ VALUES (:tenant, :flow, :plan, :source, :created)
 SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tenant AND flow = :flow
 
 -- name: flows
-SELECT flow, tenant, plan, source, created FROM deployments WHERE tenant = :tenant ORDER BY flow
+SELECT flow, tenant, plan, source, created FROM deployments
+WHERE tenant = :tenant AND flow > :after ORDER BY flow LIMIT :limit
 
 -- name: deployed_plans
 SELECT flow, plan FROM deployments WHERE tenant = :tenant ORDER BY flow

@@ -169,8 +169,9 @@ class SqliteStore(Store):
         return found
 
     @override
-    async def flows(self, tenant: Tenant) -> list[Deployed]:
-        return [Deployed(*row) for row in await self._reader.fetch(statement("flows"), {"tenant": tenant})]
+    async def flows(self, tenant: Tenant, after: str = "", limit: int | None = None) -> list[Deployed]:
+        wanted = {"tenant": tenant, "after": after, "limit": -1 if limit is None else limit}
+        return [Deployed(*row) for row in await self._reader.fetch(statement("flows"), wanted)]
 
     @override
     async def deployed_plans(self, tenant: Tenant) -> dict[FlowId, Digest]:
