@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from stratarouter_runtime.testing.simulation import Told, tell
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.events import Returned
+from stratarouter_runtime.testing.simulation import Told, story, tell
+from stratarouter_runtime.testing.stage import Stage
+from stratarouter_runtime.testing.temper import EIGHTH
 
 CORPUS: Final = Path(__file__).with_name("seeds.txt")
 ORDINARY: Final = 500
@@ -81,3 +86,20 @@ def test_no_promise_is_broken_under_twenty_thousand_seeds() -> None:
     each = FULL // AT_ONCE
     for process in [simulate(number * each, each) for number in range(AT_ONCE)]:
         said(process)
+
+
+def test_answers_are_kept_and_shared_in_some_stories() -> None:
+    kinds, replies = Counter[str](), 0
+    for seed in range(EIGHTH, 100, 8):
+        stage = Stage(seed)
+        stage.loop.run(story(stage))
+        stage.loop.close()
+        replies += sum(reply.row.status == "completed" for reply in stage.evidence.replies)
+        for row in stage.evidence.rows():
+            for record in stage.evidence.records(row.id):
+                event = decode(record.body)
+                if isinstance(event, Returned) and event.reused is not None:
+                    kinds[event.reused.kind] += 1
+    assert kinds["exact"] > 10
+    assert kinds["coalesced"] > 10
+    assert replies > 10

@@ -39,6 +39,8 @@ from stratarouter_runtime.testing import flows
 from stratarouter_runtime.testing.evidence import Evidence, Outside, Violation
 from stratarouter_runtime.testing.flows import Told
 from stratarouter_runtime.testing.loop import SimulatedLoop
+from stratarouter_runtime.testing.quotes import QUOTE
+from stratarouter_runtime.testing.reused import check_reused, check_shared
 from stratarouter_runtime.testing.world import Called
 
 UNKNOWN: Final = "whether it took effect is not known"
@@ -46,6 +48,10 @@ UNKNOWN: Final = "whether it took effect is not known"
 
 POLICIES: Final = {"pay": "fail", "ring": "retry", "ship": "ask"}
 """The agents with side effects, and what the flows say of a call of theirs that a crash interrupts."""
+
+
+HARMLESS: Final = frozenset({QUOTE})
+"""What costs nothing and changes nothing: it may be called before the start of an execution is durable."""
 
 
 class Journal(Struct):
@@ -73,6 +79,13 @@ def check(evidence: Evidence, loop: SimulatedLoop) -> None:
     _require(not evidence.trespasses, f"two drove one execution: {evidence.trespasses[:1]}")
     _require(evidence.excused or not evidence.lost, "a lease was lost, and its process was well")
     journals = check_kept(evidence)
+    check_reused(
+        evidence.world.calls,
+        {execution: (journal.row, journal.events) for execution, journal in journals.items()},
+        evidence.replies,
+    )
+    if evidence.reuses:
+        check_shared(evidence.world.calls)
     _check_moves(evidence, journals)
     _check_drained(evidence, journals)
 
@@ -89,7 +102,8 @@ def check_kept(evidence: Evidence) -> dict[ExecutionId, Journal]:
         _check_calls(journal, calls.pop(journal.row.id, []))
         _check_references(journal, evidence.world)
         _check_children(journal, journals)
-    _require(not calls, f"calls for executions that do not exist: {list(calls)}")
+    unknown = [name for name, called in calls.items() if any(each.agent not in HARMLESS for each in called)]
+    _require(not unknown, f"calls for executions that do not exist: {unknown}")
     _check_clients(evidence, journals)
     return journals
 
@@ -147,8 +161,8 @@ def _check_row(journal: Journal) -> None:
     if row.status == "completed":
         n = journal.started.input["n"]
         journal.require(
-            row.output["n"] in journal.told.may(n),
-            f"made {row.output} of {n}: {journal.told.may(n)} expected",
+            row.output["n"] in journal.told.outputs(n, row.tenant),
+            f"made {row.output} of {n}: {journal.told.outputs(n, row.tenant)} expected",
         )
     usd = journal.told.usd
     journal.require(usd is None or end.usage.usd <= usd + 1e-9, f"spent {end.usage.usd} of {usd} usd")
@@ -196,8 +210,9 @@ def _check_calls(journal: Journal, calls: Iterable[Called]) -> None:
         effect = called.agent in POLICIES
         times = made[key, attempt] if effect else 0
         journal.require(times < len(needed), f"an effect was made {times + 1} times")
+        ahead = called.agent in HARMLESS and called.durable == 0 and needed[times] == 1
         journal.require(
-            called.durable >= needed[times],
+            ahead or called.durable >= needed[times],
             f"{called.agent} was called at record {called.durable}, due only from {needed[times]} on",
         )
         made[key, attempt] += effect

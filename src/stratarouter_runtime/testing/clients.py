@@ -10,23 +10,27 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stratarouter_runtime.errors import NotFound, StrataError
-from stratarouter_runtime.ids import FlowId
+from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.fork import Change
 from stratarouter_runtime.testing import flows
-from stratarouter_runtime.testing.evidence import Accepted, Paused, Violation
+from stratarouter_runtime.testing.evidence import Accepted, Paused, Reply, Violation
 from stratarouter_runtime.testing.process import Gone, Process
+from stratarouter_runtime.testing.quotes import TENANTS
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.ids import ExecutionId
+    from stratarouter_runtime.ids import ExecutionId, Tenant
     from stratarouter_runtime.testing.stage import Stage
 
 T = TypeVar("T")
 
 PATIENCE: Final = 1e9
 """Seconds that a client waits at a time before it says that its execution never ends."""
+
+WANT_TO_KNOW: Final = 0.9
+"""How many clients of a story about reuse want what may be reused."""
 
 HANDS_OFF: Final = 0.7
 """How often a client that finds its execution paused sets it to work again."""
@@ -40,21 +44,47 @@ class Client:
         self._draw = stage.draw
         self._evidence = stage.evidence
         self._name = f"client {number}"
-        self._key = self._name
 
     async def live(self) -> None:
         """Start an execution, and stay with it until its end. The last flow has the most to go wrong."""
         draw = self._draw
         await asyncio.sleep(draw() * 0.1)
+        if self._stage.temper.reuses and draw() < WANT_TO_KNOW:
+            await self._want_to_know()
+            return
         told, n = (
             flows.FLOWS[min(int(draw() * (len(flows.FLOWS) + 2)), len(flows.FLOWS) - 1)],
             int(draw() * 10),
         )
+        await self._execute(told, n, LOCAL, self._name)
+
+    async def _want_to_know(self) -> None:
+        """Ask a few times for what others ask for as well, and other tenants too."""
+        draw = self._draw
+        tenant = TENANTS[int(draw() * len(TENANTS))]
+        for time in range(1 + int(draw() * 3)):
+            told, n = flows.REUSING[int(draw() * len(flows.REUSING))], int(draw() * 2)
+            if draw() < 0.5:
+                await self._execute(told, n, tenant, f"{self._name}, {time}")
+            else:
+                await self._ask(told, n, tenant)
+
+    async def _ask(self, told: flows.Told, n: int, tenant: Tenant) -> None:
+        """Ask for an answer, whosever it is."""
+        timeout = int(self._draw() * 100_000) if self._draw() < 0.3 else None
+        flow, plan = FlowId(told.name), flows.plan(told.name)
+        request = StartExecution(plan=plan, input={"n": n}, flow=flow, tenant=tenant, timeout=timeout)
+        row, _ = await self._insist(lambda runtime: runtime.answer(request))
+        self._evidence.replies.append(Reply(told, n, tenant, row, timeout is not None))
+
+    async def _execute(self, told: flows.Told, n: int, tenant: Tenant, key: str) -> None:
+        draw = self._draw
         request = StartExecution(
             plan=flows.plan(told.name),
             input={"n": n},
             flow=FlowId(told.name),
-            key=self._key if draw() < 0.6 else None,
+            tenant=tenant,
+            key=key if draw() < 0.6 else None,
             timeout=int(draw() * 500_000) if draw() < 0.1 else None,
         )
         execution = await self._insist(lambda runtime: runtime.start(request))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
-from stratarouter_runtime.ids import Digest, ExecutionId
+from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import Execution, Store
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.testing.faults import Finish, at_once
@@ -65,10 +65,24 @@ class Paused(Struct, frozen=True):
     ended: int
 
 
+class Reply(Struct, frozen=True):
+    """What a client was told who asked for an answer, and not for an execution of its own.
+
+    `limited` says that it gave only so much time.
+    """
+
+    told: Told
+    n: int
+    tenant: Tenant
+    row: Execution
+    limited: bool
+
+
 class Evidence(Struct):
     """What a story leaves behind. `finish` runs a coroutine of the store `kept` to its end.
 
-    `plans` are those that journals name; `excused` says that processes had reasons to lose their leases, `alone` that no two were at work.
+    `plans` are those that journals name; `excused` says that processes had reasons to lose their leases,
+    `alone` that no two were at work, `reuses` that they gave answers that were known.
     """
 
     world: Outside
@@ -76,6 +90,7 @@ class Evidence(Struct):
     finish: Finish = at_once
     plans: Mapping[Digest, Plan] = field(default_factory=compiled)
     accepted: list[Accepted] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     answers: list[tuple[ExecutionId, str]] = field(default_factory=list)
     cancels: list[tuple[ExecutionId, str]] = field(default_factory=list)
     moves: list[tuple[ExecutionId, Digest]] = field(default_factory=list)
@@ -88,6 +103,7 @@ class Evidence(Struct):
     lost: int = 0
     excused: bool = True
     alone: bool = False
+    reuses: bool = False
 
     def rows(self) -> list[Execution]:
         """Every execution, oldest first."""

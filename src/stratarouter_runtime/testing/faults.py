@@ -17,9 +17,10 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import Conflict, StoreError, StoreFull, StoreUnavailable
 from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant
-from stratarouter_runtime.ports import Audit, Deployed, Execution, Quotas, Shelf, Status, Store
+from stratarouter_runtime.ports import Audit, CacheStore, Deployed, Execution, Quotas, Shelf, Status, Store
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.events import Record
+from stratarouter_runtime.testing.faulty_cache import FaultyCache
 from stratarouter_runtime.testing.faulty_sharing import FaultyLeases, FaultyMail
 from stratarouter_runtime.testing.faulty_snapshots import FaultySnapshots
 
@@ -97,7 +98,7 @@ class FaultyStore(Store):
         self.leases = FaultyLeases(kept.leases, self._read, self._write)
         self.mail = FaultyMail(kept.mail, self._read, self._write)
         self.shelf: Shelf = cast("Shelf", _Finished(kept.shelf, finish))
-        self.cache = kept.cache
+        self.cache: CacheStore = FaultyCache(kept.cache, self._read, self._write)
         self.audit: Audit = cast("Audit", _Finished(kept.audit, finish))
         self.quotas: Quotas = cast("Quotas", _Finished(kept.quotas, finish))
         self.snapshots = FaultySnapshots(kept.snapshots, chance, finish)

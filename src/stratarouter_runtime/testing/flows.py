@@ -12,13 +12,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from stratarouter_runtime.ids import AgentName, Digest
+from stratarouter_runtime.ids import AgentName, Digest, Tenant
 from stratarouter_runtime.tcfp.compiler import compile_document, compile_flow
 from stratarouter_runtime.tcfp.loader import load
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.tcfp.standins import stand_ins
 from stratarouter_runtime.tcfp.validator import validate
+from stratarouter_runtime.testing import quotes
 
 ROUTER: Final = "simulated"
 
@@ -46,7 +47,8 @@ class Told(Struct, frozen=True):
     `may` gives the outputs that an input may come to, `holds` how many references are held
     at an output. `asks` is what a person answers the step `q`, given the input; where `doubts`,
     what that call comes to if it happened, and `q` asks only after a crash. `usd` is what may be
-    spent, `unsafe` says that effects may be tried again.
+    spent, `unsafe` says that effects may be tried again. `quoted` is how many prices of its tenant are in
+    its output: by so many marks more it comes to.
     """
 
     name: str
@@ -57,6 +59,11 @@ class Told(Struct, frozen=True):
     doubts: bool = False
     usd: float | None = None
     unsafe: bool = False
+    quoted: int = 0
+
+    def outputs(self, n: int, tenant: Tenant) -> set[int]:
+        """What it may come to where it completes for a tenant."""
+        return {output + self.quoted * quotes.mark(tenant) for output in self.may(n)}
 
     @property
     def books(self) -> bool:
@@ -280,7 +287,13 @@ FLOWS: Final = (
     Told("outer", OUTER, lambda n: {n + 3}, lambda _: 1),
 )
 
-BY_NAME: Final = {told.name: told for told in FLOWS}
+REUSING: Final = (
+    Told("quoted", quotes.QUOTED, lambda n: {2 * (n + 1)}, quoted=2),
+    Told("resold", quotes.RESOLD, lambda n: {n + 2}, quoted=1),
+)
+"""Flows of which whole answers, or those of calls, may be reused."""
+
+BY_NAME: Final = {told.name: told for told in FLOWS + REUSING}
 
 
 def _sums(choices: list[tuple[int, ...]]) -> set[int]:
@@ -293,8 +306,9 @@ def _sums(choices: list[tuple[int, ...]]) -> set[int]:
 @cache
 def plan(name: str, *, later: bool = False) -> Plan:
     """The plan of one of the flows, compiled once; or that of a later version, which does the same."""
-    body = BY_NAME[name].body
-    loaded = load(HEAD.replace("NAME", name) + (_later(body) if later else body))
+    told = BY_NAME[name]
+    head = HEAD.replace("agents:\n", f"agents:\n{quotes.AGENT}") if told.quoted else HEAD
+    loaded = load(head.replace("NAME", name) + (_later(told.body) if later else told.body))
     assert loaded.flow is not None, loaded.diagnostics
     return compile_flow(loaded.flow, stand_ins(validate(loaded.flow)) | _flows(name), ROUTER)
 

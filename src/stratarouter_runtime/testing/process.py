@@ -13,11 +13,15 @@ from typing import Any, Final, TypeVar
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
+from stratarouter_runtime.batch.coalescer import Coalescer
+from stratarouter_runtime.cache.policy import Defaults
+from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.executor.snapshots import Snapshotting
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.observability.fanout import Fanout
-from stratarouter_runtime.ports import Execution, Observer
+from stratarouter_runtime.ports import Clock, Embedder, Execution, Observer
 from stratarouter_runtime.runtime import Runtime
+from stratarouter_runtime.services.reuse import Reuse
 from stratarouter_runtime.state.events import Answered, Event, Failed, Record, Returned, Scored, TimerFired
 from stratarouter_runtime.testing.faults import FaultyStore
 from stratarouter_runtime.testing.loop import Life
@@ -28,6 +32,9 @@ T = TypeVar("T")
 FACTS: Final = (Returned, Failed, Scored, Answered, TimerFired)
 """What may be delivered twice."""
 
+ROOM: Final = 1 << 20
+"""Bytes that a process holds of known answers in memory."""
+
 
 class Gone(Exception):
     """The process that was asked ended before it answered."""
@@ -37,8 +44,16 @@ class Process(Observer):
     """One process: a runtime over the common store, which ends by `kill`."""
 
     def __init__(
-        self, number: int, world: World, store: FaultyStore, registry: Registry, twice: float = 0.0
+        self,
+        number: int,
+        world: World,
+        store: FaultyStore,
+        registry: Registry,
+        twice: float = 0.0,
+        *,
+        reuses: bool = False,
     ) -> None:
+        """`twice` is the share of facts that are delivered a second time."""
         self.life = Life()
         self.was_stopped = False
         self.store = store
@@ -54,6 +69,7 @@ class Process(Observer):
             clock=self.clock,
             entropy=SimulatedEntropy(world.chance),
             snapshotting=Snapshotting(records=4, seconds=0.02),
+            reuse=_reuse(store, self.clock) if reuses else None,
         )
         self.number = number
 
@@ -108,6 +124,23 @@ class Process(Observer):
         found = self.runtime.driver._drives.get(execution)  # noqa: SLF001 - no port delivers an answer twice
         if found is not None:
             found[0].report(event)
+
+
+def _reuse(store: FaultyStore, clock: Clock) -> Reuse:
+    return Reuse(Cache(store.cache, NoEmbedder(), clock, room=ROOM), Coalescer(), clock, Defaults())
+
+
+class NoEmbedder(Embedder):
+    """Nothing in these stories matches by meaning."""
+
+    @property
+    @override
+    def identity(self) -> str:
+        return ""
+
+    @override
+    async def embed(self, texts: Sequence[str]) -> tuple[bytes, ...]:
+        raise AssertionError("only the very same is equal here")
 
 
 def _forward(done: asyncio.Task[T], reply: asyncio.Future[T]) -> None:

@@ -15,7 +15,7 @@ from stratarouter_runtime.testing.evidence import Evidence
 from stratarouter_runtime.testing.faults import FaultyStore, at_once
 from stratarouter_runtime.testing.loop import SimulatedLoop
 from stratarouter_runtime.testing.process import Gone, Process
-from stratarouter_runtime.testing.temper import Temper
+from stratarouter_runtime.testing.temper import EIGHTH, Temper
 from stratarouter_runtime.testing.witness import WitnessStore
 from stratarouter_runtime.testing.world import World, simulated_agents
 
@@ -37,7 +37,7 @@ class Stage:
         self.chance = chance = Random(seed)  # noqa: S311 - a simulation
         self.draw = chance.random
         self.loop = SimulatedLoop(chance)
-        self.temper = temper = Temper.draw(chance)
+        self.temper = temper = Temper.draw(chance, reuses=seed % 8 == EIGHTH)
         self.steady, self.well = temper.steady, temper.well
         # Alone with a store, a process has its lease until the next one comes.
         self.kept = WitnessStore(SPAN if temper.rivals else None, self.loop.time)
@@ -50,7 +50,7 @@ class Stage:
         self._gone: list[Lease] = []
         self._operators: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
-        self.evidence = Evidence(world=self.world, kept=self.kept)
+        self.evidence = Evidence(world=self.world, kept=self.kept, reuses=temper.reuses)
 
     def _written(self, execution: ExecutionId) -> int:
         row = at_once(self.kept.find(execution))
@@ -60,7 +60,9 @@ class Stage:
         """One process more."""
         world, temper, number = self.world, self.temper, self._started
         store = FaultyStore(self.kept, temper.weather, world.chance)
-        process = Process(number, world, store, simulated_agents(world, number), temper.twice)
+        process = Process(
+            number, world, store, simulated_agents(world, number), temper.twice, reuses=temper.reuses
+        )
         if not temper.cold:
             process.runtime._plans._plans.update(flows.compiled())  # noqa: SLF001 - as if it had run for a while
         self._started += 1

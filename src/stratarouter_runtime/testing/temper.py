@@ -13,6 +13,15 @@ from msgspec import Struct
 from stratarouter_runtime.testing.faults import Weather
 from stratarouter_runtime.testing.world import Luck
 
+EIGHTH: Final = 5
+"""Of eight stories this one is about answers that are reused. Which, is no draw: the others stay as they are."""
+
+DIES: Final = 0.05
+"""How often a call that is shared dies there."""
+
+MORE: Final = 2
+"""Clients that such a story has more than others, so that they want the same at the same time."""
+
 COLD: Final = 0.01
 """The share of stories whose processes begin without a plan in memory: compiling takes most of their time."""
 
@@ -44,10 +53,11 @@ class Temper(Struct):
     forks: float
     weather: Weather
     luck: Luck
+    reuses: bool = False
 
     @classmethod
-    def draw(cls, chance: Random) -> Temper:
-        """The temper of the story of this chance."""
+    def draw(cls, chance: Random, *, reuses: bool = False) -> Temper:
+        """The temper of the story of this chance; `reuses` says that answers are reused in it."""
 
         def some(share: float, most: float) -> float:
             return chance.random() * most if chance.random() < share else 0.0
@@ -61,7 +71,7 @@ class Temper(Struct):
             troubles += RACES
         return cls(
             cold=chance.random() < COLD,
-            clients=1 + int(chance.random() * 3),
+            clients=1 + int(chance.random() * 3) + MORE * reuses,
             troubles=tuple(troubles),
             times=int(chance.random() * 5) + 2 * rivals,
             twice=some(0.3, 0.5),
@@ -76,8 +86,13 @@ class Temper(Struct):
                 late=0.0 if fair else some(0.4, 0.1),
             ),
             luck=Luck(
-                fails=some(0.6, 0.3), hangs=some(0.3, 0.1), lies=some(0.2, 0.1), stubborn=some(0.3, 1.0)
+                fails=some(0.6, 0.3),
+                hangs=some(0.3, 0.1),
+                lies=some(0.2, 0.1),
+                stubborn=some(0.3, 1.0),
+                dies=DIES * reuses,
             ),
+            reuses=reuses,
         )
 
     @property

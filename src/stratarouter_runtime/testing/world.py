@@ -22,6 +22,7 @@ from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.registry import LinkableAgent
 from stratarouter_runtime.testing.flows import ROUTER, agents
 from stratarouter_runtime.testing.loop import SimulatedLoop
+from stratarouter_runtime.testing.quotes import QUOTE, mark
 
 EPOCH: Final = 1_800_000_000_000_000
 """When every simulation begins: microseconds since the epoch."""
@@ -31,20 +32,24 @@ HANGS: Final = 90 * 24 * 3600.0
 
 
 class Luck(Struct):
-    """How agents do: chances from 0 to 1; `slow` is the longest call that works, in seconds."""
+    """How agents do: chances from 0 to 1; `slow` is the longest call that works, in seconds.
+
+    `dies` is how often a call of `quote` is cancelled by nobody who waits for it.
+    """
 
     fails: float = 0.0
     hangs: float = 0.0
     lies: float = 0.0
     stubborn: float = 0.0
     slow: float = 0.02
+    dies: float = 0.0
 
 
 class Called(Struct):
     """One call, as the agent saw it.
 
     `durable` is how many records of its execution were durable at that moment, `at`; `answered` is
-    when the agent did. Both in microseconds of the loop.
+    when the agent did. Both in microseconds of the loop. `withdrawn` says that it was told to stop.
     """
 
     agent: AgentName
@@ -53,6 +58,7 @@ class Called(Struct):
     durable: int
     at: int
     answered: int | None = None
+    withdrawn: bool = False
 
 
 class World:
@@ -77,7 +83,10 @@ class World:
 
 
 class SimulatedAgent(Agent):
-    """Answers `n` with `n + 1`, as well as luck lets it; `book` and `drop` keep a book of references."""
+    """Answers `n` with `n + 1`, as well as luck lets it.
+
+    `book` and `drop` keep a book of references, `quote` has prices of its own for each tenant.
+    """
 
     def __init__(self, like: LinkableAgent, world: World, process: int) -> None:
         self.name, self.signature, self.digest = like.name, like.signature, like.digest
@@ -93,8 +102,12 @@ class SimulatedAgent(Agent):
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
+            noted.withdrawn = True
             if draw() >= world.luck.stubborn:
                 raise
+        if self.name == QUOTE and draw() < world.luck.dies:
+            noted.withdrawn = True
+            raise asyncio.CancelledError
         noted.answered = world.loop.elapsed
         if self.name == "drop":
             world.dropped[call.input["ref"]] += 1
@@ -115,7 +128,9 @@ class SimulatedAgent(Agent):
         return AgentReply(self._answer(call), usage=usage), seconds
 
     def _answer(self, call: AgentCall) -> dict[str, Any]:
-        return {"ref": call.key[:16]} if self.name == "book" else {"n": call.input["n"] + 1}
+        if self.name == "book":
+            return {"ref": call.key[:16]}
+        return {"n": call.input["n"] + 1 + (mark(call.tenant) if self.name == QUOTE else 0)}
 
 
 def simulated_agents(world: World, process: int) -> Registry:
