@@ -107,6 +107,7 @@ async def resume(
     """
     async with driver.alone(execution):
         if driver.drives(execution):
+            driver.forget(execution)
             return False
         hold = await driver.hold()
         # From here on nobody else writes this journal.

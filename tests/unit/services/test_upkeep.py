@@ -229,9 +229,11 @@ async def test_what_stands_still_is_found_soon_after_trouble_and_in_good_times_l
 
         async def rounds_until_found() -> int:
             _, task = one.driver._drives[execution]
+            await asyncio.sleep(0)  # until it is at work
             task.cancel()
             await asyncio.wait([task])
-            return [bool((await upkeep.round()).resumed) for _ in range(1_000)].index(True)
+            rounds = [await upkeep.round() for _ in range(1_000)]
+            return [bool(each.resumed) for each in rounds].index(True)
 
         for _ in range(1_000):
             await upkeep.round()
@@ -239,6 +241,7 @@ async def test_what_stands_still_is_found_soon_after_trouble_and_in_good_times_l
         assert await rounds_until_found() <= 240
         one.driver.stopped_here([execution])
         await upkeep.round()
+        assert one.driver.stopped == []  # it is at work
         assert await rounds_until_found() <= 20
 
 
