@@ -35,7 +35,7 @@ from stratarouter_runtime.observability.partials import PartialTexts
 from stratarouter_runtime.ports import ENDED, Execution, Flows
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.services.answering import Answering
-from stratarouter_runtime.services.batches import Batches, Job
+from stratarouter_runtime.services.batches import Batches, Holders
 from stratarouter_runtime.services.controls import Controls
 from stratarouter_runtime.services.deployments import Deployments
 from stratarouter_runtime.services.feedback import Feedback
@@ -43,6 +43,7 @@ from stratarouter_runtime.services.history import History
 from stratarouter_runtime.services.origins import Origins
 from stratarouter_runtime.services.subflows import Subflows
 from stratarouter_runtime.services.upkeep import Upkeep
+from stratarouter_runtime.sharing import Lease
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
 from stratarouter_runtime.tenancy.windows import SECOND
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.limits.gate import Gate
     from stratarouter_runtime.observability.fanout import Fanout
     from stratarouter_runtime.ports import Agent, Clock, Entropy, Policies, Scorer, Store
+    from stratarouter_runtime.services.items import Job, Wanted
     from stratarouter_runtime.services.reuse import Reuse, Verdict
     from stratarouter_runtime.services.routers import Routers
 
@@ -124,7 +126,16 @@ class Runtime(Flows):
         self._origins = Origins(self._ends, self.history)
         self._answering = Answering[StartExecution](self, self.history, reuse, self._origins)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
-        self.batches = Batches(store.shelf, self._plans, clock, self._item, store.find, self.controls.cancel)
+        self.batches = Batches(
+            store.shelf,
+            self._plans,
+            clock,
+            self._item,
+            self._equal,
+            store.find,
+            self.controls.cancel,
+            Holders(self._lease, lambda lease: store.leases.holds(Lease(lease))),
+        )
 
     # Flows called by flows.
 
@@ -291,6 +302,19 @@ class Runtime(Flows):
         """
         return await self._answering.answer(request, wishes, patience)
 
+    async def _lease(self) -> int:
+        return (await self.driver.hold()).number
+
+    async def _equal(self, tenant: Tenant, item: Wanted, wishes: Wishes) -> str | None:
+        """Under what an item of a batch shares its execution: as its request would with others at the same time."""
+        if self.reuse is None:
+            return None
+        request = StartExecution(await self._plans.get(item.plan), item.input, item.flow, tenant)
+        question = await self.reuse.of_request(request, wishes)
+        if isinstance(question, str) or not question.policy.read:
+            return None
+        return self.reuse.cache.ask(question).key
+
     async def _item(self, job: Job) -> tuple[Execution, bool]:
         """Execute one item of a batch; whether its answer is another's."""
         request = StartExecution(
@@ -315,7 +339,8 @@ class Runtime(Flows):
 
     def upkeep(self, *, claiming: bool) -> Upkeep:
         """What keeps the executions of this process at work; `claiming`, those that others left too."""
-        return Upkeep(self._store, self._plans, self.driver, self.controls, claiming=claiming)
+        taken = self.batches.resume  # whoever left executions may have left batches too
+        return Upkeep(self._store, self._plans, self.driver, self.controls, taken, claiming=claiming)
 
     async def _ended(self, execution: ExecutionId) -> Execution:
         """The execution once it has ended, or stopped because this process does."""

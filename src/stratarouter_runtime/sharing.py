@@ -46,6 +46,10 @@ class Leases(Protocol):
         """Take the leases that have run out. What they had under way is decided when this returns."""
         ...
 
+    async def holds(self, lease: Lease) -> bool:
+        """Whether it is held: nobody has taken it, and its process did not give it up."""
+        ...
+
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         """Own up to `limit` executions that have not finished, are not paused, and that no lease owns.
 

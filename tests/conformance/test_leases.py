@@ -30,6 +30,14 @@ async def test_no_lease_comes_twice_and_none_is_nobody(store: Store) -> None:
     assert NOBODY not in drawn
 
 
+async def test_whether_a_lease_is_held_is_known(store: Store) -> None:
+    lease = await store.leases.enter()
+    assert await store.leases.holds(lease)
+    await store.leases.leave(lease)
+    assert not await store.leases.holds(lease)
+    assert not await store.leases.holds(NOBODY)
+
+
 async def test_a_lease_that_was_left_writes_nothing(store: Store) -> None:
     lease = await store.leases.enter()
     assert await store.create(row(1), records(0), lease)

@@ -27,12 +27,12 @@ from stratarouter_runtime.api.executions import PATIENCE, SECOND, key_of, manner
 from stratarouter_runtime.api.models import Error, Options
 from stratarouter_runtime.errors import Conflict, NotFound
 from stratarouter_runtime.ids import FlowId, derived_execution_id
-from stratarouter_runtime.services.batches import Refused as RefusedItem
-from stratarouter_runtime.services.batches import Wanted
+from stratarouter_runtime.services.items import Refused as RefusedItem
+from stratarouter_runtime.services.items import Wanted
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.services.batches import Outcome, Progress
+    from stratarouter_runtime.services.items import Outcome, Progress
 
 
 @operation(

@@ -7,121 +7,63 @@ follow from the batch. Must never know: HTTP, SQL, or how an execution runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stratarouter_runtime.batch.queues import Queues, QueueStats
-from stratarouter_runtime.cache.policy import Wishes
-from stratarouter_runtime.canonical import digest
-from stratarouter_runtime.errors import Conflict, InvalidState, NotFound, StrataError
-from stratarouter_runtime.ids import Digest, ExecutionId, FlowId, Tenant, derived_execution_id
-from stratarouter_runtime.ports import ENDED
-from stratarouter_runtime.tcfp.values import Misfit, canonical_value
+from stratarouter_runtime.errors import Conflict, InvalidState, NotFound, StoreError, StrataError
+from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
+from stratarouter_runtime.services.filing import Filing
+from stratarouter_runtime.services.items import (
+    Batch,
+    Job,
+    Kept,
+    Outcome,
+    Progress,
+    Refused,
+    State,
+    Wanted,
+    decode,
+)
+from stratarouter_runtime.tcfp.values import Misfit
 
 if TYPE_CHECKING:
+    from stratarouter_runtime.cache.policy import Wishes
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ports import Clock, Execution, Shelf
-    from stratarouter_runtime.tcfp.plan import Plan
-
-KIND: Final = "batch"
-
-KEPT: Final = 10_000
-"""Batches of a tenant at most."""
+    from stratarouter_runtime.ports import Kept as Document
 
 REMEMBERED: Final = 256
 """Batches that have ended, at hand in memory."""
+
 FIRST, LONGEST = 0.5, 30.0
 """Seconds until an item is tried again that a limit or the store has refused for now."""
 
-State: TypeAlias = Literal[
-    "queued", "running", "waiting", "paused", "completed", "failed", "cancelled", "timed_out", "refused"
-]
+GLANCE: Final = 1_000_000
+"""Microseconds after which it is looked up again whether another process has cancelled a batch."""
 
-
-class Wanted(Struct, frozen=True):
-    """An item: which flow, as which plan, on what."""
-
-    flow: FlowId
-    plan: Digest
-    input: Any
-
-
-class Refused(Struct, frozen=True):
-    """An item that was not taken, and why."""
-
-    code: str
-    message: str
-    pointer: str = ""
-
-
-class Kept(Struct, frozen=True, omit_defaults=True):
-    """A batch as it is kept. `items` holds what was submitted, in order, refusals among it.
-
-    `ended` has the execution that each answer comes from, once there is nothing more to do.
-    """
-
-    items: tuple[Wanted | None, ...]
-    refused: dict[int, Refused]
-    created: int
-    wishes: Wishes = Wishes()
-    timeout: int | None = None
-    cancelled: bool = False
-    ended: tuple[str, ...] | None = None
-
-
-class Job(Struct, frozen=True):
-    """One item to be executed under this id."""
-
-    id: ExecutionId
-    tenant: Tenant
-    item: Wanted
-    wishes: Wishes
-    timeout: int | None
-
-
-class Outcome(Struct, frozen=True):
-    """What became of an item so far. `shared` where another item, or an earlier answer, answered it."""
-
-    state: State
-    execution: ExecutionId | None = None
-    row: Execution | None = None
-    refused: Refused | None = None
-    shared: bool = False
-
-
-class Progress(Struct, frozen=True):
-    """A batch as it stands: what became of its items, in the order in which they were submitted."""
-
-    id: str
-    created: int
-    cancelled: bool
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return all(each.state in ENDED or each.state == "refused" for each in self.outcomes)
-
+_LOG: Final = logging.getLogger(__name__)
 
 Execute: TypeAlias = Callable[[Job], Awaitable["tuple[Execution, bool]"]]
 """Executes an item: the execution that its answer comes from, and whether that is another's."""
 
+Equal: TypeAlias = "Callable[[Tenant, Wanted, Wishes], Awaitable[str | None]]"
+"""Under what an item shares its execution with others; None where it has one of its own."""
 
-@dataclass(slots=True, eq=False)
-class _Batch:
-    """A batch at work. `leads` says which item works out the answer of each: its own, or an equal one."""
 
-    id: str
-    tenant: Tenant
-    kept: Kept
-    leads: tuple[int, ...]
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
+class Holders(Struct, frozen=True):
+    """Who works batches off: this process under its lease (`hold`), or another for as long as that one `lives`.
+
+    Both raise `StoreError`.
+    """
+
+    hold: Callable[[], Awaitable[int]]
+    lives: Callable[[int], Awaitable[bool]]
 
 
 class Batches:
@@ -133,17 +75,21 @@ class Batches:
         plans: Plans,
         clock: Clock,
         execute: Execute,
+        equal: Equal,
         find: Callable[[ExecutionId], Awaitable[Execution | None]],
         cancel: Callable[[ExecutionId], Awaitable[None]],
+        holders: Holders,
     ) -> None:
-        self._shelf = shelf
+        self._filing = Filing(shelf, clock, find)
         self._plans = plans
         self._clock = clock
         self._execute = execute
-        self._find = find
+        self._equal = equal
         self._cancel = cancel
+        self._holders = holders
         self._queues = Queues()
-        self._batches: dict[tuple[Tenant, str], _Batch] = {}
+        self._batches: dict[tuple[Tenant, str], Batch] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     def stats(self) -> QueueStats:
         """What waits in the queues, and who works it off."""
@@ -176,11 +122,13 @@ class Batches:
             if found is not None:
                 refused[index] = found
         kept = Kept(tuple(items), refused, self._clock.now(), wishes, limit)
+        leads, holder = await self._leaders(tenant, kept), await self._holders.hold()
+        batch = Batch(id_, tenant, kept, 0)
         try:
-            await self._put(tenant, id_, kept, by=by, expected=0)
+            await self._filing.put(batch, replace(kept, leads=leads, holder=holder), by)
         except Conflict:
             return await self._again(tenant, id_, wanted, kept)
-        batch = await self._begin(tenant, id_, kept)
+        self._begin(batch)
         return await self._progress(batch)
 
     async def _again(
@@ -203,43 +151,69 @@ class Batches:
         return await self._progress(await self._batch(tenant, id_))
 
     async def wait(self, tenant: Tenant, id_: str) -> Progress:
-        """A batch once its items have been worked off. Raises `NotFound`."""
-        batch = await self._batch(tenant, id_)
-        await batch.done.wait()
-        return await self._progress(batch)
+        """A batch once its items have been worked off, by whichever process. Raises `NotFound`."""
+        for pause in _pauses():
+            batch = await self._batch(tenant, id_)
+            if batch.at_work:
+                await batch.done.wait()
+            if not batch.moving:
+                return await self._progress(batch)
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses do not end")
 
     async def cancel(self, tenant: Tenant, id_: str, by: str = "") -> Progress:
-        """Begin no more of its items, and cancel those under way that nobody else asked for."""
+        """Begin no more of its items, and cancel those under way that nobody else asked for.
+
+        Where another process works it off, what that one begins within the next second may still be done.
+        """
         batch = await self._batch(tenant, id_)
         if batch.kept.ended is not None:
             raise InvalidState(f"batch {id_} has ended")
-        batch.kept = msgspec.structs.replace(batch.kept, cancelled=True)
-        for index, outcome in batch.outcomes.items():
-            if outcome.state == "queued":
-                batch.outcomes[index] = Outcome("cancelled")
-        await self._put(tenant, id_, batch.kept, by=by)
-        for outcome in [*batch.outcomes.values()]:
-            if outcome.state == "running" and outcome.execution is not None:
-                with suppress(StrataError):  # it came to its end first, or had not begun
-                    await self._cancel(outcome.execution)
-        await self._settle(batch)
+        under_way = batch.cancel()
+        await self._keep_cancelled(batch, by)
+        for execution in under_way:
+            with suppress(StrataError):  # it came to its end first, or had not begun
+                await self._cancel(execution)
+        self._settle(batch)
         return await self._progress(batch)
 
+    async def _keep_cancelled(self, batch: Batch, by: str) -> None:
+        while True:
+            try:
+                return await self._filing.put(batch, replace(batch.kept, cancelled=True), by)
+            except Conflict:  # another process has taken it over, or worked it off
+                await self._filing.reread(batch)
+                if batch.kept.ended is not None:
+                    raise InvalidState(f"batch {batch.id} has ended") from None
+
     async def resume(self) -> int:
-        """Go on with the batches that had not ended when the process did; how many."""
-        after, resumed = "", 0
-        while page := await self._shelf.all(None, KIND, after):
-            for document in page:
-                kept = _decode(document.body)
-                if kept.ended is None and not kept.cancelled:
-                    await self._begin(document.tenant, document.name, kept)
-                    resumed += 1
-            after = f"{page[-1].tenant}\0{page[-1].name}"
-        return resumed
+        """Go on with the batches that have not ended, and that no living process works off; how many.
+
+        Raises `StoreError`.
+        """
+        return sum([await self._take_over(document) async for document in self._filing.all()])
+
+    async def _take_over(self, document: Document) -> bool:
+        kept = decode(document.body)
+        if kept.ended is not None or kept.cancelled or (document.tenant, document.name) in self._batches:
+            return False
+        own = await self._holders.hold()
+        if kept.holder != own and await self._holders.lives(kept.holder):
+            return False
+        batch = Batch(document.name, document.tenant, kept, document.version)
+        try:
+            await self._filing.put(batch, replace(kept, holder=own))
+        except Conflict:  # another process was first
+            return False
+        self._begin(batch)
+        return True
 
     async def close(self) -> None:
         """Stop; what has not ended goes on after the next start."""
         await self._queues.close()
+        for task in self._ending:
+            task.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     # Taking a batch.
 
@@ -255,146 +229,146 @@ class Batches:
         name = _queue(tenant, item.flow)
         left = room.setdefault(name, self._queues.room(name))
         if not left:
-            return Refused("queue-full", f"the queue of '{item.flow}' has no room for it now")
+            return _no_room(item.flow)
         room[name] = left - 1
         return None
 
-    async def _begin(self, tenant: Tenant, id_: str, kept: Kept) -> _Batch:
-        batch = _Batch(id_, tenant, kept, await self._leaders(kept))
-        self._batches[tenant, id_] = batch
+    async def _leaders(self, tenant: Tenant, kept: Kept) -> tuple[int, ...]:
+        """For each item the first that is equal to it, where answers may be shared as anywhere else."""
+        first: dict[str, int] = {}
+        leads = []
         for index, item in enumerate(kept.items):
-            if item is None:
-                batch.outcomes[index] = Outcome("refused", refused=kept.refused[index])
-                continue
-            batch.outcomes[index] = Outcome("queued")
-            if batch.leads[index] == index:
-                self._enqueue(batch, index, item)
-        await self._settle(batch)
-        return batch
+            key = None if item is None else await self._equal(tenant, item, kept.wishes)
+            leads.append(index if key is None else first.setdefault(key, index))
+        return tuple(leads)
 
-    def _enqueue(self, batch: _Batch, index: int, item: Wanted) -> None:
+    def _begin(self, batch: Batch) -> None:
+        batch.begin()
+        batch.at_work = True
+        batch.looked = self._clock.now()
+        self._batches[batch.tenant, batch.id] = batch
+        for index, item in enumerate(batch.kept.items):
+            if item is not None and batch.leader(index) == index:
+                self._enqueue(batch, index, item)
+        self._settle(batch)
+
+    def _enqueue(self, batch: Batch, index: int, item: Wanted) -> None:
         async def work() -> None:
             await self._work(batch, index, item)
 
         if not self._queues.put(_queue(batch.tenant, item.flow), work):
-            refused = Refused("queue-full", f"the queue of '{item.flow}' has no room for it now")
-            self._tell(batch, index, Outcome("refused", refused=refused))
-
-    async def _leaders(self, kept: Kept) -> tuple[int, ...]:
-        """For each item the first that is equal to it: only pure work, and only where reuse is wanted."""
-        first: dict[tuple[str, str, str], int] = {}
-        leads = []
-        for index, item in enumerate(kept.items):
-            plan = None if item is None else await self._plans.get(item.plan)
-            if item is None or plan is None or plan.effect != "pure" or not kept.wishes.read:
-                leads.append(index)
-                continue
-            leads.append(first.setdefault((item.flow, item.plan, _digest(plan, item.input)), index))
-        return tuple(leads)
+            batch.tell(index, Outcome("refused", refused=_no_room(item.flow)))
 
     # Working one off.
 
-    async def _work(self, batch: _Batch, index: int, item: Wanted) -> None:
-        if batch.outcomes[index].state == "cancelled":
-            return
-        id_ = derived_execution_id(batch.tenant, f"batch\0{batch.id}\0{index}")
-        job = Job(id_, batch.tenant, item, batch.kept.wishes, batch.kept.timeout)
-        self._tell(batch, index, Outcome("running", id_))
-        pause = FIRST
-        while True:
+    async def _work(self, batch: Batch, index: int, item: Wanted) -> None:
+        """One item to its end; whatever the store does, the others of its queue go on."""
+        await self._look(batch)
+        if batch.outcomes[index].state != "cancelled":
+            job = Job(batch.execution(index), batch.tenant, item, batch.kept.wishes, batch.kept.timeout)
+            batch.tell(index, Outcome("running", job.id))
+            batch.tell(index, await self._executed(batch, job))
+        self._settle(batch)
+
+    async def _executed(self, batch: Batch, job: Job) -> Outcome:
+        for pause in _pauses():
             try:
                 row, shared = await self._execute(job)
-            except StrataError as error:
-                if not error.retryable or batch.kept.cancelled:
-                    state: State = "cancelled" if batch.kept.cancelled else "failed"
-                    self._tell(batch, index, Outcome(state, None, None, Refused(error.code, error.message)))
-                    break
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST)
-                continue
-            self._tell(batch, index, Outcome(row.status, row.id, row, shared=shared))
-            break
-        await self._settle(batch)
+            except Exception as error:  # noqa: BLE001 - a defect with one item must not end the work on all
+                if not isinstance(error, StrataError):
+                    _LOG.exception("an item of batch %s broke", batch.id)
+                    return Outcome("failed", refused=Refused(StrataError.code, "the item broke the runtime"))
+                if error.retryable and not batch.kept.cancelled:
+                    await asyncio.sleep(pause)
+                    continue
+                state: State = "cancelled" if batch.kept.cancelled else "failed"
+                return Outcome(state, None, None, Refused(error.code, error.message))
+            return Outcome(row.status, row.id, row, shared=shared)
+        raise AssertionError("pauses do not end")
 
-    def _tell(self, batch: _Batch, index: int, outcome: Outcome) -> None:
-        """What became of an item, and of those equal to it."""
-        batch.outcomes[index] = outcome
-        for other, leader in enumerate(batch.leads):
-            if leader == index != other and batch.outcomes[other].state != "cancelled":
-                batch.outcomes[other] = msgspec.structs.replace(outcome, shared=True)
-
-    async def _settle(self, batch: _Batch) -> None:
-        """Once every item has ended, keep where their answers are."""
-        if batch.done.is_set() or any(
-            each.state in ("queued", "running") for each in batch.outcomes.values()
-        ):
+    async def _look(self, batch: Batch) -> None:
+        """Learn whether another process has cancelled it."""
+        now = self._clock.now()
+        if batch.kept.cancelled or abs(now - batch.looked) < GLANCE:
             return
-        batch.done.set()
-        if any(each.state in ("waiting", "paused") for each in batch.outcomes.values()):
-            return  # it goes on after the next start too
-        ended = tuple(batch.outcomes[index].execution or "" for index in range(len(batch.kept.items)))
-        batch.kept = msgspec.structs.replace(batch.kept, ended=ended)
-        await self._put(batch.tenant, batch.id, batch.kept)
+        batch.looked = now
+        with suppress(StoreError, NotFound):  # who cannot be asked has cancelled nothing yet
+            await self._filing.reread(batch)
+        if batch.kept.cancelled:
+            for execution in batch.cancel():
+                with suppress(StrataError):
+                    await self._cancel(execution)
+
+    def _settle(self, batch: Batch) -> None:
+        """Once every item stands still, keep where their answers are."""
+        if batch.moving or not batch.at_work or batch.done.is_set():
+            return
+        task = asyncio.get_running_loop().create_task(self._end(batch), name="batch-end")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end(self, batch: Batch) -> None:
+        try:
+            if all(each.over for each in batch.outcomes):  # else it goes on after the next start too
+                await self._keep_end(batch)
+        except StrataError as error:  # after the next start its executions tell the same
+            _LOG.warning("the end of batch %s is not kept: %s", batch.id, error.message)
+        finally:
+            batch.at_work = False
+            batch.done.set()
+            self._forget()
+
+    async def _keep_end(self, batch: Batch) -> None:
+        """Keep where the answers are, however long the store is away, and whoever else has written."""
+        ended, again = tuple(each.execution or "" for each in batch.outcomes), False
+        for pause in _pauses():
+            try:
+                if again:
+                    await self._filing.reread(batch)
+                if batch.kept.ended is None:
+                    await self._filing.put(batch, replace(batch.kept, ended=ended))
+            except Conflict:  # it was cancelled, or taken over
+                again = True
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    # Looking.
+
+    async def _batch(self, tenant: Tenant, id_: str) -> Batch:
+        """As it is at work here, or was; else as its executions tell it, remembered where it has ended."""
+        batch = self._batches.get((tenant, id_))
+        if batch is None:
+            batch = await self._filing.told(tenant, id_)
+            if batch.kept.ended is not None:
+                self._batches[tenant, id_] = batch
+                self._forget()
+        return batch
+
+    def _forget(self) -> None:
         over = [place for place, each in self._batches.items() if each.kept.ended is not None]
         for place in over[:-REMEMBERED]:
             del self._batches[place]
 
-    # Looking.
-
-    async def _batch(self, tenant: Tenant, id_: str) -> _Batch:
-        batch = self._batches.get((tenant, id_))
-        if batch is not None:
-            return batch
-        document = await self._shelf.get(tenant, KIND, id_)
-        if document is None:
-            raise NotFound(f"no batch {id_}", hint="batches are known to the tenant that submitted them")
-        return await self._told(tenant, id_, _decode(document.body))
-
-    async def _told(self, tenant: Tenant, id_: str, kept: Kept) -> _Batch:
-        """A batch that is not at work here, as its executions tell it."""
-        batch = _Batch(id_, tenant, kept, await self._leaders(kept))
-        batch.done.set()
-        for index, item in enumerate(kept.items):
-            if item is None:
-                batch.outcomes[index] = Outcome("refused", refused=kept.refused[index])
-                continue
-            own = derived_execution_id(tenant, f"batch\0{id_}\0{batch.leads[index]}")
-            source = own if kept.ended is None else ExecutionId(kept.ended[index])
-            row = await self._find(source) if source else None
-            absent: State = "cancelled" if kept.cancelled else "queued" if kept.ended is None else "failed"
-            state = absent if row is None else row.status
-            shared = batch.leads[index] != index or (row is not None and row.id != own)
-            batch.outcomes[index] = Outcome(state, None if row is None else row.id, row, shared=shared)
-        return batch
-
-    async def _progress(self, batch: _Batch) -> Progress:
-        outcomes = [await self._now(batch.outcomes[index]) for index in range(len(batch.kept.items))]
+    async def _progress(self, batch: Batch) -> Progress:
+        outcomes = [await self._filing.now(each) for each in batch.outcomes]
         return Progress(batch.id, batch.kept.created, batch.kept.cancelled, tuple(outcomes))
 
-    async def _now(self, outcome: Outcome) -> Outcome:
-        """An outcome that may have changed since: somebody answered what an execution asked."""
-        if outcome.state not in ("waiting", "paused") or outcome.execution is None:
-            return outcome
-        row = await self._find(outcome.execution)
-        return outcome if row is None else Outcome(row.status, row.id, row, shared=outcome.shared)
 
-    async def _put(
-        self, tenant: Tenant, id_: str, kept: Kept, *, by: str = "", expected: int | None = None
-    ) -> None:
-        body = msgspec.json.encode(kept)
-        quota = KEPT if expected == 0 else None
-        await self._shelf.put(
-            tenant, KIND, id_, body, at=self._clock.now(), by=by, expected=expected, quota=quota
-        )
+def _pauses() -> Iterator[float]:
+    """Seconds between two tries: ever longer, without end."""
+    pause = FIRST
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST)
 
 
-def _decode(body: bytes) -> Kept:
-    return msgspec.json.decode(body, type=Kept)
+def _no_room(flow: FlowId) -> Refused:
+    return Refused("queue-full", f"the queue of '{flow}' has no room for it now")
 
 
 def _queue(tenant: Tenant, flow: FlowId) -> str:
     return f"{tenant}\0{flow}"
-
-
-def _digest(plan: Plan, given: Any) -> Digest:
-    return digest(canonical_value(plan.input.type, plan.input.project(given)), finite=True)

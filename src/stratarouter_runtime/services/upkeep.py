@@ -15,6 +15,8 @@ from stratarouter_runtime.errors import InvalidState, StoreError
 from stratarouter_runtime.executor.recovery import Recovery, claim, restart, sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
     from stratarouter_runtime.ids import ExecutionId
@@ -50,12 +52,21 @@ class Upkeep:
     """Rounds without end. With `claiming`, executions that others left are taken up too."""
 
     def __init__(
-        self, store: Store, plans: Plans, driver: Driver, controls: Controls, *, claiming: bool
+        self,
+        store: Store,
+        plans: Plans,
+        driver: Driver,
+        controls: Controls,
+        taken: Callable[[], Awaitable[object]],
+        *,
+        claiming: bool,
     ) -> None:
+        """`taken` is called where executions were taken up that another process had left."""
         self._store = store
         self._plans = plans
         self._driver = driver
         self._controls = controls
+        self._taken = taken
         self._claiming = claiming
         self._round = 0
         self._restart_at = 0
@@ -82,7 +93,10 @@ class Upkeep:
         presence = self._driver.presence
         recovery = await self._restart()
         if self._claiming and presence.shared:
-            recovery += await claim(self._store, self._plans, self._driver)
+            claimed = await claim(self._store, self._plans, self._driver)
+            recovery += claimed
+            if claimed.resumed:
+                await self._taken()
         if presence.held is None:
             return recovery
         recovery += await self._sweep()

@@ -65,6 +65,10 @@ class MemoryLeases(Leases):
         self._ends.pop(lease, None)
 
     @override
+    async def holds(self, lease: Lease) -> bool:
+        return lease in self._ends
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         if lease not in self._ends:
             return []

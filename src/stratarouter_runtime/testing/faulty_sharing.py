@@ -65,6 +65,10 @@ class FaultyLeases(Leases):
         await self._write(self._kept.expire)
 
     @override
+    async def holds(self, lease: Lease) -> bool:
+        return bool(await self._read(partial(self._kept.holds, lease)))
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         claimed: list[ExecutionId] = await self._write(partial(self._kept.claim, lease, limit))
         return claimed

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from tests.unit.services.test_reuse import FLOW, Rig
 
-from stratarouter_runtime.cache.policy import NO_WISHES, Wishes
-from stratarouter_runtime.errors import InvalidState, NotFound
-from stratarouter_runtime.ids import FlowId, Tenant
-from stratarouter_runtime.ports import AgentCall
-from stratarouter_runtime.services.batches import Refused, Wanted
+from stratarouter_runtime.cache.policy import NO_WISHES, Defaults, Wishes
+from stratarouter_runtime.errors import Interrupted, InvalidState, NotFound, StoreUnavailable
+from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
+from stratarouter_runtime.ports import AgentCall, Execution
+from stratarouter_runtime.services import batches
+from stratarouter_runtime.services.items import Job, Refused, Wanted, decode
 from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.storage.memory import MemoryStore
 
 ANN = Tenant("ann")
 
@@ -183,3 +185,158 @@ async def test_an_item_that_asks_waits_for_an_answer_of_its_own() -> None:
         {"s": f"yes {number}"} for number in range(19)
     ]
     assert later.outcomes[19].state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("source", "defaults", "calls"),
+    [
+        (FLOW, Defaults(), 1),
+        (FLOW, Defaults(enabled=False), 2),
+        (FLOW.replace("cache: semantic\nsemantic: [q]\n", "cache: never\n"), Defaults(), 2),
+        (FLOW.replace("cache: semantic\nsemantic: [q]\n", "cache: run\n"), Defaults(), 2),
+    ],
+)
+async def test_equal_items_share_an_execution_where_equal_requests_would(
+    source: str, defaults: Defaults, calls: int
+) -> None:
+    """Neither where its author said never, nor where reuse is off."""
+    rig = Rig(source, defaults=defaults)
+    await submit(rig, items(rig, "a", "a"))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed"] * 2
+    assert len(rig.agent.calls) == calls
+
+
+async def test_a_store_that_fails_when_a_batch_ends_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever, and the batch ends in the store too."""
+    monkeypatch.setattr(batches, "FIRST", 0.001)
+    rig = Rig()
+    await submit(rig, items(rig, "a", "b"))
+    real, failures = rig.store.shelf.put, 3
+
+    async def put(*place: Any, **more: Any) -> int:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise StoreUnavailable("away")
+        return await real(*place, **more)
+
+    monkeypatch.setattr(rig.store.shelf, "put", put)
+    assert (await rig.runtime.batches.wait(ANN, "b")).ended
+    assert failures < 0
+    monkeypatch.undo()
+    later = rig.again()
+    assert await later.runtime.batches.resume() == 0
+
+
+@pytest.mark.parametrize("error", [Interrupted("given up"), RuntimeError("a defect")])
+async def test_an_item_that_breaks_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """One whose work was given up is tried again; a defect is told as a failure."""
+    monkeypatch.setattr(batches, "FIRST", 0.001)
+    rig = Rig()
+    real, broken = rig.runtime.batches._execute, [error]
+
+    async def execute(job: Job) -> tuple[Execution, bool]:
+        if broken and job.item.input["q"] == "a":
+            raise broken.pop()
+        return await real(job)
+
+    rig.runtime.batches._execute = execute
+    await submit(rig, items(rig, "a", "b"))
+    progress = await rig.runtime.batches.wait(ANN, "b")
+    first = "completed" if isinstance(error, Interrupted) else "failed"
+    assert [each.state for each in progress.outcomes] == [first, "completed"]
+
+
+class Two:
+    """Two processes that share a store, each looking after itself."""
+
+    def __init__(self, say: Any) -> None:
+        store = MemoryStore(30.0, lambda: asyncio.get_running_loop().time())
+        self.one = Rig(say=say, store=store)
+        self.other = self.one.again()
+        self.upkeep = [
+            asyncio.create_task(rig.runtime.upkeep(claiming=True).run()) for rig in (self.one, self.other)
+        ]
+
+    async def stop_one(self) -> None:
+        """Its lease is free for others at once."""
+        self.upkeep[0].cancel()
+        await self.one.runtime.batches.close()
+        await self.one.runtime.driver.drain(0)
+
+    async def close(self) -> None:
+        """Both."""
+        for task in self.upkeep:
+            task.cancel()
+        await self.other.runtime.batches.close()
+
+
+async def test_a_batch_that_another_process_works_off_can_be_cancelled() -> None:
+    """What is under way ends, nothing more begins, and it stays cancelled."""
+    begun = asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        begun.set()
+        await asyncio.Event().wait()
+        return {"s": "x"}
+
+    two = Two(say)
+    await submit(two.one, items(two.one, *(f"q{number}" for number in range(40))))
+    await begun.wait()
+    two.one.clock.pass_(2)
+    progress = await two.other.runtime.batches.cancel(ANN, "b")
+    assert progress.cancelled
+    for rig in (two.one, two.other):
+        progress = await rig.runtime.batches.wait(ANN, "b")
+        assert ({each.state for each in progress.outcomes}, progress.cancelled) == ({"cancelled"}, True)
+    assert len(two.one.agent.calls) == 16
+    document = await two.one.store.shelf.get(ANN, "batch", "b")
+    assert document is not None
+    assert decode(document.body).cancelled
+    await two.close()
+
+
+async def test_a_batch_is_gone_on_with_by_another_process_when_its_own_ends() -> None:
+    """And by no other as long as that one lives."""
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        begun.set()
+        await gate.wait()
+        return {"s": call.input["q"]}
+
+    two = Two(say)
+    await submit(two.one, items(two.one, *(f"q{number}" for number in range(20))))
+    await begun.wait()
+    assert await two.other.runtime.batches.resume() == 0
+    await two.stop_one()
+    gate.set()
+    progress = await two.other.runtime.batches.wait(ANN, "b")
+    assert [each.row.output["s"] for each in progress.outcomes if each.row] == [f"q{n}" for n in range(20)]
+    await two.close()
+
+
+async def test_what_a_batch_that_has_ended_came_to_is_looked_up_once() -> None:
+    """By a process that did not work it off."""
+    rig = Rig()
+    await submit(rig, items(rig, "a", "b", "a"))
+    await rig.runtime.batches.wait(ANN, "b")
+    later, found = rig.again(), []
+    real = later.runtime.batches._filing._find
+
+    async def find(execution: ExecutionId) -> Execution | None:
+        found.append(execution)
+        return await real(execution)
+
+    later.runtime.batches._filing._find = find
+    for _ in range(3):
+        progress = await later.runtime.batches.progress(ANN, "b")
+        assert [(each.state, each.shared) for each in progress.outcomes] == [
+            ("completed", False),
+            ("completed", False),
+            ("completed", True),
+        ]
+    assert len(found) == 2

@@ -64,6 +64,10 @@ class PostgresLeases(Leases):
         return [process for process, pid in beside if hosts.has_ended(pid)]
 
     @override
+    async def holds(self, lease: Lease) -> bool:
+        return bool(await self._pool.fetch(statement("holds"), lease))
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._pool.fetch(statement("claim"), lease, limit)
         claimed = [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]

@@ -50,6 +50,10 @@ class SqliteLeases(Leases):
         """A lease ends with the next one only."""
 
     @override
+    async def holds(self, lease: Lease) -> bool:
+        return await self.keep(lease)
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._submit(_run("claim", lease=lease, limit=limit))
         return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
