@@ -122,7 +122,7 @@ def test_every_small_flow(name: str) -> None:
     def add(given: Any, _: int) -> Any:
         return {"ref": "r", "done": True, "n": given.get("n", 0) + 1}
 
-    calls = dict.fromkeys(("add", "more", "pay", "ring", "ship", "book", "drop", "inner"), add)
+    calls = dict.fromkeys(("add", "more", "pay", "ring", "ship", "book", "drop", "inner", "quote"), add)
     answers = {op.path: {"n": 5} for op in plan.ops}
     for n in range(3):
         result = Simulator(plan, calls, scores=lambda *_: (0.5, 0.4), answers=answers).run({"n": n})
