@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import UNSET, UnsetType
@@ -108,34 +107,28 @@ def journaled(found: Journaled, plan: Plan, trace: str) -> ExecutionAnswer:
     """An execution with its steps; its trace is the one it was started under."""
     row, started = found.execution, found.events[0]
     own, tags = (started.trace, started.tags) if isinstance(started, Started) else ("", ())
-    told = steps(plan, found.events, finished=row.status in ENDED)
+    tallies = _tallies(plan, found.events)
     bare = execution(row, own or trace, routing(found.events))
     return replace(
         bare,
-        cost=replace(bare.cost, agents=_by_agent(told)),
+        cost=replace(bare.cost, agents=_by_agent(tallies)),
         created=time_text(row.created),
         updated=time_text(row.updated),
         records=len(found.records),
         tags=tags or UNSET,
-        steps=told,
+        steps=tuple(tally.step(finished=row.status in ENDED) for tally in tallies),
     )
 
 
-def _by_agent(told: tuple[Step, ...]) -> dict[str, AgentCost]:
+def _by_agent(tallies: Iterable[_Tally]) -> dict[str, AgentCost]:
     """What was spent on each agent, by its name."""
-    spent: dict[str, tuple[Decimal, int, int]] = {}
-    for step in told:
-        if step.agent is not None:
-            dollars, given, taken = spent.get(step.agent, (Decimal(0), 0, 0))
-            cost_ = step.cost
-            spent[step.agent] = (
-                dollars + Decimal(cost_.usd),
-                given + cost_.tokens_in,
-                taken + cost_.tokens_out,
-            )
+    spent: dict[str, tuple[float, int, int]] = {}
+    for tally in tallies:
+        if tally.agent is not None:
+            dollars, given, taken = spent.get(tally.agent, (0.0, 0, 0))
+            spent[tally.agent] = dollars + tally.usd, given + tally.tokens_in, taken + tally.tokens_out
     return {
-        name: AgentCost(usd(float(dollars)), given, taken)
-        for name, (dollars, given, taken) in sorted(spent.items())
+        name: AgentCost(usd(dollars), given, taken) for name, (dollars, given, taken) in sorted(spent.items())
     }
 
 
@@ -216,6 +209,7 @@ class _Tally:
         self.tokens_out += usage.tokens_out
 
     def step(self, *, finished: bool) -> Step:
+        """The step as it is told; where the execution has `finished`, one without an end was cancelled."""
         open_ = self.status in {"running", "waiting"}
         _, bracket, rounds = self.path.partition("[")
         return Step(
@@ -232,11 +226,8 @@ class _Tally:
         )
 
 
-def steps(plan: Plan, events: Iterable[Event], *, finished: bool) -> tuple[Step, ...]:
-    """The steps that reach outside, in the order they began, as the journal tells them.
-
-    Where the execution has `finished`, a step without an end was cancelled.
-    """
+def _tallies(plan: Plan, events: Iterable[Event]) -> list[_Tally]:
+    """The steps that reach outside, in the order they began, as the journal tells them."""
     ops = {op.path: op for op in plan.ops}
     tallies: dict[str, _Tally] = {}
     for event in events:
@@ -251,7 +242,7 @@ def steps(plan: Plan, events: Iterable[Event], *, finished: bool) -> tuple[Step,
             agent = plan.agents[op.does.agent].name if isinstance(op.does, Call) else None
             tally = tallies[path] = _Tally(path, op, agent)
         _tell(tally, event, plan)
-    return tuple(tally.step(finished=finished) for tally in tallies.values())
+    return list(tallies.values())
 
 
 def _tell(tally: _Tally, event: Event, plan: Plan) -> None:  # noqa: C901 - one case a kind of fact
