@@ -10,7 +10,9 @@ from tests.http.stage import Client, running
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.testing.chat_server import ChatServer, Says
 
-SETTINGS = Settings(encoder="lexical", agent_hosts="127.0.0.1", agent_secrets="secret://env/MODEL_*")
+SETTINGS = Settings(
+    encoder="lexical", agent_hosts="127.0.0.1", agent_secrets="secret://env/MODEL_* -> 127.0.0.1"
+)
 KEY = "sk-never-to-be-seen"
 MODEL = """\
 kind: llm
@@ -76,3 +78,18 @@ async def test_text_is_seen_as_it_comes_and_the_key_nowhere(monkeypatch: pytest.
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert KEY not in events + str(execution)
     assert "[secret]." in "".join(pieces)
+
+
+async def test_a_key_is_sent_to_the_host_that_it_is_for_and_to_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODEL_KEY", KEY)
+    async with running(settings=SETTINGS) as client:
+        answer = await client.http.put(
+            "/api/v1/agents/writer",
+            content=MODEL.format(url="https://elsewhere.test/v1"),
+            headers={"content-type": "application/yaml"},
+        )
+    assert answer.status_code == 422
+    assert "secret://env/MODEL_KEY may not be used for elsewhere.test" in answer.text
+    assert KEY not in answer.text
