@@ -135,6 +135,11 @@ MODULES = [
     ("an answer that is nested", says(60_000, "[" * 60_000), "agent.invalid_output"),
     ("an answer of two", says(4, "[][]"), "agent.invalid_output"),
     (
+        "a memory of nothing",
+        f'(module (memory (export "memory") 0) (func (export "alloc") (param i32) (result i32) i32.const 0) {EMPTY})',
+        "agent.invalid_output",
+    ),
+    (
         "room beyond",
         f'(module {MEMORY} (func (export "alloc") (param i32) (result i32) i32.const -8) {EMPTY})',
         "agent.invalid_output",
