@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,8 +44,8 @@ CALL = AgentCall(ExecutionId("exec_1"), LOCAL, Digest("k" * 64), "seed", 1, {"do
 class Server:
     """Answers everything with the same, and remembers what it was asked."""
 
-    def __init__(self, answer: str = "200 OK\r\ncontent-type: application/json") -> None:
-        self.answer = answer
+    def __init__(self, answer: str = "200 OK\r\ncontent-type: application/json", body: str = "{}") -> None:
+        self.answer = f"HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}"
         self.heads: list[bytes] = []
         self.port = 0
 
@@ -59,7 +60,7 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(f"HTTP/1.1 {self.answer}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+        writer.write(self.answer.encode())
         writer.close()
 
 
@@ -115,6 +116,19 @@ async def test_a_name_that_is_another_address_by_now_is_judged_anew(kind: str, t
         assert failure.kind == "agent.refused"
         assert "service.test is 10.0.0.1, which is not public" in failure.message
         assert len(server.heads) == 1
+
+
+async def test_what_a_server_answers_is_in_no_log(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    said = "200 OK\r\ncontent-type: application/json\r\nx-said: hush-hush"
+    async with Server(said, '"hush-hush"').serving() as server:
+        url, permitted = f"http://127.0.0.1:{server.port}", "127.0.0.1"
+        (failure,) = await failures(agent(tmp_path, kind, url, Web(), permitted))
+        assert b"hush-hush" in server.heads[0]
+    assert "hush-hush" not in failure.message
+    assert "hush-hush" not in caplog.text
 
 
 async def test_a_redirect_leads_nowhere_and_takes_no_secret_along(kind: str, tmp_path: Path) -> None:

@@ -99,13 +99,17 @@ async def test_a_blob_goes_with_the_last_journal_that_refers_to_it(store: Store)
 
 
 async def test_what_belongs_to_an_execution_goes_with_it(store: Store) -> None:
-    await store.create(row(1), records(0))
+    for number in (1, 2):
+        await store.create(row(number), records(0))
     await store.snapshots.save(name(1), 1, b"snapshot")
-    await store.mail.post(name(1), b"letter")
+    letter, other = await store.mail.post(name(1), b"letter"), await store.mail.post(name(2), b"letter")
+    for each in (letter, other):
+        await store.mail.settle(each, b"done")
     await store.append(name(1), [], row(1, status="failed"))
     await store.keeping.remove([name(1)])
     await swept(store)
     assert await store.snapshots.load(name(1)) is None
+    assert (await store.mail.outcome(letter), await store.mail.outcome(other)) == (None, b"done")
     assert await store.keeping.orphans() == Orphans()
 
 

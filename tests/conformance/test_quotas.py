@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.conformance.backends import ANN, BACKENDS, BOB, name, record, records, row
 from tests.postgres import server
 
-from stratarouter_runtime.errors import QuotaExceeded
+from stratarouter_runtime.errors import Conflict, QuotaExceeded
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.ports import Execution, Store
 from stratarouter_runtime.sharing import NOBODY
@@ -57,6 +57,15 @@ async def test_an_execution_under_a_limit_is_one_like_any_other(store: Store) ->
     await store.append(name(1), [record(1)], at(1))
     assert await store.read(name(1)) == records(0, 1)
     assert [found.id for found in await store.unfinished()] == [name(1)]
+
+
+async def test_whose_id_is_taken_learns_that_before_all_else(store: Store) -> None:
+    assert await create(store, at(1), THREE) == "begun"
+    for wrong in (records(0), records(1), records(0, 2)):
+        assert not await store.quotas.create(at(1), wrong, NOBODY, THREE)
+    with pytest.raises(Conflict):
+        await store.quotas.create(at(2), records(1), NOBODY, THREE)
+    assert await store.find(name(2)) is None
 
 
 async def test_one_that_ended_and_was_taken_away_counts_no_more(store: Store) -> None:

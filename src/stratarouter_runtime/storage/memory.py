@@ -56,7 +56,7 @@ class MemoryStore(Store):
         self.cache = MemoryCache(self._check_open)
         self.quotas = MemoryQuotas(self, self._executions, self._check_open)
         self.keeping = MemoryKeeping(
-            self._executions, self._records, self.owners, self.snapshots, self._check_open
+            self._executions, self._records, self.owners, self.snapshots, self.mail, self._check_open
         )
 
     @override

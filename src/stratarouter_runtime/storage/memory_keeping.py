@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Execution, Snapshots
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
+    from stratarouter_runtime.storage.memory_sharing import MemoryMail
 
 
 class MemoryKeeping(Keeping):
@@ -31,12 +32,14 @@ class MemoryKeeping(Keeping):
         records: dict[ExecutionId, list[Record]],
         owners: dict[ExecutionId, Lease],
         snapshots: Snapshots,
+        mail: MemoryMail,
         check_open: Callable[[], None],
     ) -> None:
         self._executions = executions
         self._records = records
         self._owners = owners
         self._snapshots = snapshots
+        self._mail = mail
         self._check_open = check_open
         self._alone = asyncio.Lock()
 
@@ -90,6 +93,7 @@ class MemoryKeeping(Keeping):
             del self._executions[each], self._records[each]
             self._owners.pop(each, None)
             await self._snapshots.drop(each)
+            self._mail.drop(each)
         return len(gone)
 
     @override

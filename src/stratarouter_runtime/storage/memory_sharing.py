@@ -147,7 +147,15 @@ class MemoryMail(Mail):
         await self.discard(letter)
         return True
 
+    def drop(self, execution: ExecutionId) -> None:
+        """Take away all letters about an execution."""
+        for letter in [number for number, (about, _) in self._letters.items() if about == execution]:
+            self._discard(letter)
+
     @override
     async def discard(self, letter: int) -> None:
+        self._discard(letter)
+
+    def _discard(self, letter: int) -> None:
         for kept in (self._letters, self._seen, self._outcomes):
             kept.pop(letter, None)

@@ -50,7 +50,11 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._near = _Guarded(path)
-        self._far = _Guarded(path)
+        try:
+            self._far = _Guarded(path)
+        except BaseException:
+            self._near.close()
+            raise
 
     def look(self, query: str, parameters: Parameters = ()) -> Rows:
         """The rows of a query that finds a handful by key."""
