@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
+from tests.clocks import Hand
 from typing_extensions import override
 
 from stratarouter_runtime.agents.circuits import MOST, Circuits
@@ -16,7 +17,7 @@ from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.breaker import Policy
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, Tenant
-from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Clock, Operation
+from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import STRING, labelled, record
@@ -24,17 +25,6 @@ from stratarouter_runtime.tcfp.types import STRING, labelled, record
 SIGNATURE = Signature(record({"who": labelled(STRING, frozenset({"pii"})), "what": STRING}), STRING)
 CALL = AgentCall(ExecutionId("exec_1"), LOCAL, Digest("k" * 64), "seed", 1, {"who": "Ana", "what": "hush"})
 DOWN = failed("agent.unavailable", "down")
-
-
-class Hands(Clock):
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.at = 0
-
-    @override
-    def now(self) -> int:
-        return self.at
 
 
 class Scripted(Agent):
@@ -63,7 +53,7 @@ class Stage:
     """An agent behind its fence."""
 
     def __init__(self, *replies: AgentReply | None, policy: Policy | None = None) -> None:
-        self.clock = Hands()
+        self.clock = Hand()
         self.heard: list[Exchange] = []
         self.secrets = Secrets({"TOKEN": "hush"})
         self.agent = Scripted(*replies)
@@ -240,7 +230,7 @@ async def test_the_fence_says_of_the_agent_what_the_agent_is() -> None:
         operation = Operation("chat", "api.example", "m-1")
         isolation = "process"
 
-    fenced = Fenced(Confined(), Workshop(Hands(), Secrets({}), Web(())))
+    fenced = Fenced(Confined(), Workshop(Hand(), Secrets({}), Web(())))
     assert (fenced.operation, fenced.isolation) == (Confined.operation, "process")
     registry = Registry([fenced])
     assert registry.isolation() == {fenced.name: "process"}

@@ -8,7 +8,7 @@ import httpx2
 import orjson
 import pytest
 from msgspec.structs import replace
-from typing_extensions import override
+from tests.clocks import Hand
 
 from stratarouter_runtime.agents.addresses import shown
 from stratarouter_runtime.agents.http import Endpoint, HttpAgent, Service
@@ -16,7 +16,7 @@ from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
 from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId
-from stratarouter_runtime.ports import AgentCall, AgentReply, Clock
+from stratarouter_runtime.ports import AgentCall, AgentReply
 from stratarouter_runtime.state.events import Failure, Usage
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import BYTES, STRING, record
@@ -33,19 +33,11 @@ CALL = AgentCall(
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
-class At(Clock):
-    """It is always one second."""
-
-    @override
-    def now(self) -> int:
-        return 1_000_000
-
-
 def built(
     endpoint: Endpoint, signature: Signature = SIGNATURE, transport: httpx2.AsyncBaseTransport | None = None
 ) -> HttpAgent:
     web = Web(["127.0.0.1"], transport=transport)
-    workshop = Workshop(clock=At(), secrets=Secrets({"TOKEN": "hush"}), web=web)
+    workshop = Workshop(clock=Hand(1_000_000), secrets=Secrets({"TOKEN": "hush"}), web=web)
     return HttpAgent(Service(AgentName("pay"), signature, endpoint), workshop)
 
 

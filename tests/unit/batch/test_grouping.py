@@ -4,20 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from tests.clocks import Hand
 from typing_extensions import override
 
 from stratarouter_runtime.batch.grouping import GroupingStats, Groups
 from stratarouter_runtime.ids import LOCAL, AgentName, Digest, ExecutionId, Tenant
-from stratarouter_runtime.ports import AgentCall, AgentReply, Clock, Grouped
+from stratarouter_runtime.ports import AgentCall, AgentReply, Grouped
 from stratarouter_runtime.tcfp.ir import Batch
-
-
-class Still(Clock):
-    """It is always the beginning."""
-
-    @override
-    def now(self) -> int:
-        return 0
 
 
 class Doubling(Grouped):
@@ -66,19 +59,19 @@ async def outputs(groups: Groups, agent: Grouped, *calls: AgentCall) -> list[obj
 
 
 async def test_calls_that_come_together_are_one_up_to_the_most_and_in_order() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(4, 1_000))
+    groups, agent = Groups(Hand()), Doubling(Batch(4, 1_000))
     assert await outputs(groups, agent, *map(call_of, range(10))) == [2 * number for number in range(10)]
     assert agent.made == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert groups.stats() == GroupingStats(groups=3, calls=10, waiting=0)
 
 
 async def test_a_full_group_waits_for_nothing() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(2, 3_600_000_000))
+    groups, agent = Groups(Hand()), Doubling(Batch(2, 3_600_000_000))
     assert await outputs(groups, agent, call_of(1), call_of(2)) == [2, 4]
 
 
 async def test_tenants_and_agents_never_share_a_call() -> None:
-    groups, agent, twin = Groups(Still()), Doubling(Batch(9, 1_000)), Doubling(Batch(9, 1_000))
+    groups, agent, twin = Groups(Hand()), Doubling(Batch(9, 1_000)), Doubling(Batch(9, 1_000))
     calls = [call_of(number, Tenant(f"t{number % 2}")) for number in range(4)]
     mine, other = await asyncio.gather(outputs(groups, agent, *calls), outputs(groups, twin, *calls))
     assert mine == other == [0, 2, 4, 6]
@@ -86,7 +79,7 @@ async def test_tenants_and_agents_never_share_a_call() -> None:
 
 
 async def test_who_leaves_while_waiting_takes_only_his_own_input_along() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(9, 20_000))
+    groups, agent = Groups(Hand()), Doubling(Batch(9, 20_000))
     tasks = [asyncio.create_task(groups.call(agent, call_of(number))) for number in range(3)]
     await asyncio.sleep(0)
     assert groups.stats().waiting == 3
@@ -96,7 +89,7 @@ async def test_who_leaves_while_waiting_takes_only_his_own_input_along() -> None
 
 
 async def test_a_group_that_all_have_left_is_never_made() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(9, 1_000))
+    groups, agent = Groups(Hand()), Doubling(Batch(9, 1_000))
     task = asyncio.create_task(groups.call(agent, call_of(1)))
     await asyncio.sleep(0)
     task.cancel()
@@ -107,7 +100,7 @@ async def test_a_group_that_all_have_left_is_never_made() -> None:
 
 
 async def test_a_call_under_way_goes_on_for_those_who_stay_and_ends_with_the_last() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(2, 60_000_000), free=False)
+    groups, agent = Groups(Hand()), Doubling(Batch(2, 60_000_000), free=False)
     tasks = [asyncio.create_task(groups.call(agent, call_of(number))) for number in range(2)]
     await agent.begun.wait()
     tasks[0].cancel()
@@ -120,7 +113,7 @@ async def test_a_call_under_way_goes_on_for_those_who_stay_and_ends_with_the_las
 
 
 async def test_each_keeps_its_own_deadline() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(2, 60_000_000), free=False)
+    groups, agent = Groups(Hand()), Doubling(Batch(2, 60_000_000), free=False)
     short, long = (
         asyncio.create_task(groups.call(agent, call_of(1, deadline=20_000))),
         asyncio.create_task(groups.call(agent, call_of(2))),
@@ -134,7 +127,7 @@ async def test_each_keeps_its_own_deadline() -> None:
 
 
 async def test_an_agent_that_breaks_its_promise_is_told_to_each() -> None:
-    groups = Groups(Still())
+    groups = Groups(Hand())
     calls = (groups.call(Broken(Batch(2, 0)), call_of(number)) for number in range(1))
     assert [reply.output for reply in await asyncio.gather(*calls)] == [1]
     agent = Broken(Batch(2, 1_000))
@@ -146,7 +139,7 @@ async def test_an_agent_that_breaks_its_promise_is_told_to_each() -> None:
 
 
 async def test_who_waits_for_a_call_that_is_interrupted_is_not_left_waiting() -> None:
-    groups, agent = Groups(Still()), Doubling(Batch(1, 0), free=False)
+    groups, agent = Groups(Hand()), Doubling(Batch(1, 0), free=False)
     waiting = asyncio.create_task(groups.call(agent, call_of(1)))
     await agent.begun.wait()
     (group,) = (task for task in asyncio.all_tasks() if task.get_name() == "group")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typing_extensions import override
+from tests.clocks import Hand
 
 from stratarouter_runtime import breaker
 from stratarouter_runtime.bridge import core as module
 from stratarouter_runtime.bridge.core import GuardedCore, check_installed, open_engine, read_answer
 from stratarouter_runtime.errors import InvalidSetting
-from stratarouter_runtime.ports import Clock, CoreTable
+from stratarouter_runtime.ports import CoreTable
 from stratarouter_runtime.state.events import Given
 
 MILLISECOND = 1_000
@@ -25,16 +25,6 @@ def vector(*numbers: float) -> bytes:
 
 TABLE = CoreTable("d", ("billing", "tech"), (vector(1, 0, 0), vector(0, 1, 0)))
 BILLING = vector(0.9, 0.1, 0)
-
-
-class Moments(Clock):
-    """A clock that is set by hand."""
-
-    at = 0
-
-    @override
-    def now(self) -> int:
-        return self.at
 
 
 class Scripted:
@@ -97,7 +87,7 @@ def test_answers_are_checked_whatever_their_shape(answer: Any, read: Given | str
 
 
 async def test_a_decision_comes_through() -> None:
-    core = GuardedCore(Moments(), opening=Scripted(GOOD))
+    core = GuardedCore(Hand(), opening=Scripted(GOOD))
     assert await core.decide(TABLE, "my bill", BILLING) == Given("billing", 0.7, {"semantic": 1.0}, 1.0)
     core.close()
     assert core.stats().outcomes == {"decided": 1}
@@ -114,7 +104,7 @@ async def test_a_decision_comes_through() -> None:
 )
 async def test_core_is_not_asked_what_it_would_answer_at_random(asked: bytes, reason: str) -> None:
     engine = Scripted(GOOD)
-    core = GuardedCore(Moments(), opening=engine)
+    core = GuardedCore(Hand(), opening=engine)
     assert await core.decide(TABLE, "x", asked) == reason
     core.close()
     assert engine.asked == 0
@@ -127,7 +117,7 @@ async def test_a_table_that_is_asked_stays_open_however_many_others_come() -> No
         opened.append(table.digest)
         return Scripted(GOOD)
 
-    core = GuardedCore(Moments(), opening=opening)
+    core = GuardedCore(Hand(), opening=opening)
     for number in range(40):
         for digest in ("hot", f"cold {number}"):
             table = CoreTable(digest, TABLE.names, TABLE.centroids)
@@ -146,7 +136,7 @@ async def test_a_table_that_is_asked_stays_open_however_many_others_come() -> No
     ],
 )
 async def test_a_core_that_keeps_failing_is_left_alone_and_tried_again(answer: Any, reason: str) -> None:
-    engine, clock = Scripted(answer), Moments()
+    engine, clock = Scripted(answer), Hand()
     policy = breaker.Policy(failures=2, pause=MILLISECOND)
     core = GuardedCore(clock, opening=engine, patience=0.05, policy=policy)
     said = [await core.decide(TABLE, "x", BILLING) for _ in range(3)]
@@ -164,7 +154,7 @@ async def test_a_table_that_cannot_be_opened_is_a_failure_like_any_other() -> No
     def opening(_: CoreTable) -> Scripted:
         raise ImportError("no compiled core")
 
-    core = GuardedCore(Moments(), opening=opening)
+    core = GuardedCore(Hand(), opening=opening)
     assert await core.decide(TABLE, "x", BILLING) == "failed"
     core.close()
 
@@ -178,7 +168,7 @@ def test_a_core_that_is_wanted_and_absent_is_told_at_once(monkeypatch: pytest.Mo
 
 @pytest.mark.skipif(find_spec("stratarouter") is None, reason="the extra [core] is not installed")
 async def test_the_real_core_decides_between_the_routes_it_is_given() -> None:
-    core = GuardedCore(Moments(), opening=open_engine, patience=5)
+    core = GuardedCore(Hand(), opening=open_engine, patience=5)
     for asked, route in ((BILLING, "billing"), (vector(0.1, 0.9, 0.2), "tech")):
         found = await core.decide(TABLE, "a question", asked)
         assert isinstance(found, Given)

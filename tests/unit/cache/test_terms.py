@@ -3,13 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from typing_extensions import override
+from tests.clocks import Hand
 
 from stratarouter_runtime.cache.policy import SECOND, Defaults, Policy, Wishes, settle
 from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Tenant
-from stratarouter_runtime.ports import Clock
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.types import STRING, record
@@ -17,17 +16,6 @@ from stratarouter_runtime.tcfp.types import STRING, record
 ANN, BOB = Tenant("ann"), Tenant("bob")
 SIGNATURE = Signature(record({"q": STRING}), STRING, effect="pure", cache="semantic", semantic=("q",))
 DEFAULTS = Defaults(threshold=0.8, ttl=100 * SECOND, max_age=50 * SECOND, shadow=0.5)
-
-
-class Hand(Clock):
-    """Time that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.at = 0
-
-    @override
-    def now(self) -> int:
-        return self.at
 
 
 def settled(terms: Terms, wishes: Wishes = Wishes()) -> Policy:  # noqa: B008 - frozen

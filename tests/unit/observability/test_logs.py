@@ -7,21 +7,14 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from typing_extensions import override
+from tests.clocks import Hand
 
 from stratarouter_runtime.observability.logs import HIDDEN, Form, Handed, Level, Log, capture, open_log
-from stratarouter_runtime.ports import Clock
-
-
-class At(Clock):
-    @override
-    def now(self) -> int:
-        return 1_763_834_400_000_042
 
 
 def opened(level: Level = "debug", form: Form = "json") -> tuple[Log, BytesIO]:
     stream = BytesIO()
-    return open_log(stream, At(), level, form), stream
+    return open_log(stream, Hand(1_763_834_400_000_042), level, form), stream
 
 
 def lines(stream: BytesIO) -> list[dict[str, Any]]:

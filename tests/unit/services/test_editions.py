@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.services.test_reuse import AGENT, FLOW, Hand, Rig
+from tests.clocks import Hand
+from tests.unit.services.test_reuse import AGENT, FLOW, Rig
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cache.terms import Terms, TermsBook

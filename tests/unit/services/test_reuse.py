@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.clocks import Hand
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
@@ -17,7 +18,7 @@ from stratarouter_runtime.cache.policy import NO_WISHES, Defaults, Wishes
 from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.ids import FlowId, Tenant
 from stratarouter_runtime.observability.fanout import Fanout
-from stratarouter_runtime.ports import AgentCall, AgentReply, Clock, Embedder, Execution, Selection
+from stratarouter_runtime.ports import AgentCall, AgentReply, Embedder, Execution, Selection
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.services.reuse import Reuse, Verdict
@@ -56,21 +57,6 @@ return: {x: =x.s, y: =y.s}
 """
 
 
-class Hand(Clock):
-    """Time that is moved by hand, in microseconds."""
-
-    def __init__(self) -> None:
-        self.at = 1_700_000_000_000_000
-
-    @override
-    def now(self) -> int:
-        return self.at
-
-    def pass_(self, seconds: float) -> None:
-        """Let time go by."""
-        self.at += int(seconds * 1_000_000)
-
-
 class Words(Embedder):
     """Vectors of letters; `name` and `broken` can be changed while it is used."""
 
@@ -107,7 +93,11 @@ class Rig:
         say: Callable[[AgentCall], Any] | None = None,
     ) -> None:
         self.source, self.say = source, say or (lambda call: {"s": f"{call.input['q']} {call.input['n']}"})
-        self.store, self.clock, self.embedder = store or MemoryStore(), clock or Hand(), embedder or Words()
+        self.store, self.clock, self.embedder = (
+            store or MemoryStore(),
+            clock or Hand(1_700_000_000_000_000),
+            embedder or Words(),
+        )
         self.defaults = defaults or Defaults()
         (self.agent,) = scripted(declared_agents(source), {"a": self.say})
         cache = Cache(self.store.cache, self.embedder, self.clock)
