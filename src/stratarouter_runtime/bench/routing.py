@@ -20,6 +20,7 @@ import numpy.typing as npt
 from blake3 import blake3
 from msgspec import Struct
 
+from stratarouter_runtime.bench.measure import quantile
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.decisions import Router
@@ -154,8 +155,8 @@ def accuracy(data: Data, encoded: Encoded) -> Accuracy:
         nearest,
         centroid,
         fitted.acceptance.method,
-        round(float(np.percentile(times, 50)) * 1e6, 1),
-        round(float(np.percentile(times, 99)) * 1e6, 1),
+        round(quantile(times, 0.5) * 1e6, 1),
+        round(quantile(times, 0.99) * 1e6, 1),
         round(took, 1),
     )
 
@@ -198,9 +199,8 @@ def _share(hits: Sequence[bool]) -> float:
     return round(sum(hits) / len(hits), 4) if hits else 0.0
 
 
-def measure(encoder: Encoder, folder: Path | None) -> list[Accuracy]:
+def measure(encoded: Encoded, folder: Path | None) -> list[Accuracy]:
     """Every data set at hand: the shipped sample, and below `folder` the public ones."""
-    encoded = Encoded(encoder)
     sets = [sample()]
     if folder is not None and (folder / "healthcare_routing").is_dir():
         sets.append(healthcare(folder / "healthcare_routing"))

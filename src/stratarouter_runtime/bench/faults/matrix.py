@@ -53,8 +53,8 @@ class Cell(Struct, frozen=True):
 
     @property
     def green(self) -> bool:
-        """Whether every promise was kept."""
-        return not (self.lost or self.doubled or self.wrong) and self.replayed == self.kills
+        """Whether every promise was kept, and put to the test: every shape passes every point of its own."""
+        return not (self.lost or self.doubled or self.wrong) and self.replayed == self.kills > 0
 
 
 class _Seen(Struct, frozen=True):
