@@ -123,7 +123,7 @@ async def test_what_a_server_answers_is_in_no_log(
 ) -> None:
     caplog.set_level(logging.INFO)
     said = "200 OK\r\ncontent-type: application/json\r\nx-said: hush-hush"
-    async with Server(said, '"hush-hush"').serving() as server:
+    async with Server(said, "hush-hush").serving() as server:
         url, permitted = f"http://127.0.0.1:{server.port}", "127.0.0.1"
         (failure,) = await failures(agent(tmp_path, kind, url, Web(), permitted))
         assert b"hush-hush" in server.heads[0]

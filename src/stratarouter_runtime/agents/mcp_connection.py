@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from importlib import import_module
@@ -25,6 +26,9 @@ _BEGIN: Final = 30.0
 """Seconds in which a server has to be there."""
 _LINE: Final = 2 * MAX_OUTPUT
 """Bytes of a line that a process may write: an answer and what is around it, with signs escaped."""
+
+_TALKATIVE: Final = ("mcp.client", "mcp.shared")
+"""What writes answers that it cannot read into the log, secrets and all; the failure of the call says that it could not."""
 
 
 class Session:
@@ -124,6 +128,8 @@ class _Connection:
     async def _begin(self, stack: contextlib.AsyncExitStack) -> Client:
         # Most of a second, which nobody else should wait for.
         await asyncio.to_thread(import_module, "mcp.client.client")
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         from mcp.client.client import Client  # noqa: PLC0415 - start-up cost, and an extra
 
         if self._server.command:

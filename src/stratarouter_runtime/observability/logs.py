@@ -35,7 +35,7 @@ HIDDEN: Final = "[redacted]"
 SECRET: Final = ("password", "secret", "authorization", "api_key", "cookie", "credential", "token")
 """A field whose name ends like one of these is hidden."""
 
-QUIET: Final = ("uvicorn", "asyncio", "opentelemetry", "httpx", "httpcore", "httpx2")
+QUIET: Final = ("uvicorn", "asyncio", "opentelemetry", "httpx", "httpcore", "httpx2", "httpcore2")
 """Libraries that are heard from warnings on, whatever the level."""
 
 
