@@ -16,7 +16,7 @@ from stratarouter_runtime.testing.world import Luck
 EIGHTH: Final = 5
 """Of eight stories this one is about answers that are reused. Which, is no draw: the others stay as they are."""
 
-DIES: Final = 0.05
+DIES: Final = 0.12
 """How often a call that is shared dies there."""
 
 MORE: Final = 2
