@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.ports import Store
     from stratarouter_runtime.settings import Settings
+    from stratarouter_runtime.storage.postgres.store import PostgresStore
 
 
 class Migration(Struct, frozen=True):
@@ -56,7 +57,7 @@ async def migrate(settings: Settings, store: Path | str | None) -> Migration:
     before = await postgres.schema_of(place)
     opened = await _open_database(settings, place)
     await opened.close()
-    return Migration(getattr(opened, "place", ""), before, await postgres.schema_of(place))
+    return Migration(opened.place, before, await postgres.schema_of(place))
 
 
 async def backup(settings: Settings, store: Path | str | None, target: Path) -> int:
@@ -73,7 +74,7 @@ async def backup(settings: Settings, store: Path | str | None, target: Path) -> 
     return await asyncio.to_thread(sqlite.backup, place, target)
 
 
-async def _open_database(settings: Settings, url: str) -> Store:
+async def _open_database(settings: Settings, url: str) -> PostgresStore:
     from stratarouter_runtime.storage import postgres  # noqa: PLC0415 - start-up cost
 
     return await postgres.open_store(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -45,6 +47,20 @@ def test_the_whole_matrix_is_green(tmp_path: Path, store: str) -> None:
     stores = 1 if store == "file" else 2
     assert len(found["cells"]) == stores * (len(SHAPES) * (len(POINTS) - 1) + 1)
     assert sum(cell["kills"] for cell in found["cells"]) > stores * 100
+
+
+def test_a_cell_without_a_kill_is_red() -> None:
+    cell = matrices.Cell("SQLite", "in a call", "saga", 3, 0, 0, 2, 3, 0.1, ())
+    assert cell.green
+    assert not msgspec.structs.replace(cell, kills=0, replayed=0).green
+    assert not msgspec.structs.replace(cell, replayed=2).green
+
+
+def test_a_life_that_hangs_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrices, "PATIENCE", 0.1)
+    process, hangs = matrices._live(multiprocessing.get_context("spawn"), time.sleep, 60)
+    assert hangs
+    assert not process.is_alive()
 
 
 TRIAL = Trial("sequence", Kill("in a call", 0), "k", "s.db", "s.notes")
