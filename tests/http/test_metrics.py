@@ -33,7 +33,7 @@ OFF: Final = {"traces": TraceStats, "cells": CellStats, "retention": RetentionSt
 
 async def figures(client: Client) -> dict[tuple[str, ...], float]:
     """Every sample, by its name (without the prefix) and the values of its labels as they come."""
-    client.app.observatory.metrics._told_at = float("-inf")
+    client.app.observatory.metrics._told.forget()
     response = await client.http.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

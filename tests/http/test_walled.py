@@ -74,7 +74,7 @@ async def recorded(client: Client, done: dict[str, Any]) -> Returned | Failed:
 
 
 async def figures(client: Client) -> dict[str, float]:
-    client.app.observatory.metrics._told_at = float("-inf")
+    client.app.observatory.metrics._told.forget()
     told = (await client.http.get("/metrics")).text
     return {
         sample.name.removeprefix("stratarouter_"): sample.value

@@ -1,20 +1,18 @@
 """The state of each part, asked for when somebody wants to know, and good for a second.
 
-A part is checked by using it. Must never know: what a part does.
+A part is checked by using it; nobody wears the disk out by asking. Must never know: what a part does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from stratarouter_runtime.errors import StrataError
-
-GOOD_FOR: Final = 1.0
-"""Seconds; so nobody wears the disk out by asking."""
+from stratarouter_runtime.observability.lately import Lately
 
 Check: TypeAlias = "Callable[[], Awaitable[str]]"
 """Uses the part; says in a few words how it is. Raises `StrataError` where it is not."""
@@ -34,9 +32,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
-        self._seen: Mapping[str, Part] = {}
-        self._seen_at = float("-inf")
-        self._looking = asyncio.Lock()
+        self._seen = Lately(self._look)
 
     def add(self, name: str, check: Check) -> None:
         """Look at this part too."""
@@ -44,12 +40,12 @@ class Health:
 
     async def look(self) -> Mapping[str, Part]:
         """The state of every part, at most a second old."""
-        loop = asyncio.get_running_loop()
-        async with self._looking:
-            if loop.time() - self._seen_at >= GOOD_FOR:
-                parts = await asyncio.gather(*(_look(check) for check in self._checks.values()))
-                self._seen, self._seen_at = dict(zip(self._checks, parts, strict=True)), loop.time()
-        return self._seen
+        return await self._seen.get()
+
+    async def _look(self) -> Mapping[str, Part]:
+        checks = dict(self._checks)
+        parts = await asyncio.gather(*(_look(check) for check in checks.values()))
+        return dict(zip(checks, parts, strict=True))
 
 
 async def _look(check: Check) -> Part:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.observability.exposition import lines
+from stratarouter_runtime.observability.lately import Lately
 from stratarouter_runtime.observability.table import METRICS
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.observability.table import Metric
     from stratarouter_runtime.ports import Source
-
-GOOD_FOR: Final = 1.0
-"""Seconds."""
 
 PIECE: Final = 16_384
 """Characters after which others get their turn."""
@@ -33,9 +31,7 @@ class Metrics:
     def __init__(self, table: Sequence[Metric] = METRICS) -> None:
         self._table = table
         self._sources: dict[str, Source] = {}
-        self._told = b""
-        self._told_at = float("-inf")
-        self._scraping: asyncio.Task[bytes] | None = None
+        self._told = Lately(self._render)
 
     def add(self, name: str, source: Source) -> None:
         """Ask this part too; one added under the same name takes its place."""
@@ -53,21 +49,7 @@ class Metrics:
 
     async def scrape(self) -> bytes:
         """The figures as Prometheus reads them, at most a second old."""
-        now = asyncio.get_running_loop().time()
-        if now - self._told_at < GOOD_FOR:
-            return self._told
-        if self._scraping is None:
-            self._scraping = asyncio.create_task(self._scrape())
-        # One who gives up does not stop the scrape that others wait for.
-        return await asyncio.shield(self._scraping)
-
-    async def _scrape(self) -> bytes:
-        try:
-            self._told = await self._render()
-            self._told_at = asyncio.get_running_loop().time()
-            return self._told
-        finally:
-            self._scraping = None
+        return await self._told.get()
 
     async def _render(self) -> bytes:
         pieces: list[str] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from msgspec import Struct
 
 from stratarouter_runtime.ids import AgentName, StepPath
+from stratarouter_runtime.observability.telemetry import TIMEOUT
 from stratarouter_runtime.state.events import (
     NO_USAGE,
     Answered,
@@ -37,7 +38,6 @@ Attribute: TypeAlias = "str | int | float | bool"
 Describe: TypeAlias = "Callable[[AgentName], Operation]"
 
 ASK: Final = "ask"
-TIMEOUT: Final = "agent.timeout"
 
 
 class Span(Struct, frozen=True):
