@@ -6,13 +6,13 @@ commits. A refusal is given back, not raised (`Pool.transact`). Must never know:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from stratarouter_runtime.audit import Change, Head, follow
 from stratarouter_runtime.errors import StrataError
-from stratarouter_runtime.storage.postgres.sql import statement
+from stratarouter_runtime.storage.postgres.sql import statement, value
 from stratarouter_runtime.storage.postgres.text import to_server
 from stratarouter_runtime.storage.shelving import (
     check_expected,
@@ -34,12 +34,12 @@ async def deploy(
 ) -> StrataError | None:
     """Replace what is deployed under this name."""
     head = await _lock(connection)
-    others = await _value(connection, "count_flows", deployed.tenant, deployed.flow)
+    others = await value(connection, "count_flows", deployed.tenant, deployed.flow)
     try:
         check_workflows(deployed.tenant, others, quota)
     except StrataError as refusal:
         return refusal
-    await _value(connection, "deploy", *msgspec.structs.astuple(deployed))
+    await value(connection, "deploy", *msgspec.structs.astuple(deployed))
     await _leave(connection, head, deployment(deployed, by))
     return None
 
@@ -47,7 +47,7 @@ async def deploy(
 async def retire(tenant: Tenant, flow: FlowId, at: int, by: str, connection: asyncpg.Connection) -> bool:
     """Deploy a flow no longer; gives False where it is not."""
     head = await _lock(connection)
-    if await _value(connection, "retire", tenant, flow) is None:
+    if await value(connection, "retire", tenant, flow) is None:
         return False
     await _leave(connection, head, retirement(tenant, flow, at, by))
     return True
@@ -63,12 +63,12 @@ async def put(
     try:
         check_expected(kind, name, version if there else 0, expected)
         if not there and quota is not None:
-            check_quota(kind, tenant, await _value(connection, "shelf_count", kind, tenant), quota)
+            check_quota(kind, tenant, await value(connection, "shelf_count", kind, tenant), quota)
     except StrataError as refusal:
         return refusal
     at = wanted.updated
     row = (kind, tenant, name, version + 1, wanted.body, created if there else at, at)
-    await _value(connection, "shelf_put", *row)
+    await value(connection, "shelf_put", *row)
     await _leave(connection, head, Change(tenant, at, by, f"put {kind}", name, version + 1, wanted.body))
     return version + 1
 
@@ -86,7 +86,7 @@ async def remove(
         return refusal
     if not there:
         return False
-    await _value(connection, "shelf_put", kind, tenant, name, version, None, created, at)
+    await value(connection, "shelf_put", kind, tenant, name, version, None, created, at)
     await _leave(connection, head, Change(tenant, at, by, f"remove {kind}", name, version, None))
     return True
 
@@ -106,10 +106,5 @@ async def _current(connection: asyncpg.Connection, *named: str) -> tuple[int, in
 async def _leave(connection: asyncpg.Connection, head: Head, change: Change) -> None:
     """Leave the line of a change."""
     line = follow(head, change)
-    await _value(connection, "audit_add", *msgspec.structs.astuple(line))
-    await _value(connection, "audit_move", line.number, line.link)
-
-
-async def _value(connection: asyncpg.Connection, name: str, *arguments: Any) -> Any:
-    """The first value that a statement gives, if any."""
-    return await connection.fetchval(statement(name), *map(to_server, arguments))
+    await value(connection, "audit_add", *msgspec.structs.astuple(line))
+    await value(connection, "audit_move", line.number, line.link)

@@ -8,7 +8,7 @@ never know: sessions, or SQL beyond its names.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -19,7 +19,7 @@ from stratarouter_runtime.storage.blobs import Parted, parted
 from stratarouter_runtime.storage.postgres import blobs
 from stratarouter_runtime.storage.postgres.batch import check_range
 from stratarouter_runtime.storage.postgres.numbers import HALF
-from stratarouter_runtime.storage.postgres.sql import statement
+from stratarouter_runtime.storage.postgres.sql import statement, value
 from stratarouter_runtime.storage.postgres.text import to_server
 from stratarouter_runtime.storage.rows import columns_of
 from stratarouter_runtime.storage.rules import check_records
@@ -103,24 +103,24 @@ async def _create(
 ) -> bool | StrataError:
     tenant, now = execution.tenant, execution.created
     day, started, _ = await _lock(connection, tenant)
-    if await _value(connection, "exists", execution.id):
+    if await value(connection, "exists", execution.id):
         return False
     check_records(execution.id, records, 0)
     day, started = started_on(day, started, day_of(now))
     try:
         check_daily(tenant, started, admission.daily, now)
-        check_concurrent(tenant, await _value(connection, "active", tenant), admission.concurrent)
+        check_concurrent(tenant, await value(connection, "active", tenant), admission.concurrent)
     except StrataError as refusal:
         return refusal
-    if lease != NOBODY and await _value(connection, "lease_holds", lease) is None:
+    if lease != NOBODY and await value(connection, "lease_holds", lease) is None:
         return LeaseLost()
-    if await _value(connection, "create_limited", place, *columns_of(execution), lease) is None:
+    if await value(connection, "create_limited", place, *columns_of(execution), lease) is None:
         return False
     await blobs.keep(connection, facts.blobs)
     rows = [(place, place & HALF, at, seq, body, link) for seq, at, body, link in facts.rows]
     await connection.executemany(statement("record"), rows)
     await blobs.refer(connection, [(place, digest) for digest in facts.blobs])
-    await _value(connection, "count_started", tenant, day, started + 1)
+    await value(connection, "count_started", tenant, day, started + 1)
     return True
 
 
@@ -128,18 +128,13 @@ async def _spend(tenant: Tenant, limit: int, now: int, connection: asyncpg.Conne
     _, _, window = await _lock(connection, tenant)
     kept, spent = slide(window, limit, now)
     if spent.allowed:
-        await _value(connection, "count_requests", tenant, kept)
+        await value(connection, "count_requests", tenant, kept)
     return spent
 
 
 async def _lock(connection: asyncpg.Connection, tenant: Tenant) -> tuple[int, int, bytes]:
     """Day, executions started on it, and requests; nobody else counts until the transaction ends."""
-    await _value(connection, "tenant", tenant)
+    await value(connection, "tenant", tenant)
     row = await connection.fetchrow(statement("tenant_lock"), to_server(tenant))
     assert row is not None
     return row[0], row[1], row[2]
-
-
-async def _value(connection: asyncpg.Connection, name: str, *arguments: Any) -> Any:
-    """The first value that a statement gives, if any."""
-    return await connection.fetchval(statement(name), *map(to_server, arguments))

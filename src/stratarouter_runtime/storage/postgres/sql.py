@@ -1,14 +1,18 @@
 """The statements and migrations of the PostgreSQL store.
 
-Must never know: connections, or what the statements are for.
+Must never know: how connections are opened, or what the statements are for.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stratarouter_runtime.storage import texts
+from stratarouter_runtime.storage.postgres.text import to_server
+
+if TYPE_CHECKING:
+    import asyncpg
 
 _HERE: Final = "stratarouter_runtime.storage.postgres"
 
@@ -21,6 +25,11 @@ def _statements() -> dict[str, str]:
 def statement(name: str) -> str:
     """The text of a statement of `statements.sql`."""
     return _statements()[name]
+
+
+async def value(connection: asyncpg.Connection, name: str, *arguments: Any) -> Any:
+    """The first value that a statement of `statements.sql` gives, if any."""
+    return await connection.fetchval(statement(name), *map(to_server, arguments))
 
 
 @cache

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from stratarouter_runtime.ids import Tenant
     from stratarouter_runtime.storage.sqlite.reader import Reader
-    from stratarouter_runtime.storage.sqlite.shelf import Submit
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
+    from stratarouter_runtime.storage.sqlite.writes import Submit
 
 
 class SqliteCache(CacheStore):

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from stratarouter_runtime.storage.sqlite.shelf import Submit
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
-    from stratarouter_runtime.storage.sqlite.writes import Write
+    from stratarouter_runtime.storage.sqlite.writes import Submit, Write
 
 Rows = list[tuple[Any, ...]]
 

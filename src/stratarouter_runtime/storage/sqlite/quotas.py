@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
     from stratarouter_runtime.storage.sqlite.reader import Reader
-    from stratarouter_runtime.storage.sqlite.shelf import Submit
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
-    from stratarouter_runtime.storage.sqlite.writes import Write
+    from stratarouter_runtime.storage.sqlite.writes import Submit, Write
     from stratarouter_runtime.tenancy.quotas import Admission
 
 _UNUSED = (0, 0, b"")

@@ -6,22 +6,19 @@ that what an earlier one had queued is refused. Must never know: threads, or the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.sharing import Lease, Leases, Letter, Mail
 from stratarouter_runtime.storage.sqlite.sql import statement
+from stratarouter_runtime.storage.sqlite.writes import run
 
 if TYPE_CHECKING:
     from stratarouter_runtime.storage.sqlite.reader import Reader
     from stratarouter_runtime.storage.sqlite.transaction import Transaction
-    from stratarouter_runtime.storage.sqlite.writes import Write
-
-Submit: TypeAlias = "Callable[[Write[Any]], Awaitable[Any]]"
-"""Has a write committed."""
+    from stratarouter_runtime.storage.sqlite.writes import Submit, Write
 
 
 class SqliteLeases(Leases):
@@ -55,12 +52,12 @@ class SqliteLeases(Leases):
 
     @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
-        rows = await self._submit(_run("claim", lease=lease, limit=limit))
+        rows = await self._submit(run("claim", {"lease": lease, "limit": limit}))
         return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]
 
     @override
     async def take(self, lease: Lease, execution: ExecutionId) -> bool:
-        return bool(await self._submit(_run("take", lease=lease, id=execution)))
+        return bool(await self._submit(run("take", {"lease": lease, "id": execution})))
 
     @override
     async def held(self, lease: Lease) -> list[ExecutionId]:
@@ -77,7 +74,7 @@ class SqliteMail(Mail):
 
     @override
     async def post(self, execution: ExecutionId, body: bytes) -> int:
-        return int((await self._submit(_run("mail_post", id=execution, body=body)))[0][0])
+        return int((await self._submit(run("mail_post", {"id": execution, "body": body})))[0][0])
 
     @override
     async def collect(self, lease: Lease) -> list[Letter]:
@@ -88,7 +85,7 @@ class SqliteMail(Mail):
 
     @override
     async def settle(self, letter: int, outcome: bytes) -> None:
-        await self._submit(_run("mail_settle", letter=letter, outcome=outcome))
+        await self._submit(run("mail_settle", {"letter": letter, "outcome": outcome}))
 
     @override
     async def outcome(self, letter: int) -> bytes | None:
@@ -97,21 +94,12 @@ class SqliteMail(Mail):
 
     @override
     async def withdraw(self, letter: int) -> bool:
-        await self._submit(_run("mail_withdraw", letter=letter))
+        await self._submit(run("mail_withdraw", {"letter": letter}))
         return not self._reader.look(statement("mail_there"), {"letter": letter})
 
     @override
     async def discard(self, letter: int) -> None:
-        await self._submit(_run("mail_discard", letter=letter))
-
-
-def _run(name: str, **parameters: Any) -> Write[list[tuple[Any, ...]]]:
-    """A write that is one statement; gives its rows."""
-
-    def write(transaction: Transaction) -> list[tuple[Any, ...]]:
-        return transaction.connection.execute(statement(name), parameters).fetchall()
-
-    return write
+        await self._submit(run("mail_discard", {"letter": letter}))
 
 
 def _leave(lease: Lease) -> Write[None]:

@@ -5,7 +5,7 @@ Must never know: threads, transactions, or SQL beyond its names.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -18,17 +18,7 @@ from stratarouter_runtime.storage.sqlite.sql import statement
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import Tenant
     from stratarouter_runtime.storage.sqlite.reader import Reader
-    from stratarouter_runtime.storage.sqlite.writes import Write
-
-T = TypeVar("T")
-
-
-class Submit(Protocol):
-    """Has a write committed by the store's writer."""
-
-    async def __call__(self, write: Write[T], rows: int = 1) -> T:
-        """What the write gives. Raises what it raises, or a `StoreError`."""
-        ...
+    from stratarouter_runtime.storage.sqlite.writes import Submit
 
 
 class SqliteShelf(Shelf):

@@ -5,19 +5,18 @@ Must never know: what is in a snapshot, or when one is taken.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from stratarouter_runtime.ports import Snapshots
 from stratarouter_runtime.storage.sqlite.sql import statement
+from stratarouter_runtime.storage.sqlite.writes import run
 
 if TYPE_CHECKING:
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.storage.sqlite.reader import Reader
-    from stratarouter_runtime.storage.sqlite.shelf import Submit
-    from stratarouter_runtime.storage.sqlite.transaction import Transaction
-    from stratarouter_runtime.storage.sqlite.writes import Write
+    from stratarouter_runtime.storage.sqlite.writes import Submit
 
 
 class SqliteSnapshots(Snapshots):
@@ -29,7 +28,7 @@ class SqliteSnapshots(Snapshots):
 
     @override
     async def save(self, execution: ExecutionId, seq: int, body: bytes) -> None:
-        await self._submit(_run("snapshot_save", {"execution": execution, "seq": seq, "body": body}))
+        await self._submit(run("snapshot_save", {"execution": execution, "seq": seq, "body": body}))
 
     @override
     async def load(self, execution: ExecutionId) -> bytes | None:
@@ -38,11 +37,4 @@ class SqliteSnapshots(Snapshots):
 
     @override
     async def drop(self, execution: ExecutionId) -> None:
-        await self._submit(_run("snapshot_drop", {"execution": execution}))
-
-
-def _run(name: str, values: dict[str, Any]) -> Write[None]:
-    def write(transaction: Transaction) -> None:
-        transaction.connection.execute(statement(name), values)
-
-    return write
+        await self._submit(run("snapshot_drop", {"execution": execution}))

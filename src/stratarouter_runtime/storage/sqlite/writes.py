@@ -6,7 +6,7 @@ the same commit, and may be run again after a rollback. Must never know: when it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from stratarouter_runtime.errors import Conflict
 from stratarouter_runtime.sharing import NOBODY
@@ -17,7 +17,7 @@ from stratarouter_runtime.storage.sqlite.sql import statement
 from stratarouter_runtime.storage.sqlite.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from stratarouter_runtime.ids import Digest, ExecutionId
     from stratarouter_runtime.ports import Execution
@@ -26,6 +26,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Write: TypeAlias = "Callable[[Transaction], T]"
+Rows: TypeAlias = list[tuple[Any, ...]]
+
+
+class Submit(Protocol):
+    """Has a write committed by the store's writer."""
+
+    async def __call__(self, write: Write[T], rows: int = 1) -> T:
+        """What the write gives. Raises what it raises, or a `StoreError`."""
+        ...
+
+
+def run(name: str, values: Mapping[str, Any]) -> Write[Rows]:
+    """A write that is one statement; gives its rows."""
+
+    def write(transaction: Transaction) -> Rows:
+        return transaction.connection.execute(statement(name), values).fetchall()
+
+    return write
 
 
 def create(execution: Execution, records: Sequence[Record], lease: Lease = NOBODY) -> Write[bool]:
