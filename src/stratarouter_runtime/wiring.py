@@ -20,9 +20,9 @@ from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.agents.roster import Roster
 from stratarouter_runtime.batch.coalescer import Coalescer
 from stratarouter_runtime.bridge.lazy import LazyEmbedder, LazyScorer
+from stratarouter_runtime.cache.book import TermsBook
 from stratarouter_runtime.cache.policy import SECOND, Defaults
 from stratarouter_runtime.cache.recall import Cache
-from stratarouter_runtime.cache.terms import TermsBook
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver

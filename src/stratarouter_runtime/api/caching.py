@@ -21,9 +21,10 @@ from stratarouter_runtime.api.contract import operation
 from stratarouter_runtime.api.exchange import Reply, Request, Service
 from stratarouter_runtime.api.queries import read_query
 from stratarouter_runtime.api.views import usd
+from stratarouter_runtime.cache.book import TermsBook
 from stratarouter_runtime.cache.counts import Counts
 from stratarouter_runtime.cache.questions import space_of
-from stratarouter_runtime.cache.terms import Terms, TermsBook
+from stratarouter_runtime.cache.terms import Terms
 from stratarouter_runtime.errors import InvalidInput, NotFound
 from stratarouter_runtime.ports import Holding
 

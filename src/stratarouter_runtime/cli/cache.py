@@ -9,9 +9,10 @@ import msgspec
 from cyclopts import App
 
 from stratarouter_runtime import settings
+from stratarouter_runtime.cache.book import TermsBook
 from stratarouter_runtime.cache.explain import Explanation, explain
 from stratarouter_runtime.cache.questions import space_of
-from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
+from stratarouter_runtime.cache.terms import USUAL, Terms, read_terms
 from stratarouter_runtime.cli.arguments import Json, Store, duration
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.office import BY, MEMORY, ask, attend

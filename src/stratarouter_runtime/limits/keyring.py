@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.errors import InvalidInput, InvalidState, NotFound
+from stratarouter_runtime.freshness import Recent
 from stratarouter_runtime.ids import OPERATOR, Tenant
 from stratarouter_runtime.limits.credentials import Key, hashed, opens, read, valid, written
-from stratarouter_runtime.limits.recent import Recent
 from stratarouter_runtime.ports import Caller, Clock, Door, Entropy, Scope, Shelf
 
 if TYPE_CHECKING:

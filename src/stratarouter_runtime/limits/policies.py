@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from stratarouter_runtime import ports
 from stratarouter_runtime.errors import InvalidInput, NotFound
+from stratarouter_runtime.freshness import Recent
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
-from stratarouter_runtime.limits.recent import Recent
 from stratarouter_runtime.tenancy.policies import EVERYTHING, KINDS, Policy
 
 if TYPE_CHECKING:

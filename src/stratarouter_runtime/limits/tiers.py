@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting
+from stratarouter_runtime.freshness import Recent
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.limits.policy import FREE, UNLIMITED
-from stratarouter_runtime.limits.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,9 +29,9 @@ from stratarouter_runtime.tcfp.values import Misfit, canonical_value
 
 if TYPE_CHECKING:
     from stratarouter_runtime.batch.coalescer import Coalescer
+    from stratarouter_runtime.cache.book import TermsBook
     from stratarouter_runtime.cache.policy import Defaults, Wishes
     from stratarouter_runtime.cache.recall import Cache
-    from stratarouter_runtime.cache.terms import TermsBook
     from stratarouter_runtime.ports import Clock
     from stratarouter_runtime.state.events import Given
     from stratarouter_runtime.tcfp.plan import LinkedAgent, Plan

@@ -12,7 +12,7 @@ from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes, settle
 from stratarouter_runtime.cache.terms import USUAL, Terms
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.cache.terms import TermsBook
+    from stratarouter_runtime.cache.book import TermsBook
     from stratarouter_runtime.ids import Digest, Tenant
     from stratarouter_runtime.tcfp.ir import Signature
 

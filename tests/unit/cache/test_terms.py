@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from tests.clocks import Hand
 
+from stratarouter_runtime.cache.book import TermsBook
 from stratarouter_runtime.cache.policy import SECOND, Defaults, Policy, Wishes, settle
-from stratarouter_runtime.cache.terms import USUAL, Terms, TermsBook, read_terms
+from stratarouter_runtime.cache.terms import USUAL, Terms, read_terms
 from stratarouter_runtime.errors import InvalidInput
 from stratarouter_runtime.ids import Tenant
 from stratarouter_runtime.storage.memory import MemoryStore

@@ -6,9 +6,9 @@ import pytest
 from tests.clocks import Hand
 
 from stratarouter_runtime.errors import InvalidInput, NotFound
+from stratarouter_runtime.freshness import FRESH
 from stratarouter_runtime.ids import LOCAL, OPERATOR, Tenant
 from stratarouter_runtime.limits.policies import KIND, OTHERS, Policies
-from stratarouter_runtime.limits.recent import FRESH
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.tenancy.policies import EVERYTHING, Manner, Policy, faults
 

@@ -10,7 +10,8 @@ from tests.clocks import Hand
 from tests.unit.services.test_reuse import AGENT, FLOW, Rig
 
 from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.cache.terms import Terms, TermsBook
+from stratarouter_runtime.cache.book import TermsBook
+from stratarouter_runtime.cache.terms import Terms
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.ports import Shelf
 from stratarouter_runtime.requests import StartExecution

@@ -1,6 +1,7 @@
 """What was read a moment ago: asked for at every request, read from the store twice a second at most.
 
-So whatever any process changes is known to all within a second. Must never know: what is read.
+So whatever any process changes is known to all within a second, and what this one changes at once. Must
+never know: what is read.
 """
 
 from __future__ import annotations
