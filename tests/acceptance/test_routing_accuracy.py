@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from statistics import fmean
 
 import pytest
 from tests.suites import data_path
 
+from stratarouter_runtime.bench.peers import peers
 from stratarouter_runtime.bench.routing import Encoded, accuracy, clinc, healthcare, sample
 from stratarouter_runtime.bridge.choice import open_encoder
 
@@ -36,18 +38,23 @@ def test_public_queries_to_a_health_plan_are_routed(encoded: Encoded) -> None:
     assert found.right >= found.nearest - 0.04
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("draw", [0, 1, 2])
-def test_ten_examples_a_route_of_clinc(encoded: Encoded, draw: int) -> None:
-    found = accuracy(clinc(data_path("clinc150"), 10, draw), encoded)
-    assert found.right >= 0.907
-    assert found.accepted >= 0.875
-    assert found.refused >= 0.815
+def test_ten_examples_a_route_of_clinc(encoded: Encoded) -> None:
+    """On average: which ten are drawn moves each share by a point."""
+    draws = [accuracy(clinc(data_path("clinc150"), 10, draw), encoded) for draw in range(3)]
+    assert fmean(each.right for each in draws) >= 0.91
+    assert fmean(each.accepted for each in draws) >= 0.88
+    assert fmean(each.refused for each in draws) >= 0.82
 
 
-@pytest.mark.full
 def test_all_examples_of_clinc(encoded: Encoded) -> None:
     found = accuracy(clinc(data_path("clinc150"), None), encoded)
     assert found.right >= 0.954
     assert found.accepted >= 0.915
     assert found.refused >= 0.86
+
+
+@pytest.mark.skipif(find_spec("stratarouter") is None, reason="the extra [core] is not installed")
+def test_a_peer_that_is_installed_is_asked_on_the_same_vectors(encoded: Encoded) -> None:
+    (core,) = [each for each in peers(sample(), encoded) if each.name.startswith("stratarouter ")]
+    assert core.right == pytest.approx(accuracy(sample(), encoded).centroid, abs=0.05)
+    assert 0 < core.p50_ms <= core.p99_ms
