@@ -39,6 +39,7 @@ from stratarouter_runtime.agents.workshop import Workshop
 from stratarouter_runtime.canonical import canonical, digest_bytes
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply, Operation
 from stratarouter_runtime.state.events import Failure
+from stratarouter_runtime.state.provenance import MADE
 from stratarouter_runtime.tcfp.digests import agent_digest, some
 from stratarouter_runtime.tcfp.ir import Signature
 from stratarouter_runtime.tcfp.relations import labels_of
@@ -145,6 +146,7 @@ class Conversation:
         self._messages: list[dict[str, Any]] = _opening(spec, call.input)
         self.spending = Spending(spec, call.budget, now)
         self._carries = call.carries
+        self._origin = MADE
 
     async def answer(self) -> AgentReply:
         """The output, or why there is none."""
@@ -164,7 +166,8 @@ class Conversation:
             if failure is not None:
                 return AgentReply(failure=failure)
             try:
-                return AgentReply(read_answer(self._model.signature.output, said.text))
+                output = read_answer(self._model.signature.output, said.text)
+                return AgentReply(output, whole=self._origin.whole, since=self._origin.since)
             except Misfit as misfit:
                 if corrected:
                     return failed(
@@ -196,6 +199,7 @@ class Conversation:
                 used = Used.error("limit.tools", f"at most {MOST_TOOLS} tools are called at once")
             self.spending.used(used.usage)
             self._carries |= used.carries
+            self._origin = self._origin.beside(used.origin)
             self._messages.append({"role": "tool", "tool_call_id": tool.id, "content": used.told})
         return None
 

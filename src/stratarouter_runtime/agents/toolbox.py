@@ -5,7 +5,7 @@ Must never know: models, or how they ask.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct
@@ -17,6 +17,7 @@ from stratarouter_runtime.errors import LinkError
 from stratarouter_runtime.ids import AgentName, Digest
 from stratarouter_runtime.ports import Agent, AgentCall, AgentReply
 from stratarouter_runtime.state.events import NO_USAGE, Budget, Usage
+from stratarouter_runtime.state.provenance import MADE, Provenance
 from stratarouter_runtime.tcfp.ir import EFFECTS
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit, checker, to_json
@@ -27,17 +28,24 @@ if TYPE_CHECKING:
     from stratarouter_runtime.agents.workshop import Workshop
 
 
+_FLAWED: Final = Provenance(whole=False)
+
+
 class Used(Struct, frozen=True):
-    """What a model is told of a call that it wanted, what that took, and the labels of what it is told."""
+    """What a model is told of a call that it wanted, what that took, and the labels of what it is told.
+
+    `origin` is what the model's own answer rests on from now on.
+    """
 
     told: str
     usage: Usage = NO_USAGE
     carries: frozenset[str] = frozenset()
+    origin: Provenance = MADE
 
     @classmethod
     def error(cls, kind: str, message: str, usage: Usage = NO_USAGE) -> Used:
-        """A call that failed, or was not made."""
-        return cls(_told({"error": kind, "message": message}), usage)
+        """A call that failed, or was not made: what the model says without it is for nobody later."""
+        return cls(_told({"error": kind, "message": message}), usage, origin=_FLAWED)
 
 
 class Toolbox:
@@ -124,8 +132,8 @@ def _used(tool: Agent, reply: AgentReply) -> Used:
     try:
         told = _told(to_json(type_, checker(type_).project(reply.output)))
     except Misfit as misfit:
-        return Used(_told({"error": f"the tool returned what does not fit: {misfit}"}), usage)
-    return Used(told, usage, labels_of(type_))
+        return Used(_told({"error": f"the tool returned what does not fit: {misfit}"}), usage, origin=_FLAWED)
+    return Used(told, usage, labels_of(type_), Provenance(reply.whole, reply.since))
 
 
 def _told(value: Any) -> str:

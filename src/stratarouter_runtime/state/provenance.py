@@ -30,9 +30,15 @@ class Provenance(Struct, frozen=True):
             case Failed() | TimerFired(timer="attempt" | "limit"):
                 return Provenance(False, self.since)
             case Returned():
-                return Provenance(self.whole and event.whole, earlier(self.since, event.since))
+                return self.beside(Provenance(event.whole, event.since))
             case _:
                 return self
+
+    def beside(self, other: Provenance) -> Provenance:
+        """Of what rests on both."""
+        return Provenance(
+            self.whole and other.whole, min(self.since or other.since, other.since or self.since)
+        )
 
 
 MADE: Final = Provenance()
@@ -45,8 +51,3 @@ def provenance(events: Iterable[Event]) -> Provenance:
     for event in events:
         found = found.after(event)
     return found
-
-
-def earlier(one: int, other: int) -> int:
-    """The earlier of two moments, of which 0 is none."""
-    return min(one or other, other or one)

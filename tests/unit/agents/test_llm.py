@@ -434,21 +434,29 @@ async def test_a_model_asks_its_tools(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reply", "told"),
+    ("wanted", "reply", "told", "origin"),
     [
-        (("look", {"id": "x"}), None, "the arguments do not fit"),
-        (("look", "{]"), None, "the arguments do not fit"),
-        (("drop", {}), None, "there is no tool 'drop'"),
-        (("look", {"id": 1}), failed("agent.unavailable", "down"), '"agent.unavailable","message":"down"'),
-        (("look", {"id": 1}), AgentReply(3), "the tool returned what does not fit"),
+        (("look", {"id": "x"}), None, "the arguments do not fit", (True, 0)),
+        (("look", "{]"), None, "the arguments do not fit", (True, 0)),
+        (("drop", {}), None, "there is no tool 'drop'", (True, 0)),
+        (
+            ("look", {"id": 1}),
+            failed("agent.unavailable", "x"),
+            '"agent.unavailable","message":"x"',
+            (False, 0),
+        ),
+        (("look", {"id": 1}), AgentReply(3), "the tool returned what does not fit", (False, 0)),
+        (("look", {"id": 1}), AgentReply("cut", whole=False), '"cut"', (False, 0)),
+        (("look", {"id": 1}), AgentReply("known", since=7), '"known"', (True, 7)),
     ],
 )
-async def test_a_tool_that_fails_is_told_to_the_model(
-    tmp_path: Path, wanted: tuple[str, Any], reply: AgentReply | None, told: str
+async def test_a_tool_that_fails_is_told_to_the_model_and_what_that_says_is_for_nobody_later(
+    tmp_path: Path, wanted: tuple[str, Any], reply: AgentReply | None, told: str, origin: tuple[bool, int]
 ) -> None:
     stage = Stage(tmp_path, Says(tools=(wanted,)), Says(GOOD), document=TOOLED)
     stage.tools = [Tool(reply=reply)]
-    assert (await stage.call()).output == OUTPUT
+    answered = await stage.call()
+    assert (answered.output, answered.whole, answered.since) == (OUTPUT, *origin)
     assert told in stage.server.requests[1]["messages"][-1]["content"]
 
 
