@@ -12,6 +12,7 @@ import pytest
 
 from stratarouter_runtime.agents.assembling import assemble
 from stratarouter_runtime.agents.declared import read_declared
+from stratarouter_runtime.agents.failures import MAX_OUTPUT
 from stratarouter_runtime.agents.fence import Fenced
 from stratarouter_runtime.agents.secrets import Secrets
 from stratarouter_runtime.agents.web import Web
@@ -116,6 +117,13 @@ async def test_a_name_that_is_another_address_by_now_is_judged_anew(kind: str, t
         assert failure.kind == "agent.refused"
         assert "service.test is 10.0.0.1, which is not public" in failure.message
         assert len(server.heads) == 1
+
+
+async def test_an_answer_is_read_no_further_than_it_may_go(kind: str, tmp_path: Path) -> None:
+    async with Server(body="x" * (MAX_OUTPUT + 65_536)).serving() as server:
+        url, permitted = f"http://127.0.0.1:{server.port}", "127.0.0.1"
+        (failure,) = await failures(agent(tmp_path, kind, url, Web(), permitted))
+    assert failure.kind == "limit.output"
 
 
 async def test_what_a_server_answers_is_in_no_log(

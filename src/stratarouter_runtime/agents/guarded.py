@@ -125,6 +125,10 @@ class _Guarded(httpx2.AsyncHTTPTransport):
         )
 
 
+class Overrun(httpx2.ReadError):
+    """An answer is larger than a client of these connections accepts."""
+
+
 class _Capped(httpx2.AsyncBaseTransport):
     """A transport whose answers end with an error where they get larger than they may."""
 
@@ -154,7 +158,7 @@ class _CappedStream(httpx2.AsyncByteStream):
         async for part in self._stream:
             self._left -= len(part)
             if self._left < 0:
-                raise httpx2.ReadError("the answer is larger than is accepted")
+                raise Overrun("the answer is larger than is accepted")
             yield part
 
     @override

@@ -14,6 +14,7 @@ from typing_extensions import override
 from stratarouter_runtime.agents.answers import is_text
 from stratarouter_runtime.agents.failures import (
     INVALID_OUTPUT,
+    MAX_OUTPUT,
     REFUSED,
     TIMEOUT,
     UNAVAILABLE,
@@ -95,7 +96,18 @@ class ToolAgent(Agent):
         except TooLarge:
             return too_large("a line without an end", self._cap)
         except Exception as error:  # noqa: BLE001 - whatever a server does is a failure of the agent
-            return _broken(self._tool, error)
+            return self._broken(_innermost(error))
+
+    def _broken(self, error: BaseException) -> AgentReply:
+        """The failure that an exception of the protocol stands for."""
+        from stratarouter_runtime.agents.guarded import Overrun  # noqa: PLC0415 - start-up cost
+
+        if isinstance(error, Overrun):
+            return too_large(f"more than {MAX_OUTPUT:,} bytes", self._cap)
+        if isinstance(error, Barred):
+            return failed(REFUSED, f"the tool {self._tool} cannot be called: {error}")
+        kind = REFUSED if _code(error) in {-32601, -32602} else UNAVAILABLE
+        return failed(kind, f"the server of the tool {self._tool} failed: {type(error).__name__}: {error}")
 
     def _read(self, result: CallToolResult) -> AgentReply:
         text = "\n".join(part.text for part in result.content if part.type == "text")
@@ -135,11 +147,8 @@ def _answered(error: BaseException) -> bool:
     return _code(error) not in (None, _CLOSED)
 
 
-def _broken(tool: str, error: BaseException) -> AgentReply:
-    """The failure that an exception of the protocol stands for; the innermost one tells most."""
+def _innermost(error: BaseException) -> BaseException:
+    """What was raised first, which tells most."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, Barred):
-        return failed(REFUSED, f"the tool {tool} cannot be called: {error}")
-    kind = REFUSED if _code(error) in {-32601, -32602} else UNAVAILABLE
-    return failed(kind, f"the server of the tool {tool} failed: {type(error).__name__}: {error}")
+    return error
