@@ -21,14 +21,15 @@ from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.tcfp.times import time_text
 
 if TYPE_CHECKING:
-    from stratarouter_runtime.limits.usage import Limit, Report
+    from stratarouter_runtime.limits.gate import Gate
+    from stratarouter_runtime.limits.usage import Limit
     from stratarouter_runtime.tenancy.quotas import Totals
 
 
 @operation({200: UsageAnswer})
 async def stats(service: Service, request: Request) -> Reply:
     """`GET /api/v1/usage/stats`: limits used and left, and what all executions of the tenant came to."""
-    found = await _report(service, request, None)
+    found = await _gate(service).report(request.tenant)
     limits = tuple(_limit(each) for each in found.limits)
     saved = _saved(service, request)
     return Reply(
@@ -40,20 +41,20 @@ async def stats(service: Service, request: Request) -> Reply:
 async def of_workflow(service: Service, request: Request) -> Reply:
     """`GET /api/v1/usage/workflows/{id}`: what the executions of one workflow came to."""
     flow = FlowId(request.param("id"))
-    found = await _report(service, request, flow)
-    if not found.ever.executions:
+    today, ever = await _gate(service).totals(request.tenant, flow)
+    if not ever.executions:
         try:
             await service.runtime.flows.deployed(request.tenant, flow)
         except NotFound:
             raise NotFound(f"no workflow '{flow}' was ever executed or is deployed") from None
     saved = _saved(service, request, space_of(flow))
-    return Reply(WorkflowUsage(flow, _total(found.today), _total(found.ever), saved))
+    return Reply(WorkflowUsage(flow, _total(today), _total(ever), saved))
 
 
-async def _report(service: Service, request: Request, flow: FlowId | None) -> Report:
+def _gate(service: Service) -> Gate:
     if service.gate is None:
         raise Refused("not-supported", "this server counts for no tenant")
-    return await service.gate.report(request.tenant, flow)
+    return service.gate
 
 
 def _saved(service: Service, request: Request, space: str | None = None) -> Saved:

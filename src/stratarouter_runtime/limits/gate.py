@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.errors import ExceedsTier, QuotaExceeded
 from stratarouter_runtime.limits.policy import admission, check_requests
-from stratarouter_runtime.limits.usage import Report, report
+from stratarouter_runtime.limits.usage import Report, report, totals
 from stratarouter_runtime.ports import ENDED, Observer
 from stratarouter_runtime.tenancy.windows import CONCURRENT, SECOND, SOON
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ports import Clock, Execution, Store
     from stratarouter_runtime.sharing import Lease
     from stratarouter_runtime.state.events import Record
-    from stratarouter_runtime.tenancy.quotas import Spent, Tier
+    from stratarouter_runtime.tenancy.quotas import Spent, Tier, Totals
 
 T = TypeVar("T")
 
@@ -79,9 +79,13 @@ class Gate(Observer):
         seconds = (await self._tiers.of(tenant)).seconds
         return None if seconds is None else seconds * SECOND
 
-    async def report(self, tenant: Tenant, flow: FlowId | None = None) -> Report:
-        """What a tenant has used, and what its executions came to: all of them, or those of one flow."""
-        return await report(self._store, self._tiers, tenant, self._clock.now(), flow)
+    async def report(self, tenant: Tenant) -> Report:
+        """What a tenant has used, and what its executions came to."""
+        return await report(self._store, self._tiers, tenant, self._clock.now())
+
+    async def totals(self, tenant: Tenant, flow: FlowId) -> tuple[Totals, Totals]:
+        """What the executions of one flow came to, today and ever."""
+        return await totals(self._store, tenant, self._clock.now(), flow)
 
     def stats(self) -> Stats:
         """Figures since this process began."""

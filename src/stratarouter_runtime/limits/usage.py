@@ -49,8 +49,13 @@ async def report(store: Store, tiers: Tiers, tenant: Tenant, now: int, flow: Flo
         _limit("workflows", workflows, tier.workflows),
         _limit(REQUESTS, await quotas.requests(tenant, now), tier.requests, now + MINUTE),
     )
-    today = await quotas.totals(tenant, flow, day_of(now) * DAY)
-    return Report(tenant, tier.name, now, limits, today, await quotas.totals(tenant, flow))
+    return Report(tenant, tier.name, now, limits, *await totals(store, tenant, now, flow))
+
+
+async def totals(store: Store, tenant: Tenant, now: int, flow: FlowId | None = None) -> tuple[Totals, Totals]:
+    """What executions came to since midnight UTC, and all that are kept; of one flow where it is named."""
+    today = await store.quotas.totals(tenant, flow, day_of(now) * DAY)
+    return today, await store.quotas.totals(tenant, flow)
 
 
 def _limit(name: str, used: int, limit: int | None, resets: int | None = None) -> Limit:
