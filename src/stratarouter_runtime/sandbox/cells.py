@@ -11,20 +11,19 @@ import asyncio
 import os
 from collections import OrderedDict
 from itertools import count
-from math import ceil
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import override
 
 from stratarouter_runtime.ports import AgentReply, Cells
 from stratarouter_runtime.sandbox import features
+from stratarouter_runtime.sandbox.enclosing import START_SECONDS, held, walls_of
 from stratarouter_runtime.sandbox.governor.gate import Governor, GovernorStats, Refused
 from stratarouter_runtime.sandbox.governor.shares import Room
-from stratarouter_runtime.sandbox.paths import LOADERS, interpreter_paths
-from stratarouter_runtime.sandbox.walls import Feature, Walls
+from stratarouter_runtime.sandbox.replies import answered, refused
+from stratarouter_runtime.sandbox.walls import Feature
 from stratarouter_runtime.sandbox.wire import Ask, Tell
 from stratarouter_runtime.sandbox.worker import Bounds, Worker
 from stratarouter_runtime.sandbox.zygotes import Zygotes
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 _Key: TypeAlias = tuple[str, str]
 
-START_SECONDS: Final = 30.0
-"""What a worker may take to become ready: imports, and compiling what it was handed."""
 IDLE_MOST: Final = 32
 """Idle workers that are kept; the one longest idle goes first."""
 ROUND: Final = 1.0
@@ -146,8 +143,8 @@ class BoxedCells(Cells):
         cpu = round(cell.cpu * 1000)
         try:
             housed = await self._room_for(cell, call, cpu)
-        except Refused as refused:
-            return AgentReply(failure=_refused(refused))
+        except Refused as error:
+            return AgentReply(failure=refused(error))
         try:
             return await self._in_room(cell, call, missing, housed)
         finally:
@@ -162,7 +159,7 @@ class BoxedCells(Cells):
         loop = asyncio.get_running_loop()
         key, until = (call.tenant, cell.digest), loop.time() + self._seconds(cell, call)
         while True:
-            memory = 0 if key in self._idle else _held(cell)
+            memory = 0 if key in self._idle else held(cell)
             left = max(0.0, until - loop.time())
             await self._governor.reserve(call.tenant, Room(cpu, memory), seconds=left, patience=left)
             housed = self._take(key)
@@ -204,12 +201,12 @@ class BoxedCells(Cells):
         usage = Usage(ms=milliseconds, cpu_ms=round(cpu * 1_000, 3), memory_kib=memory)
         if isinstance(told, Failure):
             return AgentReply(failure=told, usage=usage)
-        return _answered(told, usage, cell.output)
+        return answered(told, usage, cell.output)
 
     async def _make(self, cell: Cell, tenant: str, missing: tuple[Feature, ...]) -> _Housed | Failure:
-        room = Room(0, _held(cell))
+        room = Room(0, held(cell))
         try:
-            process = await self._zygotes.worker(cell.program, _walls(cell, missing))
+            process = await self._zygotes.worker(cell.program, walls_of(cell, missing))
         except (OSError, TimeoutError) as error:
             self._governor.give_back(room)
             return Failure("agent.unavailable", f"no worker can be started: {error}")
@@ -316,62 +313,3 @@ class BoxedCells(Cells):
             return cell.seconds
         # The caller's own timer decides, and this one is for when it does not.
         return max(0.001, min(cell.seconds, (call.deadline - self._clock.now()) / 1e6 + 0.05))
-
-
-def _walls(cell: Cell, missing: tuple[Feature, ...]) -> Walls:
-    boxed = cell.level != "process"
-    return Walls(
-        boxed=boxed,
-        spawning=cell.spawning,
-        memory=cell.memory,
-        cpu=_cpu_of_a_life(cell),
-        disk=cell.disk,
-        descriptors=64 if boxed else 1_024,
-        reads=(*interpreter_paths(), *cell.reads) if boxed else (),
-        programs=(*cell.programs, *LOADERS) if cell.programs else (),
-        without=missing,
-    )
-
-
-def _cpu_of_a_life(cell: Cell) -> int:
-    """Seconds that a worker, and each process it starts, may compute; calls are bounded one by one beside it."""
-    started = START_SECONDS if cell.calls > 1 else 0.0
-    return max(1, ceil(cell.cpu_seconds * cell.calls + started))
-
-
-def _held(cell: Cell) -> int:
-    """Bytes of memory that a worker may fill: its own, and the files it keeps there."""
-    return cell.memory if cell.level == "process" else cell.memory + cell.disk
-
-
-def _refused(error: Refused) -> Failure:
-    match error.why:
-        case "cpu" | "memory":
-            return Failure(f"limit.{error.why}", error.message)
-        case "late":
-            return Failure("limit.time", error.message)
-        case _:
-            return Failure("agent.unavailable", error.message)
-
-
-def _answered(told: Tell, usage: Usage, most: int) -> AgentReply:
-    """What was told as a reply, with at most so many bytes of JSON."""
-    usage = replace(usage, usd=told.usd, tokens_in=told.tokens_in, tokens_out=told.tokens_out)
-    output = _output(told, most)
-    if isinstance(output, Failure):
-        return AgentReply(failure=output, usage=usage, reported=told.reported)
-    return AgentReply(output, usage=usage, reported=told.reported)
-
-
-def _output(told: Tell, most: int) -> Any:
-    if told.kind:
-        return Failure(told.kind, told.message, told.data)
-    if told.output is UNSET:
-        return None
-    size = len(told.output)
-    if size > most:
-        return Failure("limit.output", f"the output has {size:,} bytes; at most {most:,} are accepted")
-    try:
-        return msgspec.json.decode(told.output)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Failure("agent.invalid_output", "it answered with what is no JSON")
