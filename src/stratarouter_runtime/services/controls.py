@@ -1,6 +1,7 @@
 """What can be done to an execution from outside: answer, cancel, pause, resume, fork, migrate.
 
-Where another process drives it, that one is asked by letter. Must never know: HTTP, SQL, any back-end; how an execution was started.
+Where another process drives it, that one is asked by letter. Must never know: HTTP, SQL, any
+back-end; how an execution was started.
 """
 
 from __future__ import annotations

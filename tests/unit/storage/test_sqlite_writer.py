@@ -12,8 +12,9 @@ from tests.conformance.backends import name, records, row
 from stratarouter_runtime.errors import NotFound, StoreUnavailable
 from stratarouter_runtime.storage.sqlite.connection import open_writer
 from stratarouter_runtime.storage.sqlite.transaction import REMEMBERED, Head, Transaction
-from stratarouter_runtime.storage.sqlite.writer import BYTES, QUEUE, Writer
+from stratarouter_runtime.storage.sqlite.writer import BYTES, Writer
 from stratarouter_runtime.storage.sqlite.writes import append, create
+from stratarouter_runtime.storage.waiting import QUEUE
 
 
 @pytest.fixture
@@ -28,11 +29,11 @@ async def test_a_full_queue_makes_callers_wait(writer: Writer) -> None:
 
     def count(transaction: Transaction) -> None:
         nonlocal most
-        most = max(most, QUEUE - writer._room._value)
+        most = max(most, writer.waiting)
 
     await asyncio.gather(*[writer.submit(count) for _ in range(3 * QUEUE)])
     assert most == QUEUE
-    assert writer._room._value == QUEUE
+    assert writer.waiting == 0
 
 
 async def test_those_who_wait_for_room_are_refused_when_the_store_closes(writer: Writer) -> None:

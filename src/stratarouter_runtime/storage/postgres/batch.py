@@ -78,8 +78,8 @@ class Head:
     """Where a journal goes on: the execution's short name, and its next number.
 
     The number may lie too low, since other processes write too, but never too high: nothing is
-    taken out of a journal before its end, and what has ended is not remembered. So a record written under it either follows all there are,
-    or its number is taken, which the key of the table refuses.
+    taken out of a journal before its end, and what has ended is not remembered. So a record written
+    under it either follows all there are, or its number is taken, which the key of the table refuses.
     """
 
     place: int

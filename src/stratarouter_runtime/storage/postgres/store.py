@@ -226,9 +226,9 @@ async def open_store(
     """Open the store in the database of this URL, bringing its schema up to date first.
 
     `connections` bounds the sessions; a request waits `patience` seconds for a database that
-    went away, and this call `opening` seconds for one that is not there yet. Leases hold for
-    `span` seconds. Raises `StoreUnavailable` where it cannot be reached, `StoreVersion` for the schema of a newer
-    runtime, and `StoreError` for what waiting does not mend.
+    went away, and this call `opening` seconds for one that is not there yet. Leases hold for `span`
+    seconds. Raises `StoreUnavailable` where it cannot be reached, `StoreVersion` for the schema of a
+    newer runtime, and `StoreError` for what waiting does not mend.
     """
     address = parse(url)
     await _prepare(address, opening, readonly=False)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from stratarouter_runtime.errors import LeaseLost, StoreError, StoreUnavailable, StrataError
+from msgspec import Struct
+
+from stratarouter_runtime.errors import LeaseLost, StoreError, StoreUnavailable
 from stratarouter_runtime.storage.postgres.batch import Create
 from stratarouter_runtime.storage.postgres.faults import closed, concerns_one, translated
 from stratarouter_runtime.storage.postgres.numbers import HALF
 from stratarouter_runtime.storage.statistics import Commits
+from stratarouter_runtime.storage.waiting import Room, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,12 +35,10 @@ ROWS: Final = 1_000
 BYTES: Final = 8 * 1024 * 1024
 """Likewise: what one message to the server holds."""
 
-QUEUE: Final = 4_096
-"""Writes that may wait; further callers wait their turn before they queue."""
 
+class _Request(Struct):
+    """A write, what it weighs, how long it may wait, and who waits for it."""
 
-@dataclass(frozen=True, slots=True)
-class _Request:
     write: Write
     bytes: int
     until: float
@@ -50,7 +50,7 @@ class Writer:
 
     def __init__(self, lanes: Sequence[Lane], numbers: Numbers, address: Address, patience: float) -> None:
         self._patience = patience
-        self._room = asyncio.Semaphore(QUEUE)
+        self._room = Room()
         self.commits = Commits()
         self._queues = [_Queue(lane, numbers, address, self._room, self.commits) for lane in lanes]
         self._closed = False
@@ -62,9 +62,9 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience
-        await self._room.acquire()
+        await self._room.enter()
         if self._closed:
-            self._room.release()
+            self._room.leave()
             raise closed()
         size = sum(len(record.body) for record in write.records)
         request = _Request(write, size, until, loop.create_future())
@@ -79,7 +79,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Writes that have queued and are not decided."""
-        return QUEUE - self._room._value  # noqa: SLF001 - a semaphore tells nobody how much is taken
+        return self._room.taken
 
     async def close(self) -> None:
         """Commit what waits, then end. Again does nothing more."""
@@ -90,9 +90,7 @@ class Writer:
 class _Queue:
     """The writes that wait for one lane, and the task that serves them."""
 
-    def __init__(
-        self, lane: Lane, numbers: Numbers, address: Address, room: asyncio.Semaphore, commits: Commits
-    ) -> None:
+    def __init__(self, lane: Lane, numbers: Numbers, address: Address, room: Room, commits: Commits) -> None:
         self._commits = commits
         self.lane = lane
         self._numbers = numbers
@@ -122,7 +120,7 @@ class _Queue:
                 continue
             batch = _take(self._waiting)
             outcomes = await self._commit(batch)
-            self._settle(batch, outcomes)
+            self._room.settle(batch, outcomes)
             if isinstance(outcomes[0], StoreUnavailable):
                 self._give_up(outcomes[0])
         await self.lane.close()
@@ -131,18 +129,7 @@ class _Queue:
         """Tell those who have waited as long for a database that is away; the others go on waiting."""
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0].until < now:
-            self._settle([self._waiting.popleft()], [_own(fault)])
-
-    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[Outcome | Exception]) -> None:
-        """Wake everyone whose write is decided."""
-        for request, outcome in zip(batch, outcomes, strict=True):
-            self._room.release()
-            if request.future.done():
-                continue
-            if isinstance(outcome, Exception):
-                request.future.set_exception(outcome)
-            else:
-                request.future.set_result(outcome)
+            self._room.settle([self._waiting.popleft()], [own(fault)])
 
     async def _commit(self, batch: Sequence[_Request]) -> Sequence[Outcome | Exception]:
         """Commit a batch, or fail it; where one write is to blame, each is tried alone."""
@@ -156,14 +143,14 @@ class _Queue:
         except LeaseLost as error:
             # Of a process that came back under a new lease, only what belongs to the old one is refused.
             if len({write.lease for write in writes}) == 1:
-                return [_own(error) for _ in batch]
+                return [own(error) for _ in batch]
         except StoreError as error:
             self._commits.failures += 1
-            return [_own(error) for _ in batch]
+            return [own(error) for _ in batch]
         except Exception as error:  # noqa: BLE001 - the task must outlive whatever a write does
             if not concerns_one(error):
                 self._commits.failures += 1
-                return [_own(translated(error, self._address)) for _ in batch]
+                return [own(translated(error, self._address)) for _ in batch]
             if len(batch) == 1:
                 return [error]
         return [outcome for request in batch for outcome in await self._commit([request])]
@@ -188,8 +175,3 @@ def _take(waiting: deque[_Request]) -> list[_Request]:
             begun.add(write.id)
         batch.append(waiting.popleft())
     return batch
-
-
-def _own(fault: StrataError) -> StrataError:
-    """An error for one waiter alone, since a raised one gathers tracebacks."""
-    return type(fault)(fault.message, hint=fault.hint)

@@ -71,7 +71,7 @@ class SqliteCache(CacheStore):
 
     @override
     async def generations(self) -> list[Generation]:
-        return [Generation(*row) for row in self._reader.look(statement("cache_generations"))]
+        return [Generation(*row) for row in await self._reader.fetch(statement("cache_generations"))]
 
     @override
     async def prune(self, now: int, most: int) -> int:

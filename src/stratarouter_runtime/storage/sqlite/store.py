@@ -59,7 +59,7 @@ class SqliteStore(Store):
         ownership: Ownership | None = None,
         beside: Writer | None = None,
     ) -> None:
-        """`beside` writes documents of a store that another process owns."""
+        """`beside` writes documents, and forgets kept answers, of a store that another process owns."""
         self.path = path
         self._reader = reader
         self._writer = writer
@@ -228,7 +228,9 @@ def open_store(path: Path) -> SqliteStore:
 def open_beside(path: Path) -> SqliteStore:
     """Write documents of a store, and read all of it, while another process owns it.
 
-    Only documents and their audit: of these the owner remembers nothing. Raises like `open_store`.
+    Documents, their audit, and answers kept for reuse, of which some are forgotten: of documents the
+    owner remembers nothing, and that answers were forgotten it sees by their `generations`. Raises
+    like `open_store`.
     """
     with ExitStack() as opened:
         reader = Reader(path)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import apsw
 from msgspec import Struct
 
-from stratarouter_runtime.errors import StoreError, StoreFull, StoreUnavailable, StrataError
+from stratarouter_runtime.errors import StoreFull, StoreUnavailable, StrataError
 from stratarouter_runtime.storage.sqlite.faults import translated
 from stratarouter_runtime.storage.sqlite.transaction import Transaction
 from stratarouter_runtime.storage.statistics import Commits
+from stratarouter_runtime.storage.waiting import Room, own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +36,6 @@ BATCH: Final = 1_000
 
 BYTES: Final = 8 * 1024 * 1024
 """Likewise: for what is large, nobody else waits longer than for this."""
-
-QUEUE: Final = 4_096
-"""Writes that may wait; further callers wait their turn before they queue."""
 
 LOG_PAGES: Final = 4_000
 """Length of the write-ahead log, in pages, above which the writer moves it into the file."""
@@ -55,12 +53,6 @@ class _Request(Struct):
     future: asyncio.Future[Any]
 
 
-class _Failed(Struct):
-    """What came of a write instead of its value."""
-
-    error: Exception
-
-
 class Writer:
     """Owns the writing connection. Used from one event loop at a time."""
 
@@ -70,7 +62,7 @@ class Writer:
         self._path = path
         self._log_pages = 0
         self._checkpoint_at = LOG_PAGES
-        self._room = asyncio.Semaphore(QUEUE)
+        self._room = Room()
         self._gathering: list[_Request] = []
         self._queue: SimpleQueue[list[_Request] | None] = SimpleQueue()
         self._closed = False
@@ -85,9 +77,9 @@ class Writer:
         `size` is in bytes, where there may be many.
         Raises what the write raises, or a `StoreError`.
         """
-        await self._room.acquire()
+        await self._room.enter()
         if self._closed:
-            self._room.release()
+            self._room.leave()
             raise StoreUnavailable("the store is closed", hint="open it again")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -100,7 +92,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Writes that have queued and are not decided."""
-        return QUEUE - self._room._value  # noqa: SLF001 - a semaphore tells nobody how much is taken
+        return self._room.taken
 
     async def close(self) -> None:
         """Commit what waits, then end. Again does nothing."""
@@ -115,17 +107,6 @@ class Writer:
             self._queue.put(self._gathering)
             self._gathering = []
 
-    def _settle(self, batch: Sequence[_Request], outcomes: Sequence[Any]) -> None:
-        """On the loop: wake everyone whose write is decided."""
-        for request, outcome in zip(batch, outcomes, strict=True):
-            self._room.release()
-            if request.future.done():
-                continue
-            if isinstance(outcome, _Failed):
-                request.future.set_exception(outcome.error)
-            else:
-                request.future.set_result(outcome)
-
     # In the thread.
 
     def _run(self) -> None:
@@ -135,7 +116,7 @@ class Writer:
             outcomes = self._write(batch)
             # A loop that has ended has nobody left to wake.
             with suppress(RuntimeError):
-                batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, outcomes)
+                batch[0].future.get_loop().call_soon_threadsafe(self._room.settle, batch, outcomes)
             if self._log_pages > self._checkpoint_at:
                 self._checkpoint()
         with suppress(apsw.Error):
@@ -168,7 +149,7 @@ class Writer:
                 return self._write(batch, again=False)
             if len(batch) == 1 or _concerns_all(error):
                 self.commits.failures += 1
-                return [_Failed(_own(fault)) for _ in batch]
+                return [own(fault) for _ in batch]
         return [outcome for request in batch for outcome in self._write([request])]
 
     def _commit(self, batch: Sequence[_Request]) -> list[Any]:
@@ -180,11 +161,11 @@ class Writer:
         return outcomes
 
     def _stage(self, request: _Request) -> Any:
-        """What the write gives; `_Failed` where it refuses."""
+        """What the write gives, or the error with which it refuses."""
         try:
             return request.write(self._transaction)
         except StrataError as error:
-            return _Failed(error)
+            return error
 
     def _fault(self, error: Exception) -> Exception:
         if isinstance(error, apsw.Error):
@@ -225,8 +206,3 @@ def _take(backlog: deque[_Request]) -> list[_Request]:
 
 def _concerns_all(error: Exception) -> bool:
     return isinstance(error, apsw.Error) and not isinstance(error, OWN_FAULTS)
-
-
-def _own(fault: Exception) -> Exception:
-    """An error for one waiter alone, since a raised one gathers tracebacks."""
-    return type(fault)(fault.message, hint=fault.hint) if isinstance(fault, StoreError) else fault
