@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from stratarouter_runtime.bench.flows import chain
 from stratarouter_runtime.bench.measure import Measure, processor_seconds, quantile
+from stratarouter_runtime.bench.telling import telling
 from stratarouter_runtime.bench.wire import Load, load, request
 
 CLIENTS: Final = 64
@@ -62,6 +63,7 @@ async def http(folder: Path, requests: int = 12_000) -> list[Measure]:
             f"{against}, at full load",
         ),
         await hits(folder),
+        await telling(folder, full.micros),
     ]
 
 

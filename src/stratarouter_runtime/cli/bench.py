@@ -146,10 +146,9 @@ async def _engine(folder: Path, wanted: Wanted) -> Sequence[Measure]:
 
 async def _http(folder: Path, _: Wanted) -> Sequence[Measure]:
     from stratarouter_runtime.bench.http import http  # noqa: PLC0415 - brings the server along
-    from stratarouter_runtime.bench.telling import telling  # noqa: PLC0415 - likewise
     from stratarouter_runtime.bench.tenants import tenants  # noqa: PLC0415 - likewise
 
-    return (*await http(folder), await tenants(folder), await telling(folder))
+    return (*await http(folder), await tenants(folder))
 
 
 async def _walls(_folder: Path, _: Wanted) -> Sequence[Measure]:
