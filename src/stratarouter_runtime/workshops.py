@@ -7,6 +7,7 @@ that limits hold over all of it. Must never know: stores, tenants, or how anythi
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,21 +31,23 @@ if TYPE_CHECKING:
     from stratarouter_runtime.settings import Settings
 
 
-def open_project(folder: Path) -> Registry:
+def open_project(folder: Path, settings: Settings | None = None) -> Registry:
     """The agents of the project in `folder`; the application that gets them closes them.
+
+    Without `settings`, here as below, those in force are read.
 
     Raises `LinkError` for agents that cannot be used.
     """
     from stratarouter_runtime.agents.discovery import load_project  # noqa: PLC0415 - start-up cost
 
-    return load_project(folder, workshop())
+    return load_project(folder, workshop(settings))
 
 
-def open_module(name: str) -> Registry:
+def open_module(name: str, settings: Settings | None = None) -> Registry:
     """The agents of an importable module. Raises `NotFound`, `LinkError`."""
     from stratarouter_runtime.agents.discovery import load_module  # noqa: PLC0415 - start-up cost
 
-    return load_module(name, workshop())
+    return load_module(name, workshop(settings))
 
 
 def workshop(settings: Settings | None = None) -> Workshop:
@@ -58,7 +61,7 @@ def workshop(settings: Settings | None = None) -> Workshop:
         clock=SystemClock(),
         secrets=Secrets(variables()),
         web=Web(_hosts(settings)),
-        cells=LazyCells(open_cells),
+        cells=LazyCells(partial(open_cells, settings)),
         commands=_listed(settings.sandbox_commands),
         max_output=settings.agent_max_output,
         partials=PartialTexts(),
@@ -97,7 +100,7 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
-def open_cells() -> BoxedCells:
+def open_cells(settings: Settings | None = None) -> BoxedCells:
     """Where code runs behind walls, on some of the processors. Opened when an agent needs it.
 
     Raises `InvalidSetting` for features that are none.
@@ -109,4 +112,4 @@ def open_cells() -> BoxedCells:
 
     bind_cpus()
     room = room_here(host.available())
-    return BoxedCells(SystemClock(), room, waived=waived(load().sandbox_without))
+    return BoxedCells(SystemClock(), room, waived=waived((settings or load()).sandbox_without))

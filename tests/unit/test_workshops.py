@@ -16,7 +16,7 @@ from stratarouter_runtime.ids import Digest
 from stratarouter_runtime.ports import Cell
 from stratarouter_runtime.sandbox import features
 from stratarouter_runtime.settings import Settings
-from stratarouter_runtime.workshops import guests, workshop
+from stratarouter_runtime.workshops import guests, open_cells, open_project, workshop
 
 PLAIN = """\
 from stratarouter_runtime.builder import agent
@@ -79,6 +79,19 @@ def test_guests_share_all_but_programs_and_secrets(monkeypatch: pytest.MonkeyPat
         theirs.secrets.read("secret://env/OURS")
     own.secrets.read("secret://env/OURS")
     assert theirs.secrets.scrub("it is hush-hush-hush") == "it is [secret]"
+
+
+def test_agents_are_built_as_those_settings_say_that_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRATA_AGENT_MAX_OUTPUT", "100")
+    given = Settings(agent_max_output=200, sandbox_commands="/usr/bin/sort")
+    own = open_project(tmp_path, given).workshop
+    assert own is not None
+    assert (own.max_output, own.commands) == (200, ("/usr/bin/sort",))
+    monkeypatch.setattr(features, "found", lambda: dict.fromkeys(features.needed("sandbox"), "not here"))
+    with pytest.raises(InvalidSetting, match="no-such-wall"):
+        open_cells(Settings(sandbox_without="no-such-wall"))
 
 
 def test_hosts_that_are_none_are_told() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from cyclopts import Parameter
 
+from stratarouter_runtime import settings
 from stratarouter_runtime.cli.arguments import Agents, Inputs, Json
 from stratarouter_runtime.cli.exits import Exit, of_failure
 from stratarouter_runtime.cli.output import write
@@ -57,7 +58,7 @@ def agents(
         The agent to test.
     """
     if action == "list":
-        return _listed(Session(None, agents).registry(), json=json)
+        return _listed(Session(None, agents).registry(settings.load()), json=json)
     if name is None:
         raise InvalidInput("no agent is named", hint=_HINT)
     with redirect_stdout(sys.stderr):
@@ -87,7 +88,7 @@ def _listed(registry: Registry, *, json: bool) -> int:
 async def _tested(
     session: Session, name: str, given: tuple[str, ...], seed: str | None
 ) -> tuple[Agent, AgentReply]:
-    registry = session.registry()
+    registry = session.registry(settings.load())
     try:
         agent = _named(registry, name)
         declared = agent.signature.input

@@ -62,7 +62,9 @@ async def _session(project: Path, store: str | None) -> None:
     async with stdio_server() as (reading, writing):
         # What agents print must not get between the messages.
         with redirect_stdout(sys.stderr):
-            async with application(settings.load(), open_project(project), store=store, claiming=True) as app:
+            chosen = settings.load()
+            registry = open_project(project, chosen)
+            async with application(chosen, registry, store=store, claiming=True) as app:
                 flows = await deploy_project(app.runtime, project)
                 tools = {tool_name(flow): flow for flow in flows}
                 sys.stderr.write(f"offering {len(tools)} flows as tools; store: {app.place}\n")

@@ -94,7 +94,7 @@ async def _session(
     *,
     dev: bool,
 ) -> None:
-    registry = open_project(project)
+    registry = open_project(project, chosen)
     async with application(chosen, registry, store=store, claiming=True) as app:
         door = None if dev else await _door(app, listener)
         app.observatory.write_lines(log, steps=chosen.log_level == "debug")

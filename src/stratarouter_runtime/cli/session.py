@@ -69,7 +69,8 @@ class Session(Struct):
         return ended.code
 
     async def _work(self, work: Work) -> Ended:
-        async with application(settings.load(), self.registry(), store=self.store) as app:
+        chosen = settings.load()
+        async with application(chosen, self.registry(chosen), store=self.store) as app:
             self.place = app.place
             try:
                 return await heeding(work(app))
@@ -83,14 +84,14 @@ class Session(Struct):
                     sys.stderr.write(f"interrupted; go on with: {self.command('resume', self.driven)}\n")
                 raise
 
-    def registry(self) -> Registry:
-        """The agents, wherever they are. Raises `NotFound`, `LinkError`."""
+    def registry(self, chosen: settings.Settings) -> Registry:
+        """The agents, wherever they are, built as the settings say. Raises `NotFound`, `LinkError`."""
         if self.agents is None or Path(self.agents).is_dir():
-            return open_project(self.home if self.agents is None else Path(self.agents))
+            return open_project(self.home if self.agents is None else Path(self.agents), chosen)
         if "/" in self.agents or self.agents.endswith(".py"):
             hint = "--agents names the folder that agents.py is in, or a module"
             raise NotFound(f"no folder {self.agents}", hint=hint)
-        return open_module(self.agents)
+        return open_module(self.agents, chosen)
 
     async def drive(self, app: Application, plan: Plan, begin: Awaitable[ExecutionId]) -> Ended:
         """Set an execution to work and watch it to its end, or until it waits for an answer."""
