@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from stratarouter_runtime.errors import Conflict, NotFound, StrataError
+from stratarouter_runtime.errors import Conflict, NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.drive import restate
 from stratarouter_runtime.executor.recovery import give_back
 from stratarouter_runtime.state.migration import migrate
@@ -34,11 +34,17 @@ async def move(
         hold = await driver.hold()
         if driver.drives(execution) or not await store.leases.take(hold.number, execution):
             raise Conflict(f"execution {execution} is at work", hint="pause it first")
+        driver.forget(execution)
         row = await store.find(execution)
+        driver.forget(execution)
         if row is None:
             raise NotFound(f"no execution {execution}")
         try:
             await _told_on(target, row, by, hold, store=store, plans=plans, driver=driver, clock=clock)
+        except StoreError:
+            # Its answer may have got lost: what is given back must be what is there by now.
+            driver.stopped_here([row.id])
+            raise
         except StrataError:
             await give_back(row, hold, store, driver)
             raise

@@ -16,10 +16,9 @@ from stratarouter_runtime.errors import NotFound, StoreError, StrataError
 from stratarouter_runtime.executor.drive import restate
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
-from stratarouter_runtime.sharing import NOBODY, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 32
 """Executions claimed at a time."""
+
+_NOBODYS: Final[Mapping[ExecutionId, Lease]] = {}
 
 
 class Recovery(Struct, frozen=True):
@@ -59,8 +60,9 @@ async def claim(store: Store, plans: Plans, driver: Driver) -> Recovery:
         claimed = await store.leases.claim(hold.number, CHUNK)
         if not claimed:
             return recovery
+        owners = {each: hold.number for each in claimed if driver.idle(each)}
         driver.stopped_here(claimed)
-        recovery += await _resume(claimed, store, plans, driver, hold.number)
+        recovery += await _resume(claimed, store, plans, driver, owners)
 
 
 async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[ExecutionId] = ()) -> Recovery:
@@ -76,12 +78,16 @@ async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[Exec
 
 
 async def _resume(
-    executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver, owner: Lease = NOBODY
+    executions: Iterable[ExecutionId],
+    store: Store,
+    plans: Plans,
+    driver: Driver,
+    owners: Mapping[ExecutionId, Lease] = _NOBODYS,
 ) -> Recovery:
     resumed, left = [], []
     for execution in executions:
         try:
-            if await resume(execution, store, plans, driver, owner=owner):
+            if await resume(execution, store, plans, driver, owner=owners.get(execution, NOBODY)):
                 resumed.append(execution)
         except StoreError:
             raise
@@ -91,17 +97,12 @@ async def _resume(
 
 
 async def resume(
-    execution: ExecutionId,
-    store: Store,
-    plans: Plans,
-    driver: Driver,
-    *,
-    paused: bool = False,
-    owner: Lease = NOBODY,
+    execution: ExecutionId, store: Store, plans: Plans, driver: Driver, *, paused: bool = False
 ) -> bool:
     """Resume one execution; one that was paused only where that is wanted, whenever it was paused.
 
-    `owner` is the lease under which it was claimed just now, if it was. False where it is at work,
+    `owner` is the lease under which it was claimed just now, if it was; that counts as long as nobody
+    here set it to work meanwhile, who may have paused it as well. False where it is at work,
     here or in another process, or has finished. Raises `NotFound`,
     `JournalMismatch`, `InvalidState` while draining, `StoreError`.
     """
@@ -111,7 +112,8 @@ async def resume(
             return False
         hold = await driver.hold()
         # From here on nobody else writes this journal.
-        mine = hold.number == owner or await _take(execution, hold, store, driver)
+        claimed = hold.number == owner and driver.has_stopped(execution)
+        mine = claimed or await _take(execution, hold, store, driver)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from tests.unit.executor.test_driver import Rig, rig
+from typing_extensions import override
 
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.ids import ExecutionId
-from stratarouter_runtime.state.events import Migrated
+from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.sharing import NOBODY, Lease
+from stratarouter_runtime.state.codec import decode
+from stratarouter_runtime.state.events import Migrated, Record
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock
 
@@ -74,6 +79,36 @@ async def test_one_that_was_paused_stays_paused() -> None:
         await it.runtime.controls.pause(execution)
         await it.runtime.controls.migrate(execution, it.runtime.flows.compile(LATER))
         assert (await it.runtime.history.find(execution)).status == "paused"
+        assert await finish(it, execution) == {"n": 111}
+
+
+class Losing(MemoryStore):
+    """Keeps a migration, and says that it could not."""
+
+    @override
+    async def append(
+        self,
+        execution: ExecutionId,
+        records: Sequence[Record],
+        status: Execution | None = None,
+        lease: Lease = NOBODY,
+    ) -> None:
+        await super().append(execution, records, status, lease)
+        if any(isinstance(decode(record.body), Migrated) for record in records):
+            raise StoreUnavailable("the answer got lost")
+
+
+async def test_a_migration_whose_answer_got_lost_is_not_written_over() -> None:
+    async with rig(ASKING, Losing()) as it:
+        execution = await asked(it)
+        await it.runtime.controls.pause(execution)
+        later = it.runtime.flows.compile(LATER)
+        with pytest.raises(StoreUnavailable):
+            await it.runtime.controls.migrate(execution, later)
+        row = await it.store.find(execution)
+        assert row is not None
+        assert (row.plan, row.status) == (later.digest, "paused")
+        await it.runtime.recover()
         assert await finish(it, execution) == {"n": 111}
 
 
