@@ -57,6 +57,7 @@ class Duties:
 
     def drop(self) -> None:
         """Interrupt everything: nothing is reported after this."""
+        self._report = _to_nobody  # who listened holds this: without the cycle, both go when they are done
         for step in [*self._tasks, *self._timers]:
             self._cancel(step, None)
 
@@ -94,3 +95,7 @@ class Duties:
             task.cancel(why)
         for handle in self._timers.pop(step, {}).values():
             handle.cancel()
+
+
+def _to_nobody(_: object) -> None:
+    pass

@@ -49,3 +49,12 @@ def _usage(run: Run) -> Usage:
 def _write(run: Run, finished: Finished) -> None:
     run.finished = finished
     run.commands.append(Write(finished))
+    _let_go(run)
+
+
+def _let_go(run: Run) -> None:
+    """Part the whole from its account, which hold each other: else only the collector of cycles frees a run."""
+    root = run.root
+    if root is not None and root.scope is not None:
+        root.scope.chain = ()
+        root.scope = None

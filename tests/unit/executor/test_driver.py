@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,12 +14,15 @@ from typing_extensions import override
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import Conflict, InvalidInput, InvalidState, StoreFull
 from stratarouter_runtime.executor import calls
+from stratarouter_runtime.executor.drive import Drive
+from stratarouter_runtime.executor.duties import Duties
 from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import Execution, Policies, Scorer, Store
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.state.events import Answered, Failure, Returned
+from stratarouter_runtime.state.run import Frame, Run
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.testing.agents import Answer, ScriptedAgent, called, scripted
@@ -590,6 +594,21 @@ async def test_a_defect_of_the_runtime_stops_an_execution_instead_of_hanging_it(
     async with rig(store=store) as it:
         await it.runtime.recover()
         assert (await it.runtime.execute(it.request(1, key="k"))).output == {"n": 4}
+
+
+@pytest.mark.parametrize("answer", [{"n": 1}, Failure("agent.refused")])
+async def test_nothing_of_an_execution_that_has_ended_waits_for_the_collector_of_cycles(answer: Any) -> None:
+    async with rig(b=lambda _: answer) as it:
+        await it.runtime.execute(it.request())  # what is made once, and kept
+        gc.collect()
+        gc.disable()
+        try:
+            await it.runtime.execute(it.request())
+            await asyncio.sleep(0)
+            left = [each for each in gc.get_objects() if isinstance(each, Run | Frame | Drive | Duties)]
+        finally:
+            gc.enable()
+        assert not left
 
 
 async def test_the_failure_of_an_agent_names_the_step_that_called_it() -> None:
