@@ -18,7 +18,7 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 32
 """Executions claimed at a time."""
-
-_NOBODYS: Final[Mapping[ExecutionId, Lease]] = {}
 
 
 class Recovery(Struct, frozen=True):
@@ -60,9 +58,8 @@ async def claim(store: Store, plans: Plans, driver: Driver) -> Recovery:
         claimed = await store.leases.claim(hold.number, CHUNK)
         if not claimed:
             return recovery
-        owners = {each: hold.number for each in claimed if driver.idle(each)}
         driver.stopped_here(claimed)
-        recovery += await _resume(claimed, store, plans, driver, owners)
+        recovery += await _resume(claimed, store, plans, driver)
 
 
 async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[ExecutionId] = ()) -> Recovery:
@@ -77,17 +74,11 @@ async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[Exec
     )
 
 
-async def _resume(
-    executions: Iterable[ExecutionId],
-    store: Store,
-    plans: Plans,
-    driver: Driver,
-    owners: Mapping[ExecutionId, Lease] = _NOBODYS,
-) -> Recovery:
+async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
     resumed, left = [], []
     for execution in executions:
         try:
-            if await resume(execution, store, plans, driver, owner=owners.get(execution, NOBODY)):
+            if await resume(execution, store, plans, driver):
                 resumed.append(execution)
         except StoreError:
             raise
@@ -97,13 +88,17 @@ async def _resume(
 
 
 async def resume(
-    execution: ExecutionId, store: Store, plans: Plans, driver: Driver, *, paused: bool = False
+    execution: ExecutionId,
+    store: Store,
+    plans: Plans,
+    driver: Driver,
+    *,
+    paused: bool = False,
+    owner: Lease = NOBODY,
 ) -> bool:
     """Resume one execution; one that was paused only where that is wanted, whenever it was paused.
 
-    `owner` is the lease under which it was claimed just now, if it was; that counts as long as nobody
-    here set it to work meanwhile, who may have paused it as well. False where it is at work,
-    here or in another process, or has finished. Raises `NotFound`,
+    False where it is at work, here or in another process, or has finished. Raises `NotFound`,
     `JournalMismatch`, `InvalidState` while draining, `StoreError`.
     """
     async with driver.alone(execution):
@@ -111,9 +106,9 @@ async def resume(
             driver.forget(execution)
             return False
         hold = await driver.hold()
-        # From here on nobody else writes this journal.
-        claimed = hold.number == owner and driver.has_stopped(execution)
-        mine = claimed or await _take(execution, hold, store, driver)
+        # From here on nobody else writes this journal. What was claimed is taken again too: somebody here
+        # may have set it to work and paused it since, and another process may go on with it.
+        mine = await _take(execution, hold, store, driver)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:
