@@ -72,7 +72,6 @@ class Driver:
         self._beginning: set[asyncio.Task[None]] = set()
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
         self._stopped: dict[ExecutionId, None] = {}  # as a set that keeps its order
-        self._claimed: dict[ExecutionId, Hold] = {}
         self._draining = False
         self.presence = Presence(leases, self._forsake)
 
@@ -94,15 +93,6 @@ class Driver:
         """Executions that this process should drive, and does not: their store failed."""
         return list(self._stopped)
 
-    def has_stopped(self, execution: ExecutionId) -> bool:
-        """Whether this one is among `stopped`."""
-        return execution in self._stopped
-
-    def idle(self, execution: ExecutionId) -> bool:
-        """Whether this one is not at work here, and nobody here is about to change that."""
-        lock = self._locks.get(execution)
-        return execution not in self._drives and (lock is None or not lock.locked())
-
     @property
     def draining(self) -> bool:
         """Whether this process begins nothing new."""
@@ -119,18 +109,8 @@ class Driver:
         self._stopped.update(dict.fromkeys(executions))
 
     def forget(self, execution: ExecutionId) -> None:
-        """Take this one up no more, or otherwise than it was claimed."""
+        """Take this one up no more."""
         self._stopped.pop(execution, None)
-        self._claimed.pop(execution, None)
-
-    def claimed(self, executions: Iterable[ExecutionId], hold: Hold) -> None:
-        """Take these up: they were claimed under this lease, and nothing was done with them since."""
-        self.stopped_here(executions)
-        self._claimed.update(dict.fromkeys(executions, hold))
-
-    def is_claimed(self, execution: ExecutionId, hold: Hold) -> bool:
-        """Whether it was claimed under this lease, and nothing was done with it since: it is ours for certain."""
-        return self._claimed.get(execution) is hold
 
     async def start(self, plan: Plan, flow: FlowId, started: Started, *, ahead: bool = False) -> None:
         """Make the start of an execution durable, and set it to work.

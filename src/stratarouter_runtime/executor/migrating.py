@@ -34,7 +34,6 @@ async def move(
         hold = await driver.hold()
         if driver.drives(execution) or not await store.leases.take(hold.number, execution):
             raise Conflict(f"execution {execution} is at work", hint="pause it first")
-        driver.forget(execution)
         row = await store.find(execution)
         driver.forget(execution)
         if row is None:
