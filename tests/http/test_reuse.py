@@ -224,7 +224,9 @@ async def test_a_run_that_only_compares_counts_against_no_limit(tmp_path: Path) 
         assert (limit["used"], limit["left"]) == (1, 0)
 
 
-@pytest.mark.parametrize("query", ["older_than_seconds=-1", "older_than_seconds=x", "dry_run=perhaps"])
+@pytest.mark.parametrize(
+    "query", ["older_than_seconds=-1", "older_than_seconds=x", "older_than_seconds=null", "dry_run=perhaps"]
+)
 async def test_what_is_forgotten_has_to_be_said_in_its_own_terms(client: Client, query: str) -> None:
     refused = await client.http.delete(f"/api/v1/cache/echo/invalidate?{query}")
     check_problem(refused, 422, "invalid-request")

@@ -53,9 +53,13 @@ def read_query(request: Request, type_: type[T]) -> T:
             raise refused_at(f"?{name}", "invalid-request", f"the parameter {name} stands twice")
         values[name] = [part for each in given for part in each.split(",")] if many else given[0]
     try:
-        return msgspec.convert(values, type_, strict=False)
+        found = msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:
         raise Refused("invalid-request", f"the query does not fit: {error}", hint=_possible(fields)) from None
+    for name in values:
+        if getattr(found, fields[name].name) is None:  # `null` is no way to say nothing
+            raise refused_at(f"?{name}", "invalid-request", f"the parameter {name} does not fit")
+    return found
 
 
 def _possible(fields: Mapping[str, FieldInfo]) -> str:
