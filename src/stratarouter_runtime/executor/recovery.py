@@ -88,13 +88,7 @@ async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans,
 
 
 async def resume(
-    execution: ExecutionId,
-    store: Store,
-    plans: Plans,
-    driver: Driver,
-    *,
-    paused: bool = False,
-    owner: Lease = NOBODY,
+    execution: ExecutionId, store: Store, plans: Plans, driver: Driver, *, paused: bool = False
 ) -> bool:
     """Resume one execution; one that was paused only where that is wanted, whenever it was paused.
 
