@@ -16,6 +16,7 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from blake3 import blake3
 from msgspec import Struct
@@ -27,6 +28,9 @@ from stratarouter_runtime.testing.faults import at_once
 from stratarouter_runtime.testing.loop import Deadlock, Endless
 from stratarouter_runtime.testing.stage import Stage
 from stratarouter_runtime.testing.troubles import trouble
+
+SELDOM: Final = (20_000, 20, 50)
+"""How seldom the collector looks: a story leaves little behind, and all of it in circles."""
 
 
 class Told(Struct, frozen=True):
@@ -96,6 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     """Tell the stories of COUNT seeds from FIRST on; 1 where something went wrong in one of them."""
     first, count = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
     gc.freeze()
+    gc.set_threshold(*SELDOM)
     logging.disable()
     told = [tell(seed) for seed in range(first, first + count)]
     wrong = [each for each in told if each.wrong]
