@@ -50,6 +50,21 @@ class SyncLatency(Struct, frozen=True):
     samples: int
 
 
+def installed(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - start-up: 20 ms that only who asks needs
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def installed_version() -> str:
+    """Of the runtime's own distribution; "unknown" where its files lie somewhere uninstalled."""
+    return installed("stratarouter-runtime") or "unknown"
+
+
 def describe() -> str:
     """Interpreter and system in one line: `CPython 3.11.7 on Linux x86_64`."""
     return (

@@ -1,4 +1,4 @@
-"""Counting how values are spread, for the statistics that parts keep.
+"""How values are spread: counted for the statistics that parts keep, and of a list.
 
 Must never know: what is counted, or who reads it.
 """
@@ -6,6 +6,7 @@ Must never know: what is counted, or who reads it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,12 @@ SECONDS: Final = (
 
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0)
 """Bounds for how many are done at once."""
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of them lie; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 class Distribution(Struct, frozen=True):

@@ -26,7 +26,7 @@ from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver
-from stratarouter_runtime.host import resident
+from stratarouter_runtime.host import installed_version, resident
 from stratarouter_runtime.ids import LOCAL, Digest, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
 from stratarouter_runtime.observability.fanout import Fanout
@@ -215,13 +215,6 @@ def _observe(
     metrics.add("process", Process(installed_version, SystemClock().now(), resident).stats)
     observatory.health.add("store", partial(_writable, store))
     return observatory
-
-
-def installed_version() -> str:
-    """Of the distribution."""
-    from importlib.metadata import version  # noqa: PLC0415 - start-up: 20 ms that only who asks needs
-
-    return version("stratarouter-runtime")
 
 
 async def _writable(store: Store) -> str:

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from tests.golden.write import FOLDER, Golden, main
 
+from stratarouter_runtime.host import installed_version
 from stratarouter_runtime.state.codec import decode, encode
 from stratarouter_runtime.state.events import Finished
 from stratarouter_runtime.state.replay import plans_of, replay
 from stratarouter_runtime.tcfp.compiler import compile_document
-from stratarouter_runtime.wiring import installed_version
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 

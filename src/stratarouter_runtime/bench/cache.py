@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from stratarouter_runtime.bench.flows import chain
 from stratarouter_runtime.bench.http import hits
-from stratarouter_runtime.bench.measure import Measure, micros, quantile
+from stratarouter_runtime.bench.measure import Measure, micros
 from stratarouter_runtime.bench.reuse import judge, sample, share
 from stratarouter_runtime.cache.answers import Answer
 from stratarouter_runtime.cache.policy import Defaults, Policy, Wishes
@@ -28,6 +28,7 @@ from stratarouter_runtime.ports import Embedder
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import Application, application
 from stratarouter_runtime.workshops import open_module
 

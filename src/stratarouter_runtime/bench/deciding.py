@@ -20,7 +20,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from stratarouter_runtime.agents.registry import Registry
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.bridge.batching import BatchedEncoder
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
 from stratarouter_runtime.bridge.scorer import CosineScorer
@@ -33,6 +33,7 @@ from stratarouter_runtime.routing.tables import Route, Table
 from stratarouter_runtime.services.routers import AGENTS, Routers
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import application
 
 ENCODER: Final = "made up"

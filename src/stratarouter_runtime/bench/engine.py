@@ -13,7 +13,7 @@ from typing import Any
 
 from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.bench.flows import chain, fan, fork
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.host import settle_memory, sync_latency
 from stratarouter_runtime.ids import LOCAL, Digest, ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution, Store
@@ -21,6 +21,7 @@ from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.wiring import Application, application
 from stratarouter_runtime.workshops import open_module

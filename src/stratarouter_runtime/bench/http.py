@@ -16,9 +16,10 @@ from typing import Final
 from msgspec import Struct
 
 from stratarouter_runtime.bench.flows import chain
-from stratarouter_runtime.bench.measure import Measure, processor_seconds, quantile
+from stratarouter_runtime.bench.measure import Measure, processor_seconds
 from stratarouter_runtime.bench.telling import telling
 from stratarouter_runtime.bench.wire import Load, load, request
+from stratarouter_runtime.tally import quantile
 
 CLIENTS: Final = 64
 EXECUTE: Final = "/api/v1/workflows/execute"

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from stratarouter_runtime.bench.engine import many
 from stratarouter_runtime.bench.flows import chain
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.host import resident
 from stratarouter_runtime.ids import LOCAL, Digest, FlowId
 from stratarouter_runtime.ports import Execution, Store
@@ -23,6 +23,7 @@ from stratarouter_runtime.services.retention import Policy, prune
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Record
 from stratarouter_runtime.system import SystemClock, SystemEntropy
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import Application, application
 from stratarouter_runtime.workshops import open_module
 

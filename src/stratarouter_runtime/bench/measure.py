@@ -7,7 +7,7 @@ moment before means more. Must never know: what is measured.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Literal
@@ -53,9 +53,3 @@ def processor_seconds(process: int) -> float:
     """What a process has taken of processors so far, all its threads together, to a hundredth of a second."""
     told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of them lie."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -17,12 +17,12 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from msgspec import Struct
 
-from stratarouter_runtime.bench.measure import quantile
 from stratarouter_runtime.bench.routing import Data, Encoded, clinc, sample
 from stratarouter_runtime.bridge.core import open_engine, read_answer
 from stratarouter_runtime.ports import CoreTable
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.state.events import Given
+from stratarouter_runtime.tally import quantile
 
 Ask: TypeAlias = Callable[[str], str | None]
 """The route of a text, its vector known already; None for none."""

@@ -17,12 +17,14 @@ from msgspec import Struct
 from typing_extensions import override
 
 from stratarouter_runtime.bench.flows import HELD_BEFORE, held
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
+from stratarouter_runtime.bench.start import seconds
 from stratarouter_runtime.ids import FlowId
 from stratarouter_runtime.ports import Execution, Observer
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Finished, Returned
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import application
 from stratarouter_runtime.workshops import open_module
 
@@ -57,7 +59,7 @@ def recovery(folder: Path, store: str | None = None, rounds: int = 5) -> list[Me
         at, told = _round(folder, store or f"killed{number}.db")
         begun.append(told.first - at)
         ended.append(told.last - told.first)
-    start = quantile([_start() for _ in range(rounds)], 0.5)
+    start = quantile([seconds("pass") for _ in range(rounds)], 0.5)
     return [
         Measure(
             "recovery begins after the next start",
@@ -97,12 +99,6 @@ def _round(folder: Path, store: str) -> tuple[float, Told]:
 def _child(work: str, store: str, folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", _CHILD.format(work=work), store]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)  # noqa: S603 - our own program
-
-
-def _start() -> float:
-    began = perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    return perf_counter() - began
 
 
 class _Watch(Observer):

@@ -20,11 +20,11 @@ import numpy.typing as npt
 from blake3 import blake3
 from msgspec import Struct
 
-from stratarouter_runtime.bench.measure import quantile
 from stratarouter_runtime.bridge.encoder import Encoder, Vectors
 from stratarouter_runtime.routing import fitting
 from stratarouter_runtime.routing.decisions import Router
 from stratarouter_runtime.routing.tables import Route, Table
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.tcfp.text import Mapping as Branch
 from stratarouter_runtime.tcfp.text import Node, Scalar, read_text
 from stratarouter_runtime.tcfp.text import Sequence as Leaves

@@ -11,7 +11,8 @@ from pathlib import Path
 from time import perf_counter
 
 from stratarouter_runtime.bench.flows import chain
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
+from stratarouter_runtime.tally import quantile
 
 _FIRST = """
 import sys
@@ -24,8 +25,8 @@ uvloop.run(first(Path(sys.argv[1]), sys.argv[2]))
 
 def start(folder: Path, rounds: int = 5) -> Measure:
     """From starting Python to the first durable execution, on a store that is new each time."""
-    took = [_seconds(_FIRST, str(folder / f"start{number}.db"), chain(1)) for number in range(rounds)]
-    bare = [_seconds("import sys") for _ in range(rounds)]
+    took = [seconds(_FIRST, str(folder / f"start{number}.db"), chain(1)) for number in range(rounds)]
+    bare = [seconds("pass") for _ in range(rounds)]
     return Measure(
         "first completed execution after process start",
         quantile(took, 0.5),
@@ -37,7 +38,8 @@ def start(folder: Path, rounds: int = 5) -> Measure:
     )
 
 
-def _seconds(program: str, *arguments: str) -> float:
+def seconds(program: str, *arguments: str) -> float:
+    """How long Python takes for a program, from start to end."""
     began = perf_counter()
     subprocess.run([sys.executable, "-c", program, *arguments], check=True)  # noqa: S603 - our own program
     return perf_counter() - began

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from stratarouter_runtime.bench.engine import AT_ONCE, many
 from stratarouter_runtime.bench.flows import chain
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.observability.logs import open_log
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import application
 from stratarouter_runtime.workshops import open_module
 

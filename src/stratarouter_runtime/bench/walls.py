@@ -19,11 +19,12 @@ import orjson
 from msgspec.structs import replace
 
 from stratarouter_runtime.agents.snippets import find_monty
-from stratarouter_runtime.bench.measure import Measure, quantile
+from stratarouter_runtime.bench.measure import Measure
 from stratarouter_runtime.ids import Digest, ExecutionId, Tenant
 from stratarouter_runtime.ports import AgentCall, Cell
 from stratarouter_runtime.sandbox.cells import BoxedCells
 from stratarouter_runtime.sandbox.walls import MIB
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.workshops import open_cells
 
 _INSIDE: Final = "stratarouter_runtime.agents.inside"

@@ -97,9 +97,9 @@ def _worth_showing(default: object) -> str | None:
 
 def version() -> str:
     """The version of the installed distribution."""
-    from importlib.metadata import version as installed  # noqa: PLC0415 - start-up: 20 ms only --version needs
+    from stratarouter_runtime.host import installed_version  # noqa: PLC0415 - start-up: only --version needs it
 
-    return installed("stratarouter-runtime")
+    return installed_version()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.errors import InvalidSetting, StoreError, StoreVersion
+from stratarouter_runtime.host import installed
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -47,7 +47,7 @@ def doctor(*, store: Store = None, attack: bool = False, json: Json = False) -> 
 def examine(configured: settings.Settings, store: str | None = None) -> tuple[Finding, ...]:
     """Every finding, in the order of the report."""
     return (
-        Finding("runtime", version("stratarouter-runtime")),
+        Finding("runtime", host.installed_version()),
         Finding("python", host.describe()),
         Finding("machine", f"{host.cores()} cores, {host.memory() / 2**30:.1f} GiB of memory"),
         sqlite(),
@@ -152,14 +152,6 @@ def _minilm(configured: settings.Settings) -> Finding:
         hint = "pip install 'stratarouter-runtime[embed]'; rules still route without it"
         return Finding("encoder", f"minilm: missing {', '.join(missing)}", ok=False, hint=hint)
     return Finding("encoder", f"minilm: model {installed(packages[0])}, onnxruntime {installed(packages[2])}")
-
-
-def installed(distribution: str) -> str | None:
-    """The version of an installed distribution, or None."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 def report(found: tuple[Finding, ...]) -> str:

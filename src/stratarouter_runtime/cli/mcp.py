@@ -22,11 +22,12 @@ from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.projects import deploy_project
 from stratarouter_runtime.errors import InvalidSetting, NotFound, StrataError
+from stratarouter_runtime.host import installed_version
 from stratarouter_runtime.ids import LOCAL, FlowId
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.tcfp.json_schema import to_schema
 from stratarouter_runtime.tcfp.types import RecordType
-from stratarouter_runtime.wiring import Application, application, installed_version
+from stratarouter_runtime.wiring import Application, application
 from stratarouter_runtime.workshops import open_project
 
 if TYPE_CHECKING:

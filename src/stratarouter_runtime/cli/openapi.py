@@ -11,7 +11,7 @@ from stratarouter_runtime.api.app import ROUTES
 from stratarouter_runtime.api.openapi import document
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.output import write
-from stratarouter_runtime.wiring import installed_version
+from stratarouter_runtime.host import installed_version
 
 
 def openapi() -> int:

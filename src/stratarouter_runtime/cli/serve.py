@@ -24,14 +24,14 @@ from stratarouter_runtime.cli.arguments import Store
 from stratarouter_runtime.cli.exits import Exit
 from stratarouter_runtime.cli.projects import deploy_project
 from stratarouter_runtime.errors import InvalidSetting, NotFound
-from stratarouter_runtime.host import open_files, settle_memory
+from stratarouter_runtime.host import installed_version, open_files, settle_memory
 from stratarouter_runtime.ids import LOCAL, Tenant
 from stratarouter_runtime.limits.keyring import check_tenant
 from stratarouter_runtime.observability.logs import Log, capture, open_log
 from stratarouter_runtime.sandbox.governor.affinity import bind_cpus
 from stratarouter_runtime.services.retention import Retention, policy_of
 from stratarouter_runtime.system import SystemClock, SystemEntropy
-from stratarouter_runtime.wiring import PATIENCE, Application, application, installed_version
+from stratarouter_runtime.wiring import PATIENCE, Application, application
 from stratarouter_runtime.workshops import open_project
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TypeAlias
@@ -26,7 +26,7 @@ from stratarouter_runtime.cli.words import Names, question, reason, summary
 from stratarouter_runtime.errors import LinkError, NotFound, StrataError
 from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import Execution
-from stratarouter_runtime.state.events import Answered, Asked, Event, TimerFired
+from stratarouter_runtime.state.questions import open_questions
 from stratarouter_runtime.tcfp.plan import Plan
 from stratarouter_runtime.wiring import Application, application
 from stratarouter_runtime.workshops import open_module, open_project
@@ -125,7 +125,7 @@ class Session(Struct):
         events = (await app.runtime.history.journal(row.id)).events
         names = Names(plan)
         told: list[str] = []
-        for asked in _open(events):
+        for asked in open_questions(events):
             shown = msgspec.json.encode(asked.show).decode()
             told += [
                 f"{names.of(asked.step)} {question(asked)}\n",
@@ -163,17 +163,6 @@ async def runnable(app: Application, execution: ExecutionId) -> Plan:
     if wrong:
         raise LinkError("; ".join(wrong), hint="name the folder with its agents: --agents FOLDER")
     return plan
-
-
-def _open(events: Iterable[Event]) -> list[Asked]:
-    """The questions that nobody has answered yet."""
-    asked: dict[str, Asked] = {}
-    for event in events:
-        if isinstance(event, Asked):
-            asked[event.step] = event
-        elif isinstance(event, Answered | TimerFired):
-            asked.pop(event.step, None)
-    return list(asked.values())
 
 
 def _code(row: Execution) -> int:

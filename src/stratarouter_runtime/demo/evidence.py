@@ -22,6 +22,7 @@ from stratarouter_runtime.ports import Execution
 from stratarouter_runtime.services.history import Journaled
 from stratarouter_runtime.settings import load
 from stratarouter_runtime.state.events import Chosen, Returned
+from stratarouter_runtime.tally import quantile
 from stratarouter_runtime.wiring import Application, application
 
 ALL = 1_000_000
@@ -93,7 +94,7 @@ async def gather(
         right = await _routed_right(app, messages, accepted)
     runs = Counter(note.key for note in read_notes(Path(work.notes)) if note.attempt == 1)
     repeated = {key for key, times in runs.items() if times > 1}
-    times = sorted((row.updated - row.created) / 1_000 for row in rows.values())
+    times = [(row.updated - row.created) / 1_000 for row in rows.values()]
     statuses = Counter(row.status for row in rows.values())
     return Evidence(
         messages=len(messages),
@@ -106,8 +107,8 @@ async def gather(
         repeated_recorded=len(repeated & before),
         routed=len(right),
         routed_right=sum(right),
-        p50_ms=_quantile(times, 0.5),
-        p99_ms=_quantile(times, 0.99),
+        p50_ms=round(quantile(times, 0.5), 2),
+        p99_ms=round(quantile(times, 0.99), 2),
         usd=round(sum(row.usage.usd for row in rows.values() if row.usage is not None), 6),
         replays=len(proofs),
         reproducible=sum(proof.reproducible for proof in proofs),
@@ -133,7 +134,3 @@ async def _routed_right(
         if expected.get(message) in {agent.name for agent in plan.agents}:
             right.append(expected[message] in [e.agent for e in journaled.events if isinstance(e, Chosen)])
     return right
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 2) if ordered else 0.0

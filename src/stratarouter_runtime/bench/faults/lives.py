@@ -29,7 +29,8 @@ from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.state.codec import decode
-from stratarouter_runtime.state.events import Answered, Asked, Returned
+from stratarouter_runtime.state.events import Asked, Returned
+from stratarouter_runtime.state.questions import open_questions
 from stratarouter_runtime.system import SystemClock, SystemEntropy
 from stratarouter_runtime.wiring import administration
 
@@ -199,13 +200,4 @@ async def _to_its_end(
 
 
 async def _question(runtime: Runtime, execution: ExecutionId) -> Asked | None:
-    asked: dict[str, Asked] = {}
-    for event in (await runtime.history.journal(execution)).events:
-        match event:
-            case Asked():
-                asked[event.step] = event
-            case Answered():
-                asked.pop(event.step, None)
-            case _:
-                pass
-    return next(iter(asked.values()), None)
+    return next(iter(open_questions((await runtime.history.journal(execution)).events)), None)
