@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Fact: TypeAlias = "tuple[Event, asyncio.Future[None] | None]"
 """A fact, and who waits for it to become durable."""
 
-Create: TypeAlias = "Callable[[Execution, Sequence[Record], Hold], Awaitable[None]]"
+CreateUnder: TypeAlias = "Callable[[Execution, Sequence[Record], Hold], Awaitable[None]]"
 """Makes the first facts of an execution durable. Raises `Conflict` where its id is taken."""
 
 
@@ -126,7 +126,7 @@ class Drive:
         self._draining = True
         self._wake()
 
-    async def begin(self, first: Told, create: Create, *, ahead: bool) -> Sequence[Command]:
+    async def begin(self, first: Told, create: CreateUnder, *, ahead: bool) -> Sequence[Command]:
         """Make the first facts durable; what is to be carried out now.
 
         `ahead`, calls that may be made for nothing need not wait for that: what has answered at once

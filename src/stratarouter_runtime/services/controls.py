@@ -15,8 +15,8 @@ from stratarouter_runtime.executor.preparing import answered
 from stratarouter_runtime.executor.recovery import resume
 from stratarouter_runtime.ports import ENDED
 from stratarouter_runtime.services.letters import (
+    Act,
     Answer,
-    Asked,
     Cancel,
     Outcome,
     Pause,
@@ -145,13 +145,13 @@ class Controls:
             outcome = outcome_of(error)
         await self._store.mail.settle(letter.number, write(outcome))
 
-    async def _done_before(self, execution: ExecutionId, asked: Asked) -> bool:
+    async def _done_before(self, execution: ExecutionId, asked: Act) -> bool:
         """Whether who had begun to serve this letter came to do it before it ended."""
         if isinstance(asked, Pause):
             return (await self._history.find(execution)).status == "paused"
         return recorded(asked, (await self._history.journal(execution)).events)
 
-    async def _do(self, execution: ExecutionId, asked: Asked) -> None:
+    async def _do(self, execution: ExecutionId, asked: Act) -> None:
         match asked:
             case Answer(step, value, by, _):
                 await self.driver.answer(execution, step, value, by)
@@ -160,7 +160,7 @@ class Controls:
             case Pause():
                 await self.driver.pause(execution)
 
-    async def _ask(self, execution: ExecutionId, asked: Asked) -> None:
+    async def _ask(self, execution: ExecutionId, asked: Act) -> None:
         """Do it here, or have it done by the process that drives the execution."""
         if await self._at_work(execution):
             await self._do(execution, asked)
@@ -188,7 +188,7 @@ class Controls:
             )
         await self._ask(execution, asked)
 
-    async def _exact(self, execution: ExecutionId, asked: Asked) -> Asked:
+    async def _exact(self, execution: ExecutionId, asked: Act) -> Act:
         """As it is posted: a journal must be able to say whether just this was done. Raises as `answered`."""
         if not isinstance(asked, Answer):
             return asked
@@ -203,7 +203,7 @@ class Controls:
             return True
         return await self._at_work(execution)
 
-    async def _unsure(self, execution: ExecutionId, asked: Asked) -> None:
+    async def _unsure(self, execution: ExecutionId, asked: Act) -> None:
         """Nobody says what came of a letter that somebody took: the journal knows, or nobody does."""
         if not await self._done_before(execution, asked):
             raise StoreUnavailable(

@@ -55,7 +55,8 @@ class Pause(Struct, frozen=True, tag="pause"):
     """Stop it until it is resumed."""
 
 
-Asked: TypeAlias = Answer | Cancel | Pause
+Act: TypeAlias = Answer | Cancel | Pause
+"""What one process asks another to do to an execution."""
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True):
@@ -88,18 +89,18 @@ _KINDS: Final[dict[str, type[StrataError]]] = {
     )
 }
 
-_ASKED: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked)
+_ACT: Final[msgspec.json.Decoder[Act]] = msgspec.json.Decoder(Act)
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
 
 
-def write(letter: Asked | Outcome) -> bytes:
+def write(letter: Act | Outcome) -> bytes:
     """As it travels."""
     return msgspec.json.encode(letter)
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> Act:
     """What is asked."""
-    return _ASKED.decode(body)
+    return _ACT.decode(body)
 
 
 def read_outcome(body: bytes) -> Outcome:
@@ -112,7 +113,7 @@ def outcome_of(error: StrataError) -> Outcome:
     return Outcome(error.code, error.message, error.hint, getattr(error, "pointer", ""))
 
 
-def recorded(asked: Asked, events: Sequence[Event]) -> bool:
+def recorded(asked: Act, events: Sequence[Event]) -> bool:
     """Whether a journal says that just this was done, by the same person."""
     match asked:
         case Answer(step, value, by, behind):

@@ -7,8 +7,8 @@ import pytest
 from stratarouter_runtime.errors import InvalidInput, InvalidState, LeaseLost, StoreFull, StrataError
 from stratarouter_runtime.ids import StepPath
 from stratarouter_runtime.services.letters import (
+    Act,
     Answer,
-    Asked,
     Cancel,
     Outcome,
     Pause,
@@ -24,7 +24,7 @@ from stratarouter_runtime.state.events import Answered, CancelRequested, Event
 @pytest.mark.parametrize(
     "asked", [Answer("0", {"ok": [1, None, "é"]}, "ann", 7), Cancel("enough", "bob"), Cancel("", ""), Pause()]
 )
-def test_a_letter_arrives_as_it_was_written(asked: Asked) -> None:
+def test_a_letter_arrives_as_it_was_written(asked: Act) -> None:
     assert read(write(asked)) == asked
 
 
@@ -65,5 +65,5 @@ ANSWERED = Answered(StepPath("0"), {"ok": True}, "ann")
         (Pause(), ANSWERED, False),
     ],
 )
-def test_a_journal_says_whether_just_this_was_done(asked: Asked, event: Event, said: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_journal_says_whether_just_this_was_done(asked: Act, event: Event, said: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert recorded(asked, [event]) is said
