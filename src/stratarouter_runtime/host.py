@@ -20,7 +20,7 @@ from msgspec import Struct
 
 THRESHOLDS: Final = (10_000, 20, 50)
 """Of the collector's generations. Measured with one-step executions, 64 at a time: the ones that Python
-begins with take 34 µs of each, these 11."""
+begins with take 13 µs of each, these none that could be told."""
 
 _BLOCK: Final = b"\0" * 4096
 _OWN_MEMORY: Final = Path("/proc/self/statm")
