@@ -52,6 +52,10 @@ class Settings(Struct, frozen=True):
     """How many that have ended are kept, the newest; None all of them."""
     retention_bytes: Annotated[int, Meta(ge=0)] | None = None
     """How many bytes journals may have before the oldest that have ended go; None any number."""
+    snapshot_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    """After how many new facts of an execution its state is written, so that it is taken up sooner."""
+    snapshot_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    """After how long, where a tenth as many facts are new."""
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """0 lets the system choose a free one."""
@@ -154,6 +158,8 @@ SOURCES: Final = (
     Source("retention_days", "retention.days", "STRATA_RETENTION_DAYS"),
     Source("retention_executions", "retention.executions", "STRATA_RETENTION_EXECUTIONS"),
     Source("retention_bytes", "retention.bytes", "STRATA_RETENTION_BYTES"),
+    Source("snapshot_records", "snapshots.records", "STRATA_SNAPSHOT_RECORDS"),
+    Source("snapshot_seconds", "snapshots.seconds", "STRATA_SNAPSHOT_SECONDS"),
     Source("host", "server.host", "SERVER_HOST"),
     Source("port", "server.port", "SERVER_PORT"),
     Source("connections", "server.connections", "SERVER_CONNECTIONS"),

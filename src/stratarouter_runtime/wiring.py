@@ -26,6 +26,7 @@ from stratarouter_runtime.cache.recall import Cache
 from stratarouter_runtime.canonical import digest
 from stratarouter_runtime.errors import StoreLocked
 from stratarouter_runtime.executor.driver import Driver
+from stratarouter_runtime.executor.snapshots import Snapshotting
 from stratarouter_runtime.host import installed_version, resident
 from stratarouter_runtime.ids import LOCAL, Digest, Tenant
 from stratarouter_runtime.limits.tenancy import Tenancy, tenancy
@@ -121,7 +122,6 @@ async def application(
         embedder = LazyEmbedder(lambda: _open_embedder(settings))
         closing.callback(embedder.close)
         observers = Fanout(*([observer] if observer else []))
-        sampler = None if settings.trace_endpoint is None else Sampler(settings.trace_share)
         reuse = _reuse(settings, opened, embedder, lambda tenant: _edition(routers, tenants, tenant))
         closing.push_async_callback(reuse.close)
         scorer = LazyScorer(lambda: _open_scorer(embedder))
@@ -138,13 +138,14 @@ async def application(
             observers=observers,
             clock=SystemClock(),
             entropy=SystemEntropy(),
-            sampler=sampler,
+            sampler=None if settings.trace_endpoint is None else Sampler(settings.trace_share),
             routers=routers,
             reuse=reuse,
             roster=roster,
             partials=shared.partials if isinstance(shared.partials, PartialTexts) else None,
             gate=tenants.gate,
             policies=tenants.policies,
+            snapshotting=Snapshotting(settings.snapshot_records, settings.snapshot_seconds),
         )
         observatory = _observe(runtime, opened, observers, registry, reuse, tenants, shared.cells)
         if settings.trace_endpoint is not None:

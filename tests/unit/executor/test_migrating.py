@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
-from tests.unit.executor.test_driver import Rig, rig
+from tests.unit.executor.test_driver import Rig, add, rig
 from typing_extensions import override
 
+from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.errors import InvalidState, StoreUnavailable
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
-from stratarouter_runtime.ids import ExecutionId
+from stratarouter_runtime.ids import ExecutionId, FlowId
 from stratarouter_runtime.ports import Execution
+from stratarouter_runtime.requests import StartExecution
+from stratarouter_runtime.settings import Settings
 from stratarouter_runtime.sharing import NOBODY, Lease
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Migrated, Record
 from stratarouter_runtime.storage.memory import MemoryStore
 from stratarouter_runtime.system import SystemClock
+from stratarouter_runtime.testing.agents import scripted
+from stratarouter_runtime.testing.plans import declared_agents
+from stratarouter_runtime.wiring import application
 
 ASKING = """
 tcfp: "1.0"
@@ -192,3 +199,14 @@ async def test_a_snapshot_of_another_journal_is_not_gone_on_from() -> None:
         await it.runtime.recover()
         assert used.stats().unusable == 1
         assert await finish(it, two) == {"n": 61}
+
+
+async def test_the_settings_say_how_often_a_snapshot_is_taken(tmp_path: Path) -> None:
+    settings = Settings(store=tmp_path / "store.db", snapshot_records=10)
+    agents = scripted(declared_agents(LONG), {"a": add(1)})
+    async with application(settings, Registry(agents)) as app:
+        plan = app.runtime.flows.compile(LONG)
+        execution = await app.runtime.start(StartExecution(plan, {"n": 1}, FlowId(plan.name)))
+        assert (await app.runtime.wait(execution)).status == "waiting"
+        await asyncio.sleep(0.05)
+        assert app.runtime.driver.snapshotter.stats().written >= 3
