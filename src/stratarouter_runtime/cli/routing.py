@@ -34,6 +34,8 @@ Tables = Annotated[
     str, Parameter(help="The name of a table that has a promoted version, or a YAML or JSON file.")
 ]
 
+Owner = Annotated[str, Parameter(help="Whose table it is.")]
+
 
 class Measured(Struct, frozen=True):
     """A version of a table: what examples it had not seen came to, and the share of feedback held out."""
@@ -54,7 +56,15 @@ class Fit(Struct, frozen=True):
     promoted: bool
 
 
-def route(text: str, /, *, table: Tables = "agents", store: Store = None, json: Json = False) -> int:
+def route(
+    text: str,
+    /,
+    *,
+    table: Tables = "agents",
+    tenant: Owner = LOCAL,
+    store: Store = None,
+    json: Json = False,
+) -> int:
     """Say for whom a text is, and why; nothing is run.
 
     A table in a file is fitted first, and kept nowhere. The exit code says whether a route was found.
@@ -69,7 +79,7 @@ def route(text: str, /, *, table: Tables = "agents", store: Store = None, json: 
         decision = ask(MEMORY, lambda app: _ask_file(app, text, _read(file)), readonly=False)
     else:
         asked = Question(text)
-        decision = ask(_kept(store), lambda app: _routers(app).decide(LOCAL, table, asked))
+        decision = ask(_kept(store), lambda app: _routers(app).decide(Tenant(tenant), table, asked))
     write(decision if json else _told(decision))
     return Exit.OK if decision.route is not None else Exit.FAILED
 
@@ -80,7 +90,7 @@ def routing(
     *,
     table: Tables = "agents",
     promote: Annotated[bool, Parameter(help="Have flows that are deployed from now on go by it.")] = False,
-    tenant: Annotated[str, Parameter(help="Whose table it is.")] = LOCAL,
+    tenant: Owner = LOCAL,
     store: Store = None,
     json: Json = False,
 ) -> int:

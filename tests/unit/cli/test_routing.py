@@ -50,6 +50,13 @@ def test_a_table_is_fitted_kept_and_asked(capsys: pytest.CaptureFixture[str]) ->
     assert again["before"] == again["after"]
 
 
+def test_the_table_of_another_tenant_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["routing", "fit", "--table", "t.yaml", "--promote", "--tenant", "acme"]) == Exit.OK
+    assert run(["route", "the app crashes", "--tenant", "acme"]) == Exit.OK
+    assert run(["route", "the app crashes"]) == Exit.BAD_INPUT
+    assert "no version of a routing table" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
