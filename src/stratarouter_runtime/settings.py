@@ -200,6 +200,13 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> Sett
     return _load(environment, file)[0]
 
 
+def as_text(value: object) -> str:
+    """A value of a setting as the file spells it, strings without their quotes; nothing where it is not set."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class Effective(Struct, frozen=True):
     """A setting in force, as text, and where it came from. A secret is not shown."""
 
@@ -215,7 +222,7 @@ def explain(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> l
     shown = []
     for source in SOURCES:
         value = getattr(settings, source.field)
-        text = "" if value is None else "(hidden)" if source.secret else str(value)
+        text = "(hidden)" if source.secret and value is not None else as_text(value)
         if environment.get(source.variable):
             origin = f"environment: {source.variable}"
         else:
@@ -225,7 +232,7 @@ def explain(environment: Mapping[str, str] = os.environ, file: Path = FILE) -> l
         limits = msgspec.structs.asdict(tier)
         name = limits.pop("name")
         shown += [
-            Effective(f"{TIERS}.{name}.{key}", "", str(value), str(file))
+            Effective(f"{TIERS}.{name}.{key}", "", as_text(value), str(file))
             for key, value in limits.items()
             if value is not None
         ]

@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 from tests.architecture import source
 
 from stratarouter_runtime import settings
-from stratarouter_runtime.cli.app import COMMANDS
+from stratarouter_runtime.agents.kinds import KINDS
+from stratarouter_runtime.cli.app import COMMANDS, Command, build
 from stratarouter_runtime.cli.exits import BY_CODE
 from stratarouter_runtime.tcfp.expressions.functions import FUNCTIONS
 from stratarouter_runtime.tcfp.expressions.parser import MACROS
@@ -20,6 +22,7 @@ from stratarouter_runtime.tcfp.validation.kinds import BUILT_IN
 DOCS = source.ROOT / "docs"
 README = (source.ROOT / "README.md").read_text(encoding="utf-8")
 LANGUAGE = (DOCS / "tcfp.md").read_text(encoding="utf-8")
+AGENTS = (DOCS / "agents.md").read_text(encoding="utf-8")
 COMMAND_LINE = (DOCS / "cli.md").read_text(encoding="utf-8")
 PICTURE = (source.ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
@@ -66,7 +69,30 @@ def test_the_command_line_has_every_setting_with_its_default(setting: settings.S
     row = rf"^\| `{re.escape(setting.key)}` \| `{setting.variable}` \|(.*?)\|"
     found = re.search(row, COMMAND_LINE, re.MULTILINE)
     assert found is not None
-    assert found.group(1).strip("` ") == ("" if default is None else str(default))
+    assert found.group(1).strip("` ") == settings.as_text(default)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_command_line_has_every_option_in_the_section_of_its_command(command: Command) -> None:
+    (section,) = re.findall(
+        rf"^### `strata {command.name}\b.*?(?=^##)", COMMAND_LINE, re.MULTILINE | re.DOTALL
+    )
+    everywhere = {"--json", "--store"}
+    assert {
+        option for option in options(build()[command.name]) - everywhere if option not in section
+    } == set()
+
+
+def options(command: App) -> set[str]:
+    """What a command may be told by name, in all of its own commands."""
+    found: set[str] = set()
+    if command.default_command is not None:
+        for argument in command.assemble_argument_collection():
+            found |= {name for name in argument.names if name.startswith("--")}
+    for name in command:
+        if not name.startswith("-"):
+            found |= options(command[name])
+    return {name for name in found if not name.startswith(("--no-", "--empty-"))}
 
 
 def test_every_command_of_the_readme_exists() -> None:
@@ -118,10 +144,37 @@ def test_a_decision_is_linked_by_its_number(document: Path) -> None:
     assert [link for link in links if int(link[0]) != int(link[1])] == []
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(#([^)]+)\)", LANGUAGE))
-def test_every_link_inside_the_reference_leads_to_a_heading(link: str) -> None:
-    headings = re.findall(r"^#+ (.*)$", LANGUAGE, re.MULTILINE)
-    assert link in {heading.lower().replace(" ", "-") for heading in headings}
+@pytest.mark.parametrize(
+    "document", [*source.ROOT.glob("*.md"), *DOCS.rglob("*.md")], ids=lambda path: path.name
+)
+def test_every_link_to_a_heading_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
+    assert [
+        (file, anchor)
+        for file, anchor in links
+        if anchor not in anchors(document.parent / file if file else document)
+    ] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as links name them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*source.ROOT.glob("*.md"), *DOCS.rglob("*.md"), *source.ROOT.glob("examples/*/*.md")],
+    ids=lambda path: f"{path.parent.name}-{path.name}",
+)
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    named = re.findall(r"\btests/[\w/.]*\w", document.read_text(encoding="utf-8"))
+    assert [path for path in named if not (source.ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_of_declared_agents_has_every_kind(kind: str) -> None:
+    assert re.search(rf"^\| \[`{kind}`\]\(#", AGENTS, re.MULTILINE)
 
 
 def test_the_picture_has_every_package() -> None:
