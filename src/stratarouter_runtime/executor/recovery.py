@@ -7,6 +7,7 @@ is replayed, or what an execution does.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from stratarouter_runtime.ids import ExecutionId
 from stratarouter_runtime.ports import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Sequence
 
     from stratarouter_runtime.executor.driver import Driver
     from stratarouter_runtime.executor.plans import Plans
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 32
 """Executions claimed at a time."""
+
+AT_ONCE: Final = 4
+"""Of these, how many are taken up side by side."""
 
 
 class Recovery(Struct, frozen=True):
@@ -74,17 +78,27 @@ async def sweep(store: Store, plans: Plans, driver: Driver, but: Collection[Exec
     )
 
 
-async def _resume(executions: Iterable[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
-    resumed, left = [], []
-    for execution in executions:
+async def _resume(executions: Sequence[ExecutionId], store: Store, plans: Plans, driver: Driver) -> Recovery:
+    """A few side by side: their takes share a commit, and the first are at work while others are read."""
+
+    async def one(execution: ExecutionId) -> Recovery:
         try:
-            if await resume(execution, store, plans, driver):
-                resumed.append(execution)
+            resumed = await resume(execution, store, plans, driver)
         except StoreError:
             raise
         except StrataError as error:
-            left.append((execution, error))
-    return Recovery(tuple(resumed), tuple(left))
+            return Recovery(left=((execution, error),))
+        return Recovery((execution,) if resumed else ())
+
+    recovery = Recovery()
+    for start in range(0, len(executions), AT_ONCE):
+        few = executions[start : start + AT_ONCE]
+        outcomes = await asyncio.gather(*map(one, few), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            recovery += outcome
+    return recovery
 
 
 async def resume(
