@@ -400,7 +400,7 @@ def test_a_second_process_on_a_file_is_refused(tmp_path: Path) -> None:
         "x.db",
     ]
     with (tmp_path / "log").open("w") as log:
-        first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+        first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603 - our own program
     try:
         assert first.stdout is not None
         assert "serving" in first.stdout.readline()

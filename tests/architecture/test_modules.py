@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Final
 
@@ -36,3 +37,36 @@ def test_no_function_is_long(module: Path) -> None:
 def test_every_package_of_the_tests_exists_in_the_source() -> None:
     packages = {path.name for path in (source.ROOT / "tests" / "unit").iterdir() if path.is_dir()}
     assert {name for name in packages - {"__pycache__"} if not (source.PACKAGE / name).is_dir()} == set()
+
+
+_REASON: Final = r"(:\s?[A-Z]+\d+(, ?[A-Z]+\d+)*|\[[a-z-]+(, ?[a-z-]+)*\])\s+([-#] )?[^\s#-]"
+
+
+def waived(text: str, what: str) -> list[str]:
+    """The lines on which a check is waived without a reason."""
+    found = (re.search(rf"#\s*(?:{what})\b(?P<rest>.*)", line) for line in text.splitlines())
+    return [one.string.strip() for one in found if one and not re.match(_REASON, one["rest"])]
+
+
+@pytest.mark.parametrize(
+    ("folder", "what"), [("src", "noqa|type: ignore"), ("tools", "noqa|type: ignore"), ("tests", "noqa")]
+)
+def test_a_check_is_waived_for_a_reason(folder: str, what: str) -> None:
+    root = source.ROOT / folder
+    guilty = {str(path): waived(path.read_text(encoding="utf-8"), what) for path in root.rglob("*.py")}
+    assert {path: lines for path, lines in guilty.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "reasoned"),
+    [
+        ("x = 1  # no" + "qa: E731", False),
+        ("x = 1  # no" + "qa: E731 - one line says it", True),
+        ("x = 1  # no" + "qa: C901, PLR0912 - one case an operator", True),
+        ("x = 1  # type: ig" + "nore[index]", False),
+        ("x = 1  # type: ig" + "nore[index, attr-defined]  # or fails", True),
+        ("x = 1  # no" + "qa", False),
+    ],
+)
+def test_a_reason_is_told_from_none(line: str, reasoned: bool) -> None:  # noqa: FBT001 - a row
+    assert (waived(line, "noqa|type: ignore") == []) is reasoned

@@ -62,7 +62,7 @@ do:
   - {call: think, with: {n: 1}, retry: {max: 5, wait: 1s}}
 return: 1
 """
-    failing = lambda _given, _attempt: Reply(failure=Failure("agent.unavailable"), usage=Usage(0.03, 1))  # noqa: E731
+    failing = lambda _given, _attempt: Reply(failure=Failure("agent.unavailable"), usage=Usage(0.03, 1))  # noqa: E731 - one line says it
     result = run(body, think=failing)
     assert (ended(result), len(result.calls)) == ("limit.usd", 2)
 
@@ -96,7 +96,7 @@ do:
   - {call: think, with: {n: 4}}
 return: 1
 """
-    second = lambda given, _: Failure("agent.refused") if given["n"] == 2 else given  # noqa: E731
+    second = lambda given, _: Failure("agent.refused") if given["n"] == 2 else given  # noqa: E731 - one line says it
     result = run(body, free=second)
     assert [call.input["n"] for call in result.calls if call.agent == "think"] == [9, 3]
     assert ended(result) == "limit.usd"
@@ -149,7 +149,7 @@ def test_without_limits_nothing_is_said() -> None:
 )
 def test_what_ran_out_below_fails_the_scope_whose_it_was(limits: str, kind: str, ends: str) -> None:
     body = f"limits: {limits}\n{THREE}"
-    out = lambda _given, _attempt: Reply(failure=Failure(kind, "0.02 of 0.1 are left"), usage=Usage(0.08, 90))  # noqa: E731
+    out = lambda _given, _attempt: Reply(failure=Failure(kind, "0.02 of 0.1 are left"), usage=Usage(0.08, 90))  # noqa: E731 - one line says it
     result = run(body, think=out)
     assert (ended(result), len(result.calls)) == (ends, 1)
 
@@ -166,7 +166,7 @@ do:
     catch: [{on: [limit.usd], do: {let: -1}}]
 return: =a
 """
-    out = lambda _given, _attempt: Reply(failure=Failure("limit.usd", "used up"), usage=Usage(0.05, 1))  # noqa: E731
+    out = lambda _given, _attempt: Reply(failure=Failure("limit.usd", "used up"), usage=Usage(0.05, 1))  # noqa: E731 - one line says it
     result = run(body, think=out)
     assert result.finished is not None
     assert (result.finished.output, len(result.calls)) == (-1, 1)
@@ -195,7 +195,7 @@ return: 1
     assert [op.allowed.hosts for op in calls if "1" not in op.path.split("/")[:1]] == [
         frozenset({"a.test"})
     ] * 4
-    third = lambda given, _: Failure("agent.refused") if given["n"] == 3 else given  # noqa: E731
+    third = lambda given, _: Failure("agent.refused") if given["n"] == 3 else given  # noqa: E731 - one line says it
     assert ended(Simulator(plan, {"free": third}).run({"n": 1})) == "completed"
 
 

@@ -97,7 +97,7 @@ CONVERSIONS = [
 
 
 @pytest.mark.parametrize(("value", "type_", "possible"), CONVERSIONS)
-def test_a_conversion_that_can_never_succeed_is_refused(value: str, type_: str, possible: bool) -> None:  # noqa: FBT001
+def test_a_conversion_that_can_never_succeed_is_refused(value: str, type_: str, possible: bool) -> None:  # noqa: FBT001 - a row
     assert codes(checked(f"- let: {value}\n  type: {type_}")) == ([] if possible else ["E310"])
 
 

@@ -53,7 +53,7 @@ def compiled(value: Value, expected: Type | None = None) -> Code:
         (fields(**{"not a name": Expression("n")}), "{not a name: int}", {"not a name": 7}, False),
     ],
 )  # fmt: skip
-def test_values(value: Value, type_: str, result: Any, constant: bool) -> None:  # noqa: FBT001
+def test_values(value: Value, type_: str, result: Any, constant: bool) -> None:  # noqa: FBT001 - a row
     code = compiled(value)
     assert (show(code.type), code.constant) == (type_, constant)
     assert code.run(ENVIRONMENT) == result

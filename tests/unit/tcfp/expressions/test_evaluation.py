@@ -241,7 +241,7 @@ def test_times_stay_within_the_calendar() -> None:
         ("ns.all(i, n / zero == 1 || i > 0)", True),
     ],
 )
-def test_an_error_is_absorbed_where_the_other_side_decides(source: str, value: bool) -> None:  # noqa: FBT001
+def test_an_error_is_absorbed_where_the_other_side_decides(source: str, value: bool) -> None:  # noqa: FBT001 - a row
     assert run(source) is value
 
 
