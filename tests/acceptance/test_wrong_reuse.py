@@ -37,18 +37,23 @@ async def test_the_shipped_sample(encoder: BatchedEncoder) -> None:
     [
         (fow, "fow_cache", 33, 4),
         (minimal, "minimal_pairs", 93, 2.5),
-        (paws, "paws_qqp", 0, 8),
+        (
+            paws,
+            "paws_qqp",
+            None,
+            8,
+        ),  # whose pairs that mean the same are worded freely: none has to be served
     ],
 )
 async def test_public_pairs(
     load: Callable[[Path], list[Pair]],
     name: str,
-    rightly: float,
+    rightly: float | None,
     wrongly: float,
     encoder: BatchedEncoder,
 ) -> None:
     """The whole, and the half that was not looked at while gates were written."""
     judged = await judge(load(data_path(name)), encoder)
-    assert share(judged, same=True) >= rightly
+    assert rightly is None or share(judged, same=True) >= rightly
     assert share(judged, same=False) <= wrongly
     assert share([each for each in judged if each.pair.held_out], same=False) <= wrongly
