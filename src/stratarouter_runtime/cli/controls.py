@@ -124,7 +124,7 @@ def fork(
     execution
         The id of an execution, finished or not.
     step
-        The path of the step to begin at; it is run again, and what comes after it.
+        The step to begin at, by its path or its name; it is run again, and what comes after it.
     output
         What the step is to have answered instead, as JSON.
     """

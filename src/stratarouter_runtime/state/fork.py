@@ -7,7 +7,7 @@ owed again. Must never know: where journals are kept, or how a run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
@@ -43,7 +43,7 @@ _UNDO: Final = "/undo"
 class Change(Struct, frozen=True):
     """What is to be different: another input, or another output of `step`.
 
-    With a step and no output, the step is run again. With no step at all, what succeeded is
+    The step is named by its path or its name, in a round with it: `brief[7]`. With a step and no output, the step is run again. With no step at all, what succeeded is
     kept and what failed is tried again: a failed `each` goes on with the items it lacks. What was
     undone when it failed is done again: a booking that was dropped is there no more. A
     `budget` counts what was spent on what is kept, too.
@@ -87,7 +87,7 @@ def fork(
         started = replace(started, input=change.input)
     if change.budget is not None:
         started = replace(started, budget=change.budget)
-    _check(change, events)
+    change = _found(plan, change, events)
     started = replace(
         started, id=execution, plan=plan.digest, forked=started.id, deadline=deadline, parent=None
     )
@@ -97,15 +97,29 @@ def fork(
     return begun.done()
 
 
-def _check(change: Change, events: Sequence[Event]) -> None:
-    if change.step is None:
-        return
-    answered = {event.step for event in events if isinstance(event, Returned | Failed | Answered)}
-    if change.step not in answered:
-        raise InvalidState(
-            f"the journal has no result of step '{change.step}'",
-            hint=f"steps that reach outside have one; here: {', '.join(sorted(answered)) or 'none'}",
-        )
+def _found(plan: Plan, change: Change, events: Sequence[Event]) -> Change:
+    """The change with its step by its path. Raises `InvalidState` where no single step is meant."""
+    answered = sorted({event.step for event in events if isinstance(event, Returned | Failed | Answered)})
+    if change.step is None or change.step in answered:
+        return change
+    names = {op.path: op.name for op in plan.ops}
+    named = {path: _called(path, names) for path in answered}
+    found = [path for path, name in named.items() if name == change.step]
+    if len(found) == 1:
+        return replace(change, step=found[0])
+    told = ", ".join(f"{name} ({path})" for path, name in named.items())
+    raise InvalidState(
+        f"the journal has no result of step '{change.step}'"
+        if not found
+        else f"'{change.step}' is the name of several steps: name one by its path",
+        hint=f"steps that reach outside have one; here: {told or 'none'}",
+    )
+
+
+def _called(path: StepPath, names: Mapping[str, str]) -> str:
+    """What people call a step: `charge`, or `brief[7]` in round 7."""
+    step, bracket, rounds = path.partition("[")
+    return names.get(step, step) + bracket + rounds
 
 
 def _facts(events: Sequence[Event], change: Change) -> Iterator[Fact]:  # noqa: C901 - one case a kind of fact

@@ -87,6 +87,22 @@ def test_a_step_without_another_output_is_run_again() -> None:
     assert (forked.kept, owed(forked)) == (1, [{"n": 100, "by": 2}])
 
 
+def test_a_step_is_named_by_its_path_or_its_name() -> None:
+    plan, records = ran(CHAIN)
+    by_path = fork(plan, records, "exec_2", LATER, Change(step="1", output={"n": 500}))
+    by_name = fork(plan, records, "exec_2", LATER, Change(step="b", output={"n": 500}))
+    assert by_name.first.records == by_path.first.records
+
+
+def test_a_step_in_a_round_is_named_with_it() -> None:
+    plan, records = ran(EACH)
+    forked = fork(plan, records, "exec_2", LATER, Change(step="call add[2]", output={"n": 0}))
+    assert ended(plan, forked)[-1].output == [11, 12, 0, 14]  # type: ignore[union-attr]
+    with pytest.raises(InvalidState, match=r"no result of step 'call add'") as caught:
+        fork(plan, records, "exec_2", LATER, Change(step="call add"))
+    assert "call add[2] (0/each[2])" in str(caught.value.hint)
+
+
 def test_a_failed_each_goes_on_with_the_items_it_lacks() -> None:
     def fails_at_three(given: Any, attempt: int) -> Any:
         return Failure("agent.unavailable", "down") if given["n"] == 3 else add(given, attempt)
@@ -132,7 +148,7 @@ def test_what_cannot_be_forked_is_refused() -> None:
         fork(plan, records, "exec_2", LATER, Change(input={"n": "x"}))
     with pytest.raises(InvalidState, match="no result of step '9'") as caught:
         fork(plan, records, "exec_2", LATER, Change(step="9"))
-    assert caught.value.hint == "steps that reach outside have one; here: 0, 1, 2"
+    assert caught.value.hint == "steps that reach outside have one; here: a (0), b (1), c (2)"
 
 
 def test_the_difference_names_the_steps_that_came_to_something_else() -> None:
