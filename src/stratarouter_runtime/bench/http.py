@@ -88,9 +88,9 @@ async def _measured(url: str, process: int, requests: int, body: bytes = BODY) -
 
 
 async def _paced(url: str, rate: float, requests: int) -> Load:
-    """So many requests a second: each client pauses as long as that takes, whatever an answer took."""
+    """So many requests a second, whatever an answer takes."""
     return await load(
-        url, request(url, EXECUTE, BODY), clients=CLIENTS, requests=requests, pause=CLIENTS / rate
+        url, request(url, EXECUTE, BODY), clients=CLIENTS, requests=requests, period=CLIENTS / rate
     )
 
 

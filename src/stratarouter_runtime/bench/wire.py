@@ -35,8 +35,12 @@ def request(url: str, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def load(url: str, sent: bytes, *, clients: int, requests: int, pause: float = 0.0) -> Load:
-    """Send the same request so many times; each client pauses so many seconds between two.
+async def load(url: str, sent: bytes, *, clients: int, requests: int, period: float = 0.0) -> Load:
+    """Send the same request so many times, each client one after the other.
+
+    With a `period`, each client has one due every so many seconds, the clients evenly apart. What is
+    late is sent as soon as it can be, and its time counted from when it was due, so that a server
+    which holds up its clients cannot hide it.
 
     Raises `OSError` where the server is not there, `RuntimeError` for any answer but 200.
     """
@@ -46,13 +50,24 @@ async def load(url: str, sent: bytes, *, clients: int, requests: int, pause: flo
     times: list[float] = []
     talks = []
     began = perf_counter()
-    for _ in range(clients):
+    for number in range(clients):
         ended: asyncio.Future[None] = loop.create_future()
-        made = partial(_Talk, sent, left, times, pause, ended)
+        made = partial(_Talk, sent, left, times, _dues(period, period * number / clients), ended)
         await loop.create_connection(made, place.hostname or "", place.port or 80)
         talks.append(ended)
     await asyncio.gather(*talks)
     return Load(len(times) / (perf_counter() - began), tuple(sorted(times)))
+
+
+def _dues(period: float, first: float) -> Iterator[float]:
+    """When each request of a client is due: always now, without a period."""
+    if not period:
+        while True:
+            yield perf_counter()
+    due = perf_counter() + first
+    while True:
+        yield due
+        due += period
 
 
 class _Talk(asyncio.Protocol):
@@ -63,13 +78,13 @@ class _Talk(asyncio.Protocol):
         sent: bytes,
         left: Iterator[int],
         times: list[float],
-        pause: float,
+        dues: Iterator[float],
         ended: asyncio.Future[None],
     ) -> None:
         self._sent = sent
         self._left = left
         self._times = times
-        self._pause = pause
+        self._dues = dues
         self._ended = ended
         self._heard = b""
         self._began = 0.0
@@ -103,15 +118,15 @@ class _Talk(asyncio.Protocol):
             self._transport.close()
             return
         self._heard = b""
-        if self._pause:
-            asyncio.get_running_loop().call_later(self._pause, self._next)
-        else:
-            self._next()
+        self._next()
 
     def _next(self) -> None:
-        if next(self._left, None) is not None:
-            self._began = perf_counter()
-            self._transport.write(self._sent)
-        else:
+        if next(self._left, None) is None:
             self._ended.set_result(None)
             self._transport.close()
+            return
+        self._began = next(self._dues)
+        if (early := self._began - perf_counter()) > 0:
+            asyncio.get_running_loop().call_later(early, self._transport.write, self._sent)
+        else:
+            self._transport.write(self._sent)
