@@ -23,56 +23,54 @@ from stratarouter_runtime.errors import StrataError
 
 
 class Command(Struct, frozen=True):
-    """A command: its name, where its function lives, and one line of help."""
+    """A command: its name, which is that of its function too; the module that lives in; one line of help."""
 
     name: str
-    target: str
+    module: str
     help: str
+
+    @property
+    def target(self) -> str:
+        """Where its function is, to be imported when it is called."""
+        return f"stratarouter_runtime.cli.{self.module}:{self.name}"
 
 
 _UNWRITABLE: Final = frozenset({EBADF, EIO, ENOSPC})
 """What a write to standard output fails with; files and stores have errors of their own."""
 
-_CLI: Final = "stratarouter_runtime.cli"
-
 COMMANDS: Final = (
-    Command("demo", f"{_CLI}.demo:demo", "Answer a support inbox, and kill the worker half way."),
-    Command("validate", f"{_CLI}.validate:validate", "Check flows and report every mistake with its place."),
-    Command("graph", f"{_CLI}.graph:graph", "Draw a flow with its types and its worst-case cost."),
-    Command("run", f"{_CLI}.run:run", "Execute a flow durably and print its output."),
-    Command("resume", f"{_CLI}.run:resume", "Go on with an execution that was interrupted."),
-    Command("answer", f"{_CLI}.run:answer", "Answer the question of a waiting execution, and go on with it."),
-    Command("cancel", f"{_CLI}.controls:cancel", "End an execution, undoing what it completed."),
-    Command(
-        "migrate", f"{_CLI}.controls:migrate", "Let an execution go on with another version of its flow."
-    ),
-    Command("fork", f"{_CLI}.controls:fork", "Begin an execution another way, from where it is different."),
-    Command("diff", f"{_CLI}.controls:diff", "Show where two executions came to something else."),
-    Command("show", f"{_CLI}.executions:show", "Tell what happened in an execution, fact by fact."),
-    Command("logs", f"{_CLI}.executions:logs", "Print the facts of an execution as they come."),
-    Command(
-        "replay", f"{_CLI}.executions:replay", "Derive every decision of an execution again, and compare."
-    ),
-    Command("ps", f"{_CLI}.executions:ps", "List executions, newest first."),
-    Command("agents", f"{_CLI}.agents:agents", "List the agents of a project, or call one alone."),
-    Command("mcp", f"{_CLI}.mcp:mcp", "Offer the flows of a project as tools of MCP."),
-    Command("route", f"{_CLI}.routing:route", "Say for whom a text is, and why."),
-    Command("routing", f"{_CLI}.routing:routing", "Make the next version of a routing table."),
-    Command("serve", f"{_CLI}.serve:serve", "Serve the flows and agents of a project over HTTP."),
-    Command("openapi", f"{_CLI}.openapi:openapi", "Print the OpenAPI document of the HTTP API."),
-    Command(
-        "cache", f"{_CLI}.cache:cache", "Tell of answers kept for reuse, forget them, and explain gates."
-    ),
-    Command("keys", f"{_CLI}.keys:keys", "Make, list, rotate and revoke the keys of tenants."),
-    Command("tier", f"{_CLI}.tenants:tier", "Show or set what a tenant may use."),
-    Command("policy", f"{_CLI}.policy:policy", "Show or set what the agents of a tenant may be."),
-    Command("usage", f"{_CLI}.tenants:usage", "Show what a tenant has used, and what is left."),
-    Command("audit", f"{_CLI}.audit:audit", "List who changed what, or prove that no line was changed."),
-    Command("db", f"{_CLI}.db:db", "Look after the store: its size, soundness, age and copies."),
-    Command("config", f"{_CLI}.config:config", "Show each setting in force, and where it came from."),
-    Command("bench", f"{_CLI}.bench:bench", "Measure the runtime on this machine."),
-    Command("doctor", f"{_CLI}.doctor:doctor", "Say what this machine offers: versions, disk, encoder."),
+    Command("demo", "demo", "Answer a support inbox, and kill the worker half way."),
+    Command("validate", "validate", "Check flows and report every mistake with its place."),
+    Command("graph", "graph", "Draw a flow with its types and its worst-case cost."),
+    Command("run", "run", "Execute a flow durably and print its output."),
+    Command("resume", "run", "Go on with an execution that was interrupted."),
+    Command("answer", "run", "Answer the question of a waiting execution, and go on with it."),
+    Command("cancel", "controls", "End an execution, undoing what it completed."),
+    Command("migrate", "controls", "Let an execution go on with another version of its flow."),
+    Command("fork", "controls", "Begin an execution another way, from where it is different."),
+    Command("diff", "controls", "Show where two executions came to something else."),
+    Command("show", "executions", "Tell what happened in an execution, fact by fact."),
+    Command("logs", "executions", "Print the facts of an execution as they come."),
+    Command("replay", "executions", "Derive every decision of an execution again, and compare."),
+    Command("ps", "executions", "List executions, newest first."),
+    Command("agents", "agents", "List the agents of a project, or call one alone."),
+    Command("mcp", "mcp", "Offer the flows of a project as tools of MCP."),
+    Command("route", "routing", "Say for whom a text is, and why."),
+    Command("routing", "routing", "Make the next version of a routing table."),
+    Command("serve", "serve", "Serve the flows and agents of a project over HTTP."),
+    Command("openapi", "openapi", "Print the OpenAPI document of the HTTP API."),
+    Command("cache", "cache", "Tell of answers kept for reuse, forget them, and explain gates."),
+    Command("keys", "keys", "Make, list, rotate and revoke the keys of tenants."),
+    Command("tier", "tenants", "Show or set what a tenant may use."),
+    Command("policy", "policy", "Show or set what the agents of a tenant may be."),
+    Command("usage", "tenants", "Show what a tenant has used, and what is left."),
+    Command("audit", "audit", "List who changed what, or prove that no line was changed."),
+    Command("db", "db", "Look after the store: its size, soundness, age and copies."),
+    Command("config", "config", "Show each setting in force, and where it came from."),
+    Command("bench", "bench", "Measure the runtime on this machine."),
+    Command("doctor", "doctor", "Say what this machine offers: versions, disk, encoder."),
 )
+"""In the order in which help lists them."""
 
 
 def build() -> App:
