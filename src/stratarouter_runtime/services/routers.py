@@ -181,28 +181,12 @@ class Routers(Switch):
         note = ""
         if given is not None:
             if given.route_id in router.routes:
-                why = _core(given)
-                return Decision(
-                    why.agent,
-                    "core",
-                    why.agent,
-                    confidence=why.confidence,
-                    table=router.digest,
-                    note=why.note,
-                )
+                return _decided(given, router)
             note = _unknown(given)
         (vector,) = await self._embedder.embed([asked.query])
         beside = await self._beside(router, router.routes, asked.query, vector)
         if isinstance(beside, Given):
-            why = _core(beside)
-            return Decision(
-                beside.route_id,
-                "core",
-                beside.route_id,
-                confidence=why.confidence,
-                table=router.digest,
-                note=why.note,
-            )
+            return _decided(beside, router)
         decision = router.decide(asked.query, vector, self._embedder.identity)
         note = "; ".join(part for part in (note, beside, decision.note) if part)
         return replace(decision, note=note)
@@ -291,4 +275,12 @@ def _core(given: Given) -> Why:
         given.route_id,
         confidence=given.confidence if isfinite(given.confidence) else 0.0,
         note="the confidence is StrataRouter-Core's own, and not calibrated",
+    )
+
+
+def _decided(given: Given, router: Router) -> Decision:
+    """A decision of Core as it is told."""
+    why = _core(given)
+    return Decision(
+        why.agent, "core", why.agent, confidence=why.confidence, table=router.digest, note=why.note
     )
