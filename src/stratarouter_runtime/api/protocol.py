@@ -34,6 +34,40 @@ MAX_CONNECTIONS: Final = 10_000
 """Open connections, where nobody says otherwise; one more is refused."""
 
 
+class Joined:
+    """The way out for one answer: its head waits for what follows it in the same turn of the loop.
+
+    The server underneath writes head and body apart, and each write is a call of the kernel, a packet
+    and a caller woken.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Send it, now or with what follows at once."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        else:
+            self._head = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Hang up once all is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. The limits are class attributes, so that tests can narrow them."""
 
@@ -98,6 +132,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._due = "body"
         super().on_headers_complete()
+        self.cycle.transport = Joined(self.transport, self.loop)  # type: ignore[assignment]  # has all that an answer uses
 
     @override
     def on_message_complete(self) -> None:
