@@ -56,6 +56,10 @@ class Watched(Leases):
         raise AssertionError
 
     @override
+    async def holds(self, lease: Lease) -> bool:
+        raise AssertionError
+
+    @override
     async def held(self, lease: Lease) -> list[object]:  # type: ignore[override]  # never asked
         raise AssertionError
 
