@@ -6,6 +6,7 @@ goes wrong becomes a failure. Must never know: journals, or what the fact brings
 
 from __future__ import annotations
 
+import asyncio
 from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -35,7 +36,7 @@ from stratarouter_runtime.state.events import NO_USAGE, Failed, Failure, Returne
 from stratarouter_runtime.tcfp.digests import step_key
 from stratarouter_runtime.tcfp.relations import labels_of
 from stratarouter_runtime.tcfp.values import Misfit, to_json
-from stratarouter_runtime.tenancy.policies import EVERYTHING, Policy
+from stratarouter_runtime.tenancy.policies import EVERYTHING, FLOW, Policy
 from stratarouter_runtime.traces import Trace, call_span
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ async def call(shell: Shell, started: Started, command: CallAgent, confirm: Conf
         fact = await _answered(shell, agent, started, narrowed(command, policy), confirm)
     except (StoreError, Conflict):  # of a flow that was called: it goes on from where its journal ends
         raise
-    except Exception as error:  # noqa: BLE001 - an agent that breaks its promise must not stop the execution
+    except (Exception, asyncio.CancelledError) as error:
+        if _given_up(error, agent.kind):
+            raise
         fact = _spent(command, _broken(f"agent '{name}'", command.step, error))
     if (isinstance(fact, Failed) or fact.isolation != "") and not _kept(fact):
         fact = _spent(command, _unkept(command))
@@ -212,7 +215,9 @@ async def score(shell: Shell, started: Started, command: ScoreRoutes) -> Event:
         found = await _compared(shell, started, command)
         compared = bool(found.scores) or found.why is None
         scores = _settled(found.scores, len(command.candidates)) if compared else ()
-    except Exception as error:  # noqa: BLE001 - whatever an encoder raises, the execution goes on
+    except (Exception, asyncio.CancelledError) as error:
+        if _given_up(error):
+            raise
         failure = _broken("the router", command.step, error)
         return Failed(command.step, command.brief, failure, command.attempt)
     return Scored(command.step, command.brief, scores, command.attempt, found.why)
@@ -241,7 +246,18 @@ def _settled(scores: Sequence[float], texts: int) -> tuple[float, ...]:
     return settled
 
 
-def _broken(who: str, step: StepPath, error: Exception) -> Failure:
+def _given_up(error: BaseException, kind: str = "") -> bool:
+    """Whether a call ends without an answer: nobody wants one any more, or a flow stops with this process.
+
+    An agent that says so by itself has failed.
+    """
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return kind == FLOW or (task is not None and task.cancelling() > 0)
+
+
+def _broken(who: str, step: StepPath, error: BaseException) -> Failure:
     told = f"{who} broke: {type(error).__name__}: {error}"[:2_000]
     return Failure("agent.unavailable", told.encode(errors="replace").decode(), None, step)
 

@@ -437,6 +437,30 @@ async def test_an_agent_that_raises_against_its_contract_fails_its_step() -> Non
         assert "agent 'a' broke: ZeroDivisionError: oops" in done.failure.message
 
 
+async def test_an_agent_that_cancels_itself_fails_its_step_and_hangs_nothing() -> None:
+    def broken(_: object) -> Any:
+        raise asyncio.CancelledError("no more")
+
+    async with rig(a=broken) as it, asyncio.timeout(5):
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert done.failure.message == "agent 'a' broke: CancelledError: no more"
+        assert (await it.runtime.history.replay(done.id)).reproducible
+
+
+async def test_a_router_that_cancels_itself_fails_the_step_and_hangs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: object) -> Any:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(NoScorer, "score", broken)
+    async with rig(ROUTED) as it, asyncio.timeout(5):
+        done = await it.runtime.execute(it.request())
+        assert done.failure is not None
+        assert "the router broke: CancelledError" in done.failure.message
+
+
 async def test_an_execution_taken_up_by_several_at_once_is_driven_once() -> None:
     store = MemoryStore()
     async with rig(store=store, a=hang) as it:
