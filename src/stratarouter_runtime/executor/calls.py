@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stratarouter_runtime.canonical import MAX_INTEGER
-from stratarouter_runtime.errors import Conflict, JournalMismatch, StoreError
+from stratarouter_runtime.errors import Conflict, Interrupted, JournalMismatch, StoreError
 from stratarouter_runtime.executor.boundary import POLICY, discreet, overcharged, refusal
 from stratarouter_runtime.ids import Digest, ExecutionId, StepPath
 from stratarouter_runtime.ports import (
@@ -88,7 +88,7 @@ async def call(shell: Shell, started: Started, command: CallAgent, confirm: Conf
         raise
     except (Exception, asyncio.CancelledError) as error:
         if _given_up(error, agent.kind):
-            raise
+            raise asyncio.CancelledError from error
         fact = _spent(command, _broken(f"agent '{name}'", command.step, error))
     if (isinstance(fact, Failed) or fact.isolation != "") and not _kept(fact):
         fact = _spent(command, _unkept(command))
@@ -249,12 +249,12 @@ def _settled(scores: Sequence[float], texts: int) -> tuple[float, ...]:
 def _given_up(error: BaseException, kind: str = "") -> bool:
     """Whether a call ends without an answer: nobody wants one any more, or a flow stops with this process.
 
-    An agent that says so by itself has failed.
+    Where its call is shared, `Interrupted` says the latter. An agent that stops by itself has failed.
     """
-    if not isinstance(error, asyncio.CancelledError):
-        return False
+    if kind == FLOW:
+        return isinstance(error, asyncio.CancelledError | Interrupted)
     task = asyncio.current_task()
-    return kind == FLOW or (task is not None and task.cancelling() > 0)
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _broken(who: str, step: StepPath, error: BaseException) -> Failure:

@@ -767,3 +767,52 @@ async def test_what_was_not_looked_up_is_counted_with_the_reason(
     assert rig.reuse.cache.ledger.stats().outcomes.get("bypassed", 0) == sum(
         sum(each.values()) for each in told.values()
     )
+
+
+CALLED = """
+tcfp: "1.0"
+flow: called
+cache: shared
+agents: {a: {in: {q: string, n: int}, out: {s: string}, effect: pure, cache: never}}
+in: {q: string, n: int}
+out: {s: string}
+do:
+  - {id: x, call: a, with: {q: =q, n: =n}}
+  - {id: y, call: a, with: {q: =x.s, n: =n}}
+return: =y
+"""
+
+CALLING = """
+tcfp: "1.0"
+flow: calling
+cache: never
+agents: {called: {in: {q: string, n: int}, out: {s: string}, effect: pure, cache: shared}}
+in: {q: string, n: int}
+out: {s: string}
+do: [{id: r, call: called, with: {q: =q, n: =n}}]
+return: =r
+"""
+
+
+async def test_a_call_of_a_flow_that_may_be_shared_is_no_failure_where_its_process_stops() -> None:
+    """The flow stands still, and so does who called it: the next process goes on with both."""
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def say(_: AgentCall) -> dict[str, str]:
+        begun.set()
+        await gate.wait()
+        return {"s": "x"}
+
+    rig = Rig(CALLED, say=say)
+    await rig.runtime.flows.offer(rig.plan)
+    rig.plan = rig.runtime.flows.compile(CALLING)
+    caller = await rig.runtime.start(rig.request("hi"))
+    await begun.wait()
+    draining = asyncio.create_task(rig.runtime.driver.drain(5))
+    await asyncio.sleep(0)
+    gate.set()
+    await draining
+    assert (await rig.runtime.history.find(caller)).status == "running"
+    later = rig.again()
+    await later.runtime.recover()
+    assert (await later.runtime.wait(caller)).output == {"s": "x"}
