@@ -35,7 +35,9 @@ class Outlet:
     def __init__(self, stream: BinaryIO) -> None:
         self._put = _put_on(stream)
         self._waiting = bytearray()
-        self._lock = threading.Lock()
+        # Of one thread again and again: what the collector lets go of may have something to say at any moment.
+        self._lock = threading.RLock()
+        self._writing = False
         self._due: asyncio.AbstractEventLoop | None = None
         self._lost = 0
         atexit.register(self.flush)
@@ -64,10 +66,16 @@ class Outlet:
         return lost
 
     def flush(self) -> None:
-        """Write what waits, as far as the stream takes it."""
+        """Write what waits, as far as the stream takes it. Who is called while writing leaves it to that."""
         with self._lock:
-            while self._waiting and (taken := self._put(self._waiting)):
-                del self._waiting[:taken]
+            if self._writing:
+                return
+            self._writing = True
+            try:
+                while self._waiting and (taken := self._put(self._waiting)):
+                    del self._waiting[:taken]
+            finally:
+                self._writing = False
 
     def _end_wait(self, loop: asyncio.AbstractEventLoop) -> None:
         self._due = None

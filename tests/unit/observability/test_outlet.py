@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
@@ -107,3 +108,25 @@ def test_a_file_gets_it_all(tmp_path: Path) -> None:
         outlet.write(b"x" * (ROOM // 2), at_once=True)
         outlet.write(b"y", at_once=True)
     assert (tmp_path / "log").stat().st_size == ROOM // 2 + 3
+
+
+def test_a_line_that_comes_while_one_is_written_follows_it() -> None:
+    """The collector of cycles may have somebody say something at any moment, in the same thread."""
+
+    class Interrupted(BytesIO):
+        said = False
+
+        @override
+        def write(self, data: Buffer, /) -> int:
+            if not self.said:
+                self.said = True
+                outlet.write(b"b", at_once=True)
+            return super().write(bytes(data)[:2])
+
+    stream = Interrupted()
+    outlet = Outlet(stream)
+    writing = threading.Thread(target=lambda: outlet.write(b"a", at_once=True), daemon=True)
+    writing.start()
+    writing.join(5)
+    assert not writing.is_alive()
+    assert stream.getvalue() == b"a\nb\n"
