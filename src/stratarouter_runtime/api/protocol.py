@@ -35,7 +35,7 @@ MAX_CONNECTIONS: Final = 10_000
 
 
 class Joined:
-    """The way out for one answer: its head waits for what follows it in the same turn of the loop.
+    """The way out of a connection: the head of an answer waits for what follows it in the same turn of the loop.
 
     The server underneath writes head and body apart, and each write is a call of the kernel, a packet
     and a caller woken.
@@ -55,14 +55,15 @@ class Joined:
             self._transport.writelines((head, data))
         else:
             self._head = data
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def close(self) -> None:
         """Hang up once all is sent."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what waits."""
         if self._head is not None:
             head, self._head = self._head, None
             self._transport.write(head)
@@ -89,6 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type as well
         super().connection_made(transport)
+        self._out = Joined(transport, self.loop)
         if len(self.connections) > self.max_connections:
             self._refuse("too-many-connections", f"{self.max_connections} connections are open")
         else:
@@ -99,6 +101,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._disarm()
         self._flow_again()
         super().connection_lost(exc)
+
+    @override
+    def shutdown(self) -> None:
+        self._out.flush()  # this may close the connection
+        super().shutdown()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -132,7 +139,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._due = "body"
         super().on_headers_complete()
-        self.cycle.transport = Joined(self.transport, self.loop)  # type: ignore[assignment]  # has all that an answer uses
+        self.cycle.transport = self._out  # type: ignore[assignment]  # has all that an answer uses
 
     @override
     def on_message_complete(self) -> None:
@@ -171,9 +178,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._unanswered:
             status, headers, body = rendered(Refused(code, detail), "", "")
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
-            self.transport.write(b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body]))
+            self._out.write(b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body]))
         self._disarm()
-        self.transport.close()
+        self._out.close()
 
     @property
     def _unanswered(self) -> bool:

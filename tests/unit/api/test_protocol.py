@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from typing_extensions import override
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from stratarouter_runtime.api.protocol import Joined
+from stratarouter_runtime.api.protocol import Joined, LimitedProtocol
 
 
 class Pieces(asyncio.Transport):
@@ -29,6 +32,10 @@ class Pieces(asyncio.Transport):
     @override
     def close(self) -> None:
         self.sent.append(b"closed")
+
+    @override
+    def is_closing(self) -> bool:
+        return b"closed" in self.sent
 
 
 @pytest.fixture
@@ -62,3 +69,28 @@ async def test_what_waits_goes_out_before_hanging_up(pieces: Pieces) -> None:
     joined.close()
     await asyncio.sleep(0)
     assert pieces.sent == [b"head", b"closed"]
+
+
+@pytest.mark.parametrize("then", ["what is no request", "the end of the process"])
+async def test_an_answer_goes_out_before_whatever_ends_its_connection(pieces: Pieces, then: str) -> None:
+    """Also where that comes in the same turn of the loop."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        if then == "the end of the process":
+            protocol.shutdown()
+        else:
+            protocol.data_received(b"\0\r\n\r\n")
+
+    config = Config(app, lifespan="off", log_config=None, proxy_headers=False)
+    config.load()
+    protocol = LimitedProtocol(config=config, server_state=ServerState(), app_state={})
+    protocol.connection_made(pieces)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.sleep(0.01)
+    assert pieces.sent[0].endswith(b"part\r\n")
+    assert pieces.sent[1].startswith(b"0\r\n\r\n")
+    assert pieces.sent[-1] == b"closed"
+    protocol.connection_lost(None)
