@@ -9,10 +9,9 @@ SQL, any back-end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -20,11 +19,11 @@ from typing_extensions import override
 
 from stratarouter_runtime.agents.flow import FlowAgent
 from stratarouter_runtime.cache.policy import NO_WISHES
-from stratarouter_runtime.errors import Conflict, LeaseLost, NotFound, StoreError, StrataError
+from stratarouter_runtime.errors import Conflict, LeaseLost, NotFound
 from stratarouter_runtime.executor.calls import Shell
 from stratarouter_runtime.executor.driver import Driver
 from stratarouter_runtime.executor.plans import Plans
-from stratarouter_runtime.executor.recovery import Recovery, recover, resume
+from stratarouter_runtime.executor.recovery import Recovery, recover
 from stratarouter_runtime.executor.snapshots import Snapshotter, Snapshotting
 from stratarouter_runtime.ids import LOCAL, AgentName, ExecutionId, Tenant, derived_execution_id
 from stratarouter_runtime.limits.policy import admission
@@ -32,7 +31,7 @@ from stratarouter_runtime.observability.ends import Ends
 from stratarouter_runtime.observability.feed import Feed
 from stratarouter_runtime.observability.news import News
 from stratarouter_runtime.observability.partials import PartialTexts
-from stratarouter_runtime.ports import ENDED, Execution, Flows
+from stratarouter_runtime.ports import Execution, Flows
 from stratarouter_runtime.requests import StartExecution
 from stratarouter_runtime.services.answering import Answering
 from stratarouter_runtime.services.batches import Batches, Holders
@@ -43,6 +42,7 @@ from stratarouter_runtime.services.history import History
 from stratarouter_runtime.services.origins import Origins
 from stratarouter_runtime.services.subflows import Subflows
 from stratarouter_runtime.services.upkeep import Upkeep
+from stratarouter_runtime.services.waiting import Waiting
 from stratarouter_runtime.sharing import Lease
 from stratarouter_runtime.state.codec import decode
 from stratarouter_runtime.state.events import Started
@@ -60,14 +60,6 @@ if TYPE_CHECKING:
     from stratarouter_runtime.services.items import Job, Wanted
     from stratarouter_runtime.services.reuse import Reuse, Verdict
     from stratarouter_runtime.services.routers import Routers
-
-
-FIRST: Final = 0.02
-LONGEST: Final = 0.5
-"""Seconds between looks at an execution that another process drives."""
-
-DRIVEN: Final = frozenset({"queued", "running"})
-"""Statuses of what moves on by itself."""
 
 
 class Runtime(Flows):
@@ -122,7 +114,8 @@ class Runtime(Flows):
         self.history = History(store, self._plans, self.feed)
         allowed = gate.time if gate else None
         self.controls = Controls(self.driver, store, self._plans, self.history, clock, entropy, allowed)
-        self._subflows = Subflows(self.start, self._ended, self.controls.cancel, clock)
+        self._waiting = Waiting(self.driver, store, self._plans, self.history)
+        self._subflows = Subflows(self.start, self._waiting.ended, self.controls.cancel, clock)
         self._origins = Origins(self._ends, self.history)
         self._answering = Answering[StartExecution](self, self.history, reuse, self._origins)
         self.feedback = Feedback(store.shelf, clock, self._answering.wrong)
@@ -253,40 +246,14 @@ class Runtime(Flows):
                 hint="use a new key for another flow or input",
             )
         # Whoever began it may have met a failing store: then it stands still until it is asked for.
-        await resume(execution, self._store, self._plans, self.driver)
+        await self._waiting.resume(execution)
 
     async def wait(self, execution: ExecutionId, patience: float | None = None) -> Execution:
         """The execution once it has finished or stopped, or waits for an answer from outside.
 
         After `patience` seconds it is returned as it stands.
         """
-        if (at_rest := self.driver.at_rest(execution)) is not None:
-            return at_rest
-        try:
-            async with asyncio.timeout(patience):
-                return await self._settled(execution)
-        except TimeoutError:
-            return await self.history.find(execution)
-
-    async def _settled(self, execution: ExecutionId) -> Execution:
-        """It, once it has stopped, or only an answer from outside can move it on, wherever it is driven."""
-        for pause in _pauses():
-            with suppress(LeaseLost):
-                settled = await self.driver.settled(execution)
-                if settled is not None:
-                    return settled
-            row = await self.history.find(execution)
-            if row.status not in DRIVEN or self.driver.draining:
-                return row
-            try:
-                resumed = await resume(execution, self._store, self._plans, self.driver)
-            except StoreError:
-                raise
-            except StrataError:  # it cannot go on: as it stands
-                return row
-            if not resumed:
-                await asyncio.sleep(pause)
-        raise AssertionError("pauses do not end")
+        return await self._waiting.settled(execution, patience)
 
     async def execute(self, request: StartExecution, patience: float | None = None) -> Execution:
         """Start and wait."""
@@ -341,26 +308,3 @@ class Runtime(Flows):
         """What keeps the executions of this process at work; `claiming`, those that others left too."""
         taken = self.batches.resume  # whoever left executions may have left batches too
         return Upkeep(self._store, self._plans, self.driver, self.controls, taken, claiming=claiming)
-
-    async def _ended(self, execution: ExecutionId) -> Execution:
-        """The execution once it has ended, or stopped because this process does."""
-        for pause in _pauses():
-            row = await self.history.find(execution)
-            if row.status in ENDED or self.driver.draining:
-                return row
-            if row.status != "paused":
-                await resume(execution, self._store, self._plans, self.driver)
-            if self.driver.drives(execution):
-                with suppress(LeaseLost):
-                    await self.driver.ended(execution)
-            else:
-                await asyncio.sleep(pause)
-        raise AssertionError("pauses do not end")
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between looks at what another process drives: ever longer, without end."""
-    pause = FIRST
-    while True:
-        yield pause
-        pause = min(1.5 * pause, LONGEST)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from stratarouter_runtime.batch.queues import Queues, QueueStats
 from stratarouter_runtime.errors import Conflict, InvalidState, NotFound, StoreError, StrataError
 from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
+from stratarouter_runtime.pauses import growing
 from stratarouter_runtime.services.filing import Filing
 from stratarouter_runtime.services.items import (
     Batch,
@@ -152,7 +153,7 @@ class Batches:
 
     async def wait(self, tenant: Tenant, id_: str) -> Progress:
         """A batch once its items have been worked off, by whichever process. Raises `NotFound`."""
-        for pause in _pauses():
+        for pause in growing(FIRST, LONGEST):
             batch = await self._batch(tenant, id_)
             if batch.at_work:
                 await batch.done.wait()
@@ -271,9 +272,11 @@ class Batches:
         self._settle(batch)
 
     async def _executed(self, batch: Batch, job: Job) -> Outcome:
-        for pause in _pauses():
+        for pause in growing(FIRST, LONGEST):
             try:
                 row, shared = await self._execute(job)
+            except InvalidState:  # nothing is begun while this process stops: the next goes on with it
+                return Outcome("queued")
             except Exception as error:  # noqa: BLE001 - a defect with one item must not end the work on all
                 if not isinstance(error, StrataError):
                     _LOG.exception("an item of batch %s broke", batch.id)
@@ -321,7 +324,7 @@ class Batches:
     async def _keep_end(self, batch: Batch) -> None:
         """Keep where the answers are, however long the store is away, and whoever else has written."""
         ended, again = tuple(each.execution or "" for each in batch.outcomes), False
-        for pause in _pauses():
+        for pause in growing(FIRST, LONGEST):
             try:
                 if again:
                     await self._filing.reread(batch)
@@ -356,14 +359,6 @@ class Batches:
     async def _progress(self, batch: Batch) -> Progress:
         outcomes = [await self._filing.now(each) for each in batch.outcomes]
         return Progress(batch.id, batch.kept.created, batch.kept.cancelled, tuple(outcomes))
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between two tries: ever longer, without end."""
-    pause = FIRST
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST)
 
 
 def _no_room(flow: FlowId) -> Refused:

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.ports import Store
     from stratarouter_runtime.services.controls import Controls
+    from stratarouter_runtime.sharing import Lease
 
 PERIOD: Final = 0.25
 """Seconds between rounds."""
+
+LOOK: Final = 4
+"""Rounds between looks whether another process has ended."""
 
 SWEEP: Final = 20
 """Rounds between looks for what is owned and stands still, after there was trouble with the store."""
@@ -61,13 +65,15 @@ class Upkeep:
         *,
         claiming: bool,
     ) -> None:
-        """`taken` is called where executions were taken up that another process had left."""
+        """`taken` is called where another process has ended, or executions were taken up that one had left."""
         self._store = store
         self._plans = plans
         self._driver = driver
         self._controls = controls
         self._taken = taken
         self._claiming = claiming
+        self._living: frozenset[Lease] = frozenset()
+        self._inherited = False
         self._round = 0
         self._restart_at = 0
         self._pause = 1
@@ -95,14 +101,24 @@ class Upkeep:
         if self._claiming and presence.shared:
             claimed = await claim(self._store, self._plans, self._driver)
             recovery += claimed
-            if claimed.resumed:
-                await self._taken()
+            await self._inherit(claimed)
         if presence.held is None:
             return recovery
         recovery += await self._sweep()
         if presence.shared:
             await self._controls.serve(presence.held)
         return recovery
+
+    async def _inherit(self, claimed: Recovery) -> None:
+        """Have all taken over that a process has left, also where no execution of its tells of that."""
+        ended = False
+        if self._round % LOOK == 0:
+            before, self._living = self._living, await self._store.leases.living()
+            ended = bool(before - self._living)
+        self._inherited = self._inherited or ended or bool(claimed.resumed)
+        if self._inherited:
+            await self._taken()
+            self._inherited = False
 
     async def _restart(self) -> Recovery:
         """Go on with what stopped here; ever more rarely while it stops again."""
