@@ -50,6 +50,10 @@ class Leases(Protocol):
         """Whether it is held: nobody has taken it, and its process did not give it up."""
         ...
 
+    async def living(self) -> frozenset[Lease]:
+        """All that are held."""
+        ...
+
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         """Own up to `limit` executions that have not finished, are not paused, and that no lease owns.
 

@@ -33,7 +33,9 @@ async def test_no_lease_comes_twice_and_none_is_nobody(store: Store) -> None:
 async def test_whether_a_lease_is_held_is_known(store: Store) -> None:
     lease = await store.leases.enter()
     assert await store.leases.holds(lease)
+    assert lease in await store.leases.living()
     await store.leases.leave(lease)
+    assert lease not in await store.leases.living()
     assert not await store.leases.holds(lease)
     assert not await store.leases.holds(NOBODY)
 

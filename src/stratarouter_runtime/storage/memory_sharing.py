@@ -69,6 +69,10 @@ class MemoryLeases(Leases):
         return lease in self._ends
 
     @override
+    async def living(self) -> frozenset[Lease]:
+        return frozenset(self._ends)
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         if lease not in self._ends:
             return []

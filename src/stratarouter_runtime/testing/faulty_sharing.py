@@ -69,6 +69,11 @@ class FaultyLeases(Leases):
         return bool(await self._read(partial(self._kept.holds, lease)))
 
     @override
+    async def living(self) -> frozenset[Lease]:
+        living: frozenset[Lease] = await self._read(self._kept.living)
+        return living
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         claimed: list[ExecutionId] = await self._write(partial(self._kept.claim, lease, limit))
         return claimed

@@ -60,6 +60,10 @@ class Watched(Leases):
         raise AssertionError
 
     @override
+    async def living(self) -> frozenset[Lease]:
+        raise AssertionError
+
+    @override
     async def held(self, lease: Lease) -> list[object]:  # type: ignore[override]  # never asked
         raise AssertionError
 

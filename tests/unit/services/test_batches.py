@@ -14,6 +14,7 @@ from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
 from stratarouter_runtime.ports import AgentCall, Execution
 from stratarouter_runtime.services import batches
 from stratarouter_runtime.services.items import Job, Refused, Wanted, decode
+from stratarouter_runtime.services.upkeep import LOOK, PERIOD
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.storage.memory import MemoryStore
 
@@ -340,3 +341,53 @@ async def test_what_a_batch_that_has_ended_came_to_is_looked_up_once() -> None:
             ("completed", True),
         ]
     assert len(found) == 2
+
+
+async def test_a_process_that_stops_fails_no_item_that_it_has_not_begun() -> None:
+    """The next one goes on with them."""
+    gate = asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        await gate.wait()
+        return {"s": call.input["q"]}
+
+    rig = Rig(say=say)
+    await submit(rig, items(rig, *(f"q{number}" for number in range(20))))
+    while len(rig.agent.calls) < 16:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    draining = asyncio.create_task(rig.runtime.driver.drain(5))
+    await asyncio.sleep(0)
+    gate.set()
+    await draining
+    await asyncio.sleep(0.1)
+    await rig.runtime.batches.close()
+    later = rig.again()
+    await later.runtime.recover()
+    progress = await later.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed"] * 20
+
+
+async def test_a_batch_whose_process_stops_between_items_is_gone_on_with_by_another() -> None:
+    """No execution tells that process of it."""
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def say(call: AgentCall) -> dict[str, str]:
+        begun.set()
+        await gate.wait()
+        return {"s": call.input["q"]}
+
+    two = Two(say)
+    await submit(two.one, items(two.one, *(f"q{number}" for number in range(20))))
+    await begun.wait()
+    await asyncio.sleep(2 * LOOK * PERIOD)
+    two.upkeep[0].cancel()
+    draining = asyncio.create_task(two.one.runtime.driver.drain(5))
+    await asyncio.sleep(0)
+    gate.set()
+    await draining
+    await two.one.runtime.batches.close()
+    assert await two.one.store.unfinished() == []
+    async with asyncio.timeout(5):
+        progress = await two.other.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed"] * 20
+    await two.close()

@@ -68,6 +68,10 @@ class PostgresLeases(Leases):
         return bool(await self._pool.fetch(statement("holds"), lease))
 
     @override
+    async def living(self) -> frozenset[Lease]:
+        return frozenset(Lease(row[0]) for row in await self._pool.fetch(statement("living")))
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._pool.fetch(statement("claim"), lease, limit)
         claimed = [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]

@@ -206,6 +206,9 @@ WHERE process = $1 RETURNING process
 -- name: holds
 SELECT process FROM strata.processes WHERE process = $1
 
+-- name: living
+SELECT process FROM strata.processes
+
 -- name: leave
 DELETE FROM strata.processes WHERE process = $1
 

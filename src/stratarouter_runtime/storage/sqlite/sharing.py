@@ -51,6 +51,10 @@ class SqliteLeases(Leases):
         return await self.keep(lease)
 
     @override
+    async def living(self) -> frozenset[Lease]:
+        return frozenset(Lease(row[0]) for row in self._reader.look(statement("living")))
+
+    @override
     async def claim(self, lease: Lease, limit: int) -> list[ExecutionId]:
         rows = await self._submit(run("claim", {"lease": lease, "limit": limit}))
         return [ExecutionId(row[0]) for row in sorted(rows, key=lambda row: row[1:])]

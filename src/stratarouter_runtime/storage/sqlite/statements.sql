@@ -118,6 +118,9 @@ SELECT coalesce(max(process), 0) FROM processes
 -- name: lease_held
 SELECT 1 FROM processes WHERE process = :lease
 
+-- name: living
+SELECT process FROM processes
+
 -- name: enter
 INSERT INTO processes DEFAULT VALUES RETURNING process
 
