@@ -6,12 +6,12 @@ Must never know: what becomes of answers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from typing_extensions import override
 
 from stratarouter_runtime.ports import Observer
-from stratarouter_runtime.state.events import Finished, Started
+from stratarouter_runtime.state.events import Finished
 from stratarouter_runtime.state.provenance import MADE, Provenance
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stratarouter_runtime.ids import ExecutionId
     from stratarouter_runtime.ports import Execution
     from stratarouter_runtime.state.events import Record
+
+T = TypeVar("T")
 
 ENDED: Final = 10_000
 """Ends remembered; of older ones the journals tell."""
@@ -32,7 +34,7 @@ class Ends(Observer):
     """Hears of the executions that this process drives."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[str, Provenance] = OrderedDict()
+        self._open: OrderedDict[str, tuple[int, Provenance]] = OrderedDict()
         self._ended: OrderedDict[str, Provenance] = OrderedDict()
 
     def of(self, execution: ExecutionId) -> Provenance | None:
@@ -41,20 +43,20 @@ class Ends(Observer):
 
     @override
     def recorded(self, execution: Execution, records: Sequence[Record], events: Sequence[object]) -> None:
-        for event in events:
-            if isinstance(event, Started):
-                self._open[execution.id] = MADE
-                if len(self._open) > OPEN:
-                    self._open.popitem(last=False)
-            elif isinstance(event, Finished):
-                self._end(execution.id)
-            elif (known := self._open.get(execution.id)) is not None:
-                self._open[execution.id] = known.after(event)
-
-    def _end(self, execution: str) -> None:
-        known = self._open.pop(execution, None)
-        if known is None:
+        if not records:
             return
-        self._ended[execution] = known
-        if len(self._ended) > ENDED:
-            self._ended.popitem(last=False)
+        heard, known = self._open.pop(execution.id, (0, MADE))
+        if records[0].seq != heard:
+            return  # others drove it meanwhile, or nobody told whether something had become durable
+        for event in events:
+            known = known.after(event)
+        if isinstance(events[-1], Finished):
+            _remember(self._ended, execution.id, known, ENDED)
+        else:
+            _remember(self._open, execution.id, (records[-1].seq + 1, known), OPEN)
+
+
+def _remember(among: OrderedDict[str, T], execution: str, what: T, most: int) -> None:
+    among[execution] = what
+    if len(among) > most:
+        among.popitem(last=False)
