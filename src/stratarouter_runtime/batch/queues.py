@@ -1,4 +1,4 @@
-"""Bounded queues, one a workflow: each works off what waits in it, so many at a time, in order.
+"""Queues with so much room, one a workflow: each works off what waits in it, so many at a time, in order.
 
 Must never know: what the work is.
 """
@@ -30,30 +30,27 @@ class Queues:
     """Queues by name, made when first needed and dropped when empty."""
 
     def __init__(self, *, waiting: int = WAITING, parallel: int = PARALLEL) -> None:
-        """At most `waiting` jobs wait in a queue, beside `parallel` at work."""
+        """There is room for `waiting` jobs in a queue, beside `parallel` at work."""
         self._waiting = waiting
         self._parallel = parallel
         self._queues: dict[str, deque[Job]] = {}
         self._workers: dict[str, set[asyncio.Task[None]]] = {}
 
     def room(self, name: str) -> int:
-        """How many more jobs the queue takes."""
-        return self._waiting - len(self._queues.get(name, ()))
+        """How many more jobs should be taken."""
+        return max(0, self._waiting - len(self._queues.get(name, ())))
 
     def stats(self) -> QueueStats:
         """How full they are."""
         return QueueStats(sum(map(len, self._queues.values())), sum(map(len, self._workers.values())))
 
-    def put(self, name: str, job: Job) -> bool:
-        """Have a job done behind those that wait; False where the queue is full."""
-        if self.room(name) <= 0:
-            return False
+    def put(self, name: str, job: Job) -> None:
+        """Have a job done behind those that wait, also where there is no `room`: it may have been promised."""
         self._queues.setdefault(name, deque()).append(job)
         workers = self._workers.setdefault(name, set())
         if len(workers) < self._parallel:
             worker = asyncio.get_running_loop().create_task(self._work(name), name="batch")
             workers.add(worker)
-        return True
 
     async def close(self) -> None:
         """Stop: jobs under way are interrupted, those that wait are given up."""

@@ -257,8 +257,7 @@ class Batches:
         async def work() -> None:
             await self._work(batch, index, item)
 
-        if not self._queues.put(_queue(batch.tenant, item.flow), work):
-            batch.tell(index, Outcome("refused", refused=_no_room(item.flow)))
+        self._queues.put(_queue(batch.tenant, item.flow), work)
 
     # Working one off.
 

@@ -391,3 +391,17 @@ async def test_a_batch_whose_process_stops_between_items_is_gone_on_with_by_anot
         progress = await two.other.runtime.batches.wait(ANN, "b")
     assert [each.state for each in progress.outcomes] == ["completed"] * 20
     await two.close()
+
+
+async def test_what_was_taken_once_is_never_refused_for_want_of_room() -> None:
+    """However much waits already in the process that goes on with it."""
+    rig = Rig()
+    await rig.runtime.batches.close()  # works nothing off
+    rig.runtime.batches._queues.put = lambda *_: None  # type: ignore[method-assign]
+    await submit(rig, items(rig, "a", "b", "c"))
+    later = rig.again()
+    later.runtime.batches._queues._waiting = 1
+    await rig.runtime.driver.drain(0)
+    await later.runtime.recover()
+    progress = await later.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed"] * 3
