@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, overload
 
 from stratarouter_runtime.builder.annotations import Label, hints_of, item_of, options_of, type_of
 from stratarouter_runtime.builder.conversion import Decode, decoder, encode
 from stratarouter_runtime.builder.quantities import Span, labels, micros
 from stratarouter_runtime.errors import InvalidFlow
 from stratarouter_runtime.ids import AgentName
+from stratarouter_runtime.tcfp.diagnostics import did_you_mean
 from stratarouter_runtime.tcfp.ir import Batch, CachePolicy, Cost, Effect, Needs, OnCrash, Signature
 from stratarouter_runtime.tcfp.relations import join
 from stratarouter_runtime.tcfp.types import JSON, record
@@ -166,10 +167,14 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     """Make a function an agent; its parameters are the fields of `in`, its return annotation is `out`.
 
     With `batch` each parameter, and what is returned, is a list of these: one item an input, an
-    `AgentError` where that input failed. Raises `InvalidFlow` for annotations that no type says, for
-    `on_crash` of an agent without side effects, and for `batch` of one with them. The function itself
-    is returned.
+    `AgentError` where that input failed. Raises `InvalidFlow` for annotations that no type says, for a
+    word that is none of those possible, for `on_crash` of an agent without side effects, and for `batch`
+    of one with them. The function itself is returned.
     """
+    _check_word("effect", effect, Effect)
+    _check_word("cache", cache, CachePolicy)
+    _check_word("on_crash", on_crash, OnCrash)
+    _check_word("isolation", isolation, Isolated)
     if on_crash is not None and effect != "effect":
         raise InvalidFlow(
             f"on_crash is for agents with side effects; this is {effect}",
@@ -201,6 +206,14 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
         return function
 
     return decorate if function is None else decorate(function)
+
+
+def _check_word(key: str, word: str | None, possible: object) -> None:
+    """What a type checker would have said: a word that nobody knows must not pass for a mild one."""
+    known: tuple[str, ...] = get_args(possible)
+    if word is not None and word not in known:
+        hint = did_you_mean(str(word), known) or f"one of {', '.join(known)}"
+        raise InvalidFlow(f"{key} of an agent cannot be {word!r}", hint=hint)
 
 
 def _check_batch(effect: Effect, isolation: Isolated) -> None:

@@ -147,3 +147,18 @@ def test_what_a_crash_means_is_said_of_agents_with_side_effects_alone() -> None:
     assert found.signature.on_crash == "retry"
     with pytest.raises(InvalidFlow, match="on_crash is for agents with side effects"):
         agent(effect="pure", on_crash="retry")
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "hint"),
+    [
+        ("effect", "puer", "did you mean 'pure'?"),
+        ("cache", "always", "one of run, shared, semantic, never"),
+        ("on_crash", "aks", "did you mean 'ask'?"),
+        ("isolation", "sandbox", "one of inline, process"),
+    ],
+)
+def test_a_word_that_nobody_knows_is_refused(key: str, word: str, hint: str) -> None:
+    with pytest.raises(InvalidFlow, match=f"{key} of an agent cannot be '{word}'") as caught:
+        agent(**{key: word})  # type: ignore[call-overload]
+    assert caught.value.hint == hint
