@@ -27,3 +27,8 @@ def test_a_port_that_is_taken_is_said_so() -> None:
         with pytest.raises(InvalidSetting, match=f"cannot listen on 127.0.0.1:{port}") as caught:
             bind("127.0.0.1", port)
     assert "--port" in str(caught.value.hint)
+
+
+def test_a_port_that_no_machine_has_is_said_so() -> None:
+    with pytest.raises(InvalidSetting, match="99999: no such port"):
+        bind("127.0.0.1", 99_999)

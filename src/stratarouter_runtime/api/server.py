@@ -46,9 +46,9 @@ def bind(host: str, port: int, *, asking: bool = False) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        reason = error.strerror or str(error)
+        reason = "no such port" if isinstance(error, OverflowError) else error.strerror or str(error)
         hint = "is another server running? choose another port with --port, or 0 for any"
         raise InvalidSetting(f"cannot listen on {address}:{port}: {reason}", hint=hint) from error
     return listener
