@@ -155,6 +155,7 @@ async def _serve(
     async def drain() -> None:
         log.info("stopping", detail="calls under way may finish; a second signal ends the process at once")
         service.draining = True
+        await app.runtime.batches.close()  # what has begun goes on, and no more begins
         await app.driver.drain(PATIENCE)
 
     settle_memory()
