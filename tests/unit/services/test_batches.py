@@ -8,15 +8,22 @@ from typing import Any
 import pytest
 from tests.unit.services.test_reuse import FLOW, Rig
 
+from stratarouter_runtime.agents.registry import Registry
 from stratarouter_runtime.cache.policy import NO_WISHES, Defaults, Wishes
 from stratarouter_runtime.errors import Interrupted, InvalidState, NotFound, StoreUnavailable
 from stratarouter_runtime.ids import ExecutionId, FlowId, Tenant
+from stratarouter_runtime.limits.gate import Gate
+from stratarouter_runtime.limits.tiers import Tiers
+from stratarouter_runtime.observability.fanout import Fanout
 from stratarouter_runtime.ports import AgentCall, Execution
+from stratarouter_runtime.runtime import Runtime
 from stratarouter_runtime.services import batches
 from stratarouter_runtime.services.items import Job, Refused, Wanted, decode
 from stratarouter_runtime.services.upkeep import LOOK, PERIOD
 from stratarouter_runtime.state.events import Failure
 from stratarouter_runtime.storage.memory import MemoryStore
+from stratarouter_runtime.system import SystemEntropy
+from stratarouter_runtime.tenancy.quotas import Tier
 
 ANN = Tenant("ann")
 
@@ -363,7 +370,8 @@ async def test_a_process_that_stops_fails_no_item_that_it_has_not_begun() -> Non
     await rig.runtime.batches.close()
     later = rig.again()
     await later.runtime.recover()
-    progress = await later.runtime.batches.wait(ANN, "b")
+    async with asyncio.timeout(30):
+        progress = await later.runtime.batches.wait(ANN, "b")
     assert [each.state for each in progress.outcomes] == ["completed"] * 20
 
 
@@ -404,4 +412,30 @@ async def test_what_was_taken_once_is_never_refused_for_want_of_room() -> None:
     await rig.runtime.driver.drain(0)
     await later.runtime.recover()
     progress = await later.runtime.batches.wait(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed"] * 3
+
+
+async def test_what_a_limit_of_the_day_refuses_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is taken as a whole, however many executions its tenant may begin today."""
+    monkeypatch.setattr(batches, "FIRST", 0.001)
+    monkeypatch.setattr(batches, "LONGEST", 0.01)
+    rig = Rig()
+    tiers = Tiers(rig.store.shelf, rig.clock, [Tier("few", daily=2)], "few")
+    rig.runtime = Runtime(
+        store=rig.store,
+        registry=Registry([rig.agent]),
+        scorer=None,  # type: ignore[arg-type]  # nothing here routes
+        observers=Fanout(),
+        clock=rig.clock,
+        entropy=SystemEntropy(),
+        gate=Gate(rig.store, tiers, rig.clock),
+    )
+    await submit(rig, items(rig, "a", "b", "c"))
+    while len(rig.agent.calls) < 2:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    progress = await rig.runtime.batches.progress(ANN, "b")
+    assert [each.state for each in progress.outcomes] == ["completed", "completed", "running"]
+    rig.clock.pass_(86_400)
+    progress = await rig.runtime.batches.wait(ANN, "b")
     assert [each.state for each in progress.outcomes] == ["completed"] * 3
