@@ -26,6 +26,7 @@ _DEFINITION: Final = "__strata_agent__"
 Isolated: TypeAlias = Literal["inline", "process"]
 """Whether a function runs in the process of the server, or in one of its own."""
 
+_WORDS: Final = {"effect": Effect, "cache": CachePolicy, "on_crash": OnCrash, "isolation": Isolated}
 _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -171,10 +172,7 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     word that is none of those possible, for `on_crash` of an agent without side effects, and for `batch`
     of one with them. The function itself is returned.
     """
-    _check_word("effect", effect, Effect)
-    _check_word("cache", cache, CachePolicy)
-    _check_word("on_crash", on_crash, OnCrash)
-    _check_word("isolation", isolation, Isolated)
+    _check_words(effect=effect, cache=cache, on_crash=on_crash, isolation=isolation)
     if on_crash is not None and effect != "effect":
         raise InvalidFlow(
             f"on_crash is for agents with side effects; this is {effect}",
@@ -208,12 +206,13 @@ def agent(  # noqa: PLR0913 - one parameter a property of a signature
     return decorate if function is None else decorate(function)
 
 
-def _check_word(key: str, word: str | None, possible: object) -> None:
+def _check_words(**given: str | None) -> None:
     """What a type checker would have said: a word that nobody knows must not pass for a mild one."""
-    known: tuple[str, ...] = get_args(possible)
-    if word is not None and word not in known:
-        hint = did_you_mean(str(word), known) or f"one of {', '.join(known)}"
-        raise InvalidFlow(f"{key} of an agent cannot be {word!r}", hint=hint)
+    for key, word in given.items():
+        known: tuple[str, ...] = get_args(_WORDS[key])
+        if word is not None and word not in known:
+            hint = did_you_mean(str(word), known) or f"one of {', '.join(known)}"
+            raise InvalidFlow(f"{key} of an agent cannot be {word!r}", hint=hint)
 
 
 def _check_batch(effect: Effect, isolation: Isolated) -> None:
