@@ -94,9 +94,22 @@ async def test_a_slip_in_a_query_is_refused(quick: Client, query: str, pointer: 
     assert problem["errors"][0]["pointer"] == pointer
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "status=sleeping"])
-async def test_a_value_out_of_range_is_refused(quick: Client, query: str) -> None:
-    check_problem(await quick.http.get(f"{EXECUTIONS}?{query}"), 422, "invalid-request")
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("limit=0", ""),
+        ("limit=201", ""),
+        ("limit=x", ""),
+        ("status=sleeping", "status is of queued, running"),
+    ],
+)
+async def test_a_value_out_of_range_is_refused(quick: Client, query: str, hint: str) -> None:
+    problem = check_problem(await quick.http.get(f"{EXECUTIONS}?{query}"), 422, "invalid-request")
+    name = query.partition("=")[0]
+    assert problem["errors"][0]["pointer"] == f"?{name}"
+    assert problem["detail"].startswith(f"the parameter {name} does not fit: ")
+    assert problem["hint"].startswith(hint)
+    assert bool(problem["hint"]) == bool(hint)
 
 
 @pytest.mark.parametrize("cursor", ["ZXhlY18x", ""])

@@ -55,18 +55,27 @@ def read_query(request: Request, type_: type[T]) -> T:
     try:
         found = msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:
-        raise Refused("invalid-request", f"the query does not fit: {error}", hint=_possible(fields)) from None
+        raise _misfit(str(error), fields) from None
     for name in values:
         if getattr(found, fields[name].name) is None:  # `null` is no way to say nothing
             raise refused_at(f"?{name}", "invalid-request", f"the parameter {name} does not fit")
     return found
 
 
-def _possible(fields: Mapping[str, FieldInfo]) -> str:
-    """What parameters may be that take words of a closed list."""
-    listed = {name: get_args((get_args(field.type) or (None,))[0]) for name, field in fields.items()}
-    words = {name: [each for each in known if isinstance(each, str)] for name, known in listed.items()}
-    return "; ".join(f"{name} is of {', '.join(known)}" for name, known in words.items() if known)
+def _misfit(message: str, fields: Mapping[str, FieldInfo]) -> Refused:
+    """What the decoder says (`… - at `$.limit``), told of the parameter it says it of."""
+    what, _, path = message.partition(" - at `$.")
+    name = path.rstrip("`").partition("[")[0]
+    if name not in fields:
+        return Refused("invalid-request", f"the query does not fit: {message[:1].lower()}{message[1:]}")
+    detail = f"the parameter {name} does not fit: {what[:1].lower()}{what[1:]}"
+    return refused_at(f"?{name}", "invalid-request", detail, _possible(name, fields[name]))
+
+
+def _possible(name: str, field: FieldInfo) -> str:
+    """What a parameter may be that takes words of a closed list."""
+    known = [each for each in get_args((get_args(field.type) or (None,))[0]) if isinstance(each, str)]
+    return f"{name} is of {', '.join(known)}" if known else ""
 
 
 def paged(
