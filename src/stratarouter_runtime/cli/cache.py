@@ -41,7 +41,7 @@ def stats(*, tenant: str = LOCAL, store: Store = None, json: Json = False) -> in
 
     held = attend(store, look)
     rows = [(each.space, f"{each.entries:,}", f"{each.bytes:,}") for each in held]
-    write(held if json else table(("SPACE", "ANSWERS", "BYTES"), rows))
+    write(held if json else table(("space", "answers", "bytes"), rows))
     return Exit.OK
 
 
@@ -125,7 +125,7 @@ def policy(
     told = (
         f"{workflow} is reused on the terms of the settings"
         if found == USUAL
-        else table(("TERM", "VALUE"), rows)
+        else table(("term", "value"), rows)
     )
     write(found if json else told)
     return Exit.OK
@@ -134,6 +134,8 @@ def policy(
 def _told(value: object) -> str:
     if value is None:
         return "as in the settings"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return ", ".join(value) or "-" if isinstance(value, tuple) else str(value)
 
 

@@ -6,7 +6,7 @@ Must never know: how anything is weighed or learnt.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 from msgspec import Struct
@@ -35,6 +35,9 @@ Tables = Annotated[
 ]
 
 Owner = Annotated[str, Parameter(help="Whose table it is.")]
+
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+"""What shows that a file is meant: no table is called so."""
 
 
 class Measured(Struct, frozen=True):
@@ -78,6 +81,11 @@ def route(
     if file.is_file():
         decision = ask(MEMORY, lambda app: _ask_file(app, text, _read(file)), readonly=False)
     else:
+        if file.suffix in _SUFFIXES:
+            raise NotFound(
+                f"no file {file}",
+                hint="a table is a file in YAML or JSON, or the name of one that is promoted",
+            )
         asked = Question(text)
         decision = ask(_kept(store), lambda app: _routers(app).decide(Tenant(tenant), table, asked))
     write(decision if json else _told(decision))

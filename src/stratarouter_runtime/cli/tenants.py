@@ -42,7 +42,7 @@ def tier(tenant: str, name: str | None = None, /, *, store: Store = None, json: 
     limits = msgspec.structs.asdict(found)
     title = limits.pop("name")
     rows = [(key, "unlimited" if value is None else str(value)) for key, value in limits.items()]
-    write(found if json else f"{tenant} is on {title}\n{table(('limit', 'of it'), rows)}")
+    write(found if json else f"{tenant} is on {title}\n{table(('limit', 'value'), rows)}")
     return Exit.OK
 
 

@@ -62,6 +62,7 @@ def test_the_table_of_another_tenant_is_asked(capsys: pytest.CaptureFixture[str]
     [
         (["route", ""], "the query is empty"),
         (["route", "x", "--table", "nope"], "no version of a routing table 'nope'"),
+        (["route", "x", "--table", "nope.yaml"], "no file nope.yaml"),
         (["routing", "fit", "--table", "nope"], "there is no such file"),
         (["route", "x", "--table", "bad.yaml"], "neither utterances nor a description"),
     ],
