@@ -172,11 +172,20 @@ class Batches:
             raise InvalidState(f"batch {id_} has ended")
         under_way = batch.cancel()
         await self._keep_cancelled(batch, by)
+        await self._call_off(batch, under_way)
+        self._settle(batch)
+        return await self._progress(batch)
+
+    async def _call_off(self, batch: Batch, under_way: Sequence[ExecutionId]) -> None:
+        """End what is under way; first what still waits for its turn, which would come by that."""
+        with suppress(StoreError):
+            begun = await self._filing.rows(set(under_way))
+            for execution in under_way:
+                if execution not in begun and execution in batch.trying:
+                    batch.trying[execution].cancel()
         for execution in under_way:
             with suppress(StrataError):  # it came to its end first, or had not begun
                 await self._cancel(execution)
-        self._settle(batch)
-        return await self._progress(batch)
 
     async def _keep_cancelled(self, batch: Batch, by: str) -> None:
         while True:
@@ -267,8 +276,19 @@ class Batches:
         if batch.outcomes[index].state != "cancelled":
             job = Job(batch.execution(index), batch.tenant, item, batch.kept.wishes, batch.kept.timeout)
             batch.tell(index, Outcome("running", job.id))
-            batch.tell(index, await self._executed(batch, job))
+            batch.tell(index, await self._tried(batch, job))
         self._settle(batch)
+
+    async def _tried(self, batch: Batch, job: Job) -> Outcome:
+        """What comes of an item; `cancelled` where that was called off before it had begun."""
+        task = asyncio.get_running_loop().create_task(self._executed(batch, job), name="batch-item")
+        batch.trying[job.id] = task
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()  # where whoever waits for it is interrupted
+            del batch.trying[job.id]
+        return Outcome("cancelled") if task.cancelled() else task.result()
 
     async def _executed(self, batch: Batch, job: Job) -> Outcome:
         for pause in growing(FIRST, LONGEST):
@@ -297,9 +317,7 @@ class Batches:
         with suppress(StoreError, NotFound):  # who cannot be asked has cancelled nothing yet
             await self._filing.reread(batch)
         if batch.kept.cancelled:
-            for execution in batch.cancel():
-                with suppress(StrataError):
-                    await self._cancel(execution)
+            await self._call_off(batch, batch.cancel())
 
     def _settle(self, batch: Batch) -> None:
         """Once every item stands still, keep where their answers are."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -77,7 +78,7 @@ class Filing:
         batch = Batch(id_, tenant, decode(document.body), document.version)
         batch.begin()
         sources = [_source(batch, index) for index in range(len(batch.outcomes))]
-        rows = await self._rows({source for source in sources if source})
+        rows = await self.rows({source for source in sources if source})
         for index, source in enumerate(sources):
             if batch.outcomes[index].state != "refused":
                 batch.put(index, _outcome(batch, index, rows.get(ExecutionId(source))))
@@ -90,7 +91,8 @@ class Filing:
         row = await self._find(outcome.execution)
         return outcome if row is None else Outcome(row.status, row.id, row, shared=outcome.shared)
 
-    async def _rows(self, sources: set[str]) -> dict[ExecutionId, Execution]:
+    async def rows(self, sources: AbstractSet[str]) -> dict[ExecutionId, Execution]:
+        """Those of these executions that there are."""
         wanted = [ExecutionId(source) for source in sorted(sources)]
         found: list[Execution | None] = []
         for first in range(0, len(wanted), ROOM):

@@ -117,6 +117,8 @@ class Batch:
     """Whether this process works it off."""
     outcomes: list[Outcome] = field(default_factory=list)
     followers: dict[int, list[int]] = field(default_factory=dict)
+    trying: dict[ExecutionId, asyncio.Task[Outcome]] = field(default_factory=dict)
+    """What executes its items, or waits for their turn, by the executions that are their own."""
     moving: int = 0
     """How many of its items go on by themselves."""
     done: asyncio.Event = field(default_factory=asyncio.Event)

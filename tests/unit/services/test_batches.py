@@ -415,12 +415,9 @@ async def test_what_was_taken_once_is_never_refused_for_want_of_room() -> None:
     assert [each.state for each in progress.outcomes] == ["completed"] * 3
 
 
-async def test_what_a_limit_of_the_day_refuses_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch is taken as a whole, however many executions its tenant may begin today."""
-    monkeypatch.setattr(batches, "FIRST", 0.001)
-    monkeypatch.setattr(batches, "LONGEST", 0.01)
-    rig = Rig()
-    tiers = Tiers(rig.store.shelf, rig.clock, [Tier("few", daily=2)], "few")
+def limited(rig: Rig, tier: Tier) -> Rig:
+    """The same, with all tenants held to a tier, and nothing reused."""
+    tiers = Tiers(rig.store.shelf, rig.clock, [tier], tier.name)
     rig.runtime = Runtime(
         store=rig.store,
         registry=Registry([rig.agent]),
@@ -430,6 +427,20 @@ async def test_what_a_limit_of_the_day_refuses_waits_for_the_next(monkeypatch: p
         entropy=SystemEntropy(),
         gate=Gate(rig.store, tiers, rig.clock),
     )
+    return rig
+
+
+async def forever(_: AgentCall) -> None:
+    """Answers never."""
+    await asyncio.Event().wait()
+
+
+async def test_what_a_limit_of_the_day_refuses_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is taken as a whole, however many executions its tenant may begin today."""
+    monkeypatch.setattr(batches, "FIRST", 0.001)
+    monkeypatch.setattr(batches, "LONGEST", 0.01)
+    rig = Rig()
+    limited(rig, Tier("few", daily=2))
     await submit(rig, items(rig, "a", "b", "c"))
     while len(rig.agent.calls) < 2:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.001)
@@ -439,3 +450,18 @@ async def test_what_a_limit_of_the_day_refuses_waits_for_the_next(monkeypatch: p
     rig.clock.pass_(86_400)
     progress = await rig.runtime.batches.wait(ANN, "b")
     assert [each.state for each in progress.outcomes] == ["completed"] * 3
+
+
+async def test_a_cancelled_batch_begins_none_of_its_items_that_wait_for_their_turn() -> None:
+    """A limit lets two be under way: that these end makes room for nobody."""
+    rig = limited(Rig(say=forever), Tier("few", concurrent=2))
+    await submit(rig, items(rig, "a", "b", "c", "d"))
+    while len(rig.agent.calls) < 2:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    await rig.runtime.batches.cancel(ANN, "b")
+    async with asyncio.timeout(5):
+        progress = await rig.runtime.batches.wait(ANN, "b")
+    assert {each.state for each in progress.outcomes} == {"cancelled"}
+    assert len(rig.agent.calls) == 2
+    assert len(await rig.store.search()) == 2
