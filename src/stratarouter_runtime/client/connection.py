@@ -26,7 +26,9 @@ SILENCE: Final = 45.0
 
 
 def headers(key: str | None) -> dict[str, str]:
-    """What every request carries."""
+    """What every request carries. Raises `ValueError` for a key that no header can carry."""
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ValueError("the key holds what no key does: pass it whole, as `strata keys create` printed it")
     return {} if key is None else {"authorization": f"Bearer {key}"}
 
 

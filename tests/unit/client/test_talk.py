@@ -230,3 +230,9 @@ def test_both_clients_can_do_the_same() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
+
+
+@pytest.mark.parametrize("key", ["sr_\N{HORIZONTAL ELLIPSIS}", "sr_1\n"])
+def test_a_key_that_no_header_carries_is_refused_before_anything_is_sent(key: str) -> None:
+    with pytest.raises(ValueError, match="as `strata keys create` printed it"):
+        Client("http://127.0.0.1:1", key=key)
