@@ -63,7 +63,9 @@ class History:
         """The execution as listed. Raises `NotFound`, also where it is another tenant's."""
         row = await self._store.find(execution)
         if row is None or (tenant is not None and row.tenant != tenant):
-            raise NotFound(f"no execution {execution}", hint="list them: strata ps")
+            raise NotFound(
+                f"no execution {execution}", hint="list them: strata ps, or GET /api/v1/executions"
+            )
         return row
 
     async def search(
