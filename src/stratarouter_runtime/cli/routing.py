@@ -14,7 +14,7 @@ from msgspec import Struct
 from stratarouter_runtime import settings
 from stratarouter_runtime.cli.arguments import Json, Store
 from stratarouter_runtime.cli.exits import Exit
-from stratarouter_runtime.cli.office import MEMORY, ask
+from stratarouter_runtime.cli.office import BY, MEMORY, ask
 from stratarouter_runtime.cli.output import write
 from stratarouter_runtime.errors import InvalidInput, InvalidSetting, NotFound
 from stratarouter_runtime.ids import LOCAL, Tenant
@@ -143,7 +143,7 @@ async def _fit(app: Application, tenant: Tenant, name: str, written: Table | Non
     base = written or (await routers.tables.router(tenant, name, pointer.promoted)).table
     remarks = await app.runtime.feedback.all(tenant)
     table, held = learn(base, remarks)
-    digest = await routers.tables.add(tenant, await routers.tables.fit(table), promote=promote)
+    digest = await routers.tables.add(tenant, await routers.tables.fit(table), promote=promote, by=BY)
     before = await _measured(routers, tenant, name, pointer.promoted, held) if pointer.promoted else None
     return Fit(
         name, before, await _measured(routers, tenant, name, digest, held), len(remarks), len(held), promote
