@@ -85,8 +85,8 @@ async def soak(folder: Path, store: str | None, seconds: float) -> list[Measure]
         seen: list[tuple[float, float]] = []
         began, done = perf_counter(), 0
         while (now := perf_counter() - began) < seconds:
-            await many(app, plan, 500, AT_ONCE)
-            done += 5_000
+            await many(app, plan, 100, AT_ONCE)
+            done += 1_000
             seen.append((now, resident() / 2**20))
     first = quantile([size for at, size in seen if seconds / 4 <= at < seconds / 2], 0.5)
     last = quantile([size for at, size in seen if at >= seconds * 3 / 4], 0.5)

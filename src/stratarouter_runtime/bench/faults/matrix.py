@@ -121,7 +121,7 @@ def _try(context: Any, trial: Trial, into: str) -> _Seen | None:
         return None
     if first.exitcode != -signal.SIGKILL:
         said = " ".join(word for line in Notes(Path(trial.notes)).lines()[-1:] for word in line[1:])
-        return _Seen(False, 0, 0, Result(), (f"the first process: {said}",))
+        return _Seen(False, 0, 0, Result(), (f"the first process ended by {first.exitcode}: {said}",))
     _, hangs = _live(context, second_life, trial, into)
     path = Path(into)
     result = Result(error="the second process hangs" if hangs else "no word")
